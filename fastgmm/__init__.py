@@ -1,0 +1,40 @@
+"""Gaussian mixtures by expectation-maximization, at the speed of the machine.
+
+Public names load when they are first used, so that ``import fastgmm`` is quick and loads neither
+Numba nor scikit-learn.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._kernels import backend_info
+    from .estimators import GaussianMixture
+    from .persistence import load, save
+
+try:
+    __version__ = version("fastgmm")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    __version__ = "unknown"
+
+__all__ = ["GaussianMixture", "__version__", "backend_info", "load", "save"]
+
+_HOME = {
+    "GaussianMixture": ".estimators",
+    "backend_info": "._kernels",
+    "load": ".persistence",
+    "save": ".persistence",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
