@@ -1,0 +1,121 @@
+"""Floor 0: passes over the samples, the same in every backend.
+
+Each function makes one pass, writes only into the arrays that it is given, draws no random
+numbers and checks nothing: callers hand in finite float32 or float64 samples in any memory
+order. ``contract.py`` lists the arguments, ``reference.py`` defines the results.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .layout import (
+    Array,
+    Components,
+    Moments,
+    Packed,
+    add_packed_statistics,
+    pack,
+    pack_centers,
+    statistics_size,
+)
+from .threads import count_threads, slot_bounds
+
+__all__ = ["accumulate", "backend_info", "mahalanobis", "moments", "normalize", "posterior"]
+
+_NO_ROWS: Array = np.empty(0)
+_NO_TABLE: Array = np.empty((0, 0))
+_NO_LABELS: NDArray[np.int64] = np.empty(0, np.int64)
+
+
+def _backend() -> ModuleType:
+    from . import _numba
+
+    return _numba
+
+
+def backend_info() -> dict[str, Any]:
+    """Return the kernel backend in use, its version, threading layer and thread count.
+
+    Returns
+    -------
+    dict
+        Keys ``backend``, the backend's version, ``threading_layer``, ``max_threads`` and
+        ``threads`` (what ``n_jobs=None`` means in this process).
+    """
+    info: dict[str, Any] = _backend().describe()
+    return {**info, "threads": count_threads()}
+
+
+def accumulate(
+    X: NDArray[Any],
+    sample_weight: Array,
+    components: Components,
+    sums: Moments,
+    log_likelihood: Array,
+    n_threads: int,
+) -> None:
+    """Add moments about the means, and sum w log p(x), in one read of X (the E step)."""
+    _add(X, sample_weight, _NO_TABLE, pack(components), sums, log_likelihood, n_threads)
+
+
+def moments(
+    X: NDArray[Any],
+    sample_weight: Array,
+    resp: Array,
+    covariance_type: str,
+    centers: Array,
+    sums: Moments,
+    n_threads: int,
+) -> None:
+    """Add moments about the centres under given responsibilities."""
+    packed = pack_centers(covariance_type, centers)
+    _add(X, sample_weight, resp, packed, sums, np.zeros(1), n_threads)
+
+
+def _add(
+    X: NDArray[Any],
+    sample_weight: Array,
+    resp: Array,
+    packed: Packed,
+    sums: Moments,
+    log_likelihood: Array,
+    n_threads: int,
+) -> None:
+    size = statistics_size(packed.kind, packed.n_components, packed.n_features)
+    bounds = slot_bounds(len(X), size)
+    slots = np.empty((len(bounds) - 1, size))
+    out = np.zeros(size)
+    _backend().accumulate(X, sample_weight, resp, packed, bounds, slots, out, n_threads)
+    add_packed_statistics(out, packed.kind, sums, log_likelihood)
+
+
+def posterior(
+    X: NDArray[Any],
+    components: Components,
+    n_threads: int,
+    *,
+    log_prob_norm: Array = _NO_ROWS,
+    resp: Array = _NO_TABLE,
+    labels: NDArray[np.int64] = _NO_LABELS,
+) -> None:
+    """Write log p(x), responsibilities or the best component: those outputs that are given."""
+    bounds = slot_bounds(len(X))
+    outputs = (_NO_TABLE, log_prob_norm, resp, labels)
+    _backend().posterior(X, pack(components), bounds, *outputs, n_threads)
+
+
+def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_threads: int) -> None:
+    """Write (n, K) squared Mahalanobis distances; log_coefficients take no part."""
+    none = np.zeros(len(components.means))
+    packed = pack(components._replace(log_coefficients=none))
+    outputs = (distances, _NO_ROWS, _NO_TABLE, _NO_LABELS)
+    _backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
+    distances *= -2.0
+
+
+def normalize(log_prob: Array, log_prob_norm: Array, n_threads: int) -> None:
+    """Turn (n, K) log-probabilities into responsibilities in place; write log p(x)."""
+    _backend().normalize(log_prob, log_prob_norm, slot_bounds(len(log_prob)), n_threads)

@@ -1,0 +1,105 @@
+"""The Numba backend: runs compiled passes on the threads that are safe to use."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ..layout import Array, Packed
+from ..threads import guard
+from . import passes
+from ._jit import U
+
+NAME = "numba"
+
+
+def _repeated(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view with every element twice.
+
+    C order, Fortran order, slices and read-only maps are different types to Numba, each
+    worth a compilation; this view of any of them has one and the same type.
+    """
+    return np.broadcast_to(array[..., np.newaxis], (*array.shape, 2))
+
+
+def _is_concurrent() -> bool:
+    return _threading_layer() in ("omp", "tbb")
+
+
+def _threading_layer() -> str:
+    try:
+        return str(numba.threading_layer())
+    except ValueError:
+        return "not started"
+
+
+def _launch(kernel: Callable[..., None], n_threads: int, *arguments: Any) -> None:
+    with guard.launch(_is_concurrent()):
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+        try:
+            kernel(*arguments)
+        finally:
+            numba.set_num_threads(before)
+
+
+def accumulate(
+    X: NDArray[Any],
+    sample_weight: Array,
+    resp: Array,
+    packed: Packed,
+    bounds: NDArray[np.int64],
+    slots: Array,
+    out: Array,
+    n_threads: int,
+) -> None:
+    """Add packed statistics to ``out``: under the posterior, or under given ``resp``."""
+    rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
+    if not guard.must_be_serial():
+        _launch(passes.accumulate, n_threads, *rows, bounds, slots, out)
+        return
+    for t, (start, stop) in enumerate(pairwise(bounds)):
+        passes.accumulate_slot(*rows, U(start), U(stop), slots[t])
+        out += slots[t]
+
+
+def posterior(
+    X: NDArray[Any],
+    packed: Packed,
+    bounds: NDArray[np.int64],
+    log_prob: Array,
+    log_prob_norm: Array,
+    resp: Array,
+    labels: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Evaluate every sample; outputs of length 0 are left alone."""
+    X = _repeated(X)
+    outputs = (log_prob, log_prob_norm, resp, labels)
+    if not guard.must_be_serial():
+        _launch(passes.posterior, n_threads, X, packed, bounds, *outputs)
+        return
+    passes.posterior_slot(X, packed, U(0), U(bounds[-1]), *outputs)
+
+
+def normalize(
+    log_prob: Array, log_prob_norm: Array, bounds: NDArray[np.int64], n_threads: int
+) -> None:
+    """Normalise (n, K) log-probabilities in place."""
+    if not guard.must_be_serial():
+        _launch(passes.normalize, n_threads, log_prob, log_prob_norm, bounds)
+        return
+    passes.normalize_slot(log_prob, log_prob_norm, U(0), U(bounds[-1]))
+
+
+def describe() -> dict[str, Any]:
+    """Return what this backend runs on."""
+    return {
+        "backend": NAME,
+        "numba": numba.__version__,
+        "threading_layer": _threading_layer(),
+        "max_threads": numba.config.NUMBA_NUM_THREADS,
+    }

@@ -1,0 +1,98 @@
+"""The table of kernels: arguments, shapes, types, directions and tolerances.
+
+Tests and benchmarks are generated from it, for every backend.
+
+Dimensions: n samples, d features, K components; ``*`` stands for the shape that belongs to the
+covariance type. Direction: ``in``, ``out`` (overwritten), ``inout``, ``add`` (added to).
+"""
+
+from typing import NamedTuple
+
+
+class Argument(NamedTuple):
+    """One argument of a kernel."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    direction: str
+
+
+class Kernel(NamedTuple):
+    """One kernel: its arguments in order, and how closely it must agree with the reference."""
+
+    arguments: tuple[Argument, ...]
+    rtol: float
+    reason: str
+
+
+_FLOATS = ("float64", "float32")
+_F8 = ("float64",)
+_X = Argument("X", ("n", "d"), _FLOATS, "in")
+_WEIGHT = Argument("sample_weight", ("n",), _F8, "in")
+_COMPONENTS = (
+    Argument("log_coefficients", ("K",), _F8, "in"),
+    Argument("means", ("K", "d"), _F8, "in"),
+    Argument("precisions_cholesky", ("*",), _F8, "in"),
+)
+_MOMENTS = (
+    Argument("nk", ("K",), _F8, "add"),
+    Argument("first", ("K", "d"), _F8, "add"),
+    Argument("second", ("*",), _F8, "add"),
+)
+
+_STATISTICS_REASON = (
+    "sums of at most 1e4 terms of one sign taken in another order, and exp to 1 ulp; first moments "
+    "are compared on the scale of the sum of absolute values"
+)
+
+#: Tolerances are relative to the largest element of the output, in float64 for both dtypes of X:
+#: float32 samples are converted exactly, block by block.
+KERNELS: dict[str, Kernel] = {
+    "mahalanobis": Kernel(
+        (_X, *_COMPONENTS, Argument("distances", ("n", "K"), _F8, "out")),
+        1e-12,
+        "P x + shift is formed about an origin: about |P (mu - origin)| eps in each coordinate",
+    ),
+    "normalize": Kernel(
+        (
+            Argument("log_prob", ("n", "K"), _F8, "inout"),
+            Argument("log_prob_norm", ("n",), _F8, "out"),
+        ),
+        1e-14,
+        "polynomial exp and log, 1 ulp each",
+    ),
+    "moments": Kernel(
+        (
+            _X,
+            _WEIGHT,
+            Argument("resp", ("n", "K"), _F8, "in"),
+            Argument("centers", ("K", "d"), _F8, "in"),
+            *_MOMENTS,
+        ),
+        1e-12,
+        _STATISTICS_REASON,
+    ),
+    "posterior": Kernel(
+        (
+            _X,
+            *_COMPONENTS,
+            Argument("log_prob_norm", ("n",), _F8, "out"),
+            Argument("resp", ("n", "K"), _F8, "out"),
+            Argument("labels", ("n",), ("int64",), "out"),
+        ),
+        1e-11,
+        "an error of 1e-12 in a distance of order 10 is one of 1e-11 in a responsibility",
+    ),
+    "accumulate": Kernel(
+        (
+            _X,
+            _WEIGHT,
+            *_COMPONENTS,
+            *_MOMENTS,
+            Argument("log_likelihood", ("1",), _F8, "add"),
+        ),
+        1e-11,
+        _STATISTICS_REASON + "; errors of responsibilities as in posterior",
+    ),
+}

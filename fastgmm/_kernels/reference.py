@@ -1,0 +1,99 @@
+"""What each kernel computes, in NumPy: the definition that every backend is tested against."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from .layout import Array, Components, Moments
+
+
+def _whitened(X: NDArray[Any], components: Components) -> Array:
+    """Return (n, K, d): P_k (x - mu_k)."""
+    z = X.astype(np.float64)[:, np.newaxis, :] - components.means
+    U = components.precisions_cholesky
+    if components.covariance_type == "full":
+        return np.asarray(np.einsum("nkj,kji->nki", z, U))
+    if components.covariance_type == "tied":
+        return np.asarray(z @ U)
+    return np.asarray(z * U.reshape(len(U), -1))
+
+
+def mahalanobis(
+    X: NDArray[Any], components: Components, distances: Array, n_threads: int = 1
+) -> None:
+    """Write |P_k (x - mu_k)|^2."""
+    distances[...] = (_whitened(X, components) ** 2).sum(axis=2)
+
+
+def _log_prob(X: NDArray[Any], components: Components) -> Array:
+    distances = np.empty((len(X), len(components.means)))
+    mahalanobis(X, components, distances)
+    return components.log_coefficients - distances / 2
+
+
+def normalize(log_prob: Array, log_prob_norm: Array, n_threads: int = 1) -> None:
+    """Write log p = log sum_k exp(log_prob), and exp(log_prob - log p) in place."""
+    log_prob_norm[...] = logsumexp(log_prob, axis=1)
+    log_prob[...] = np.exp(log_prob - log_prob_norm[:, np.newaxis])
+
+
+def posterior(
+    X: NDArray[Any],
+    components: Components,
+    n_threads: int = 1,
+    *,
+    log_prob_norm: Array | None = None,
+    resp: Array | None = None,
+    labels: NDArray[np.int64] | None = None,
+) -> None:
+    """Write log p(x), p(k | x) and argmax_k p(k | x)."""
+    log_prob = _log_prob(X, components)
+    if labels is not None:
+        labels[...] = log_prob.argmax(axis=1)
+    norm = np.empty(len(X))
+    normalize(log_prob, norm)
+    if log_prob_norm is not None:
+        log_prob_norm[...] = norm
+    if resp is not None:
+        resp[...] = log_prob
+
+
+def moments(
+    X: NDArray[Any],
+    sample_weight: Array,
+    resp: Array,
+    covariance_type: str,
+    centers: Array,
+    sums: Moments,
+    n_threads: int = 1,
+) -> None:
+    """Add sum w r, sum w r z and sum w r z z^T with z = x - centre."""
+    r = resp * sample_weight[:, np.newaxis]
+    z = X.astype(np.float64)[:, np.newaxis, :] - centers
+    sums.nk[...] += r.sum(axis=0)
+    sums.first[...] += np.einsum("nk,nkd->kd", r, z)
+    subscripts = {
+        "full": "nk,nkd,nke->kde",
+        "tied": "nk,nkd,nke->de",
+        "diag": "nk,nkd,nkd->kd",
+        "spherical": "nk,nkd,nkd->k",
+    }[covariance_type]
+    sums.second[...] += np.einsum(subscripts, r, z, z)
+
+
+def accumulate(
+    X: NDArray[Any],
+    sample_weight: Array,
+    components: Components,
+    sums: Moments,
+    log_likelihood: Array,
+    n_threads: int = 1,
+) -> None:
+    """Add moments about the means under the posterior, and sum w log p(x)."""
+    resp = np.empty((len(X), len(components.means)))
+    norm = np.empty(len(X))
+    posterior(X, components, log_prob_norm=norm, resp=resp)
+    moments(X, sample_weight, resp, components.covariance_type, components.means, sums)
+    log_likelihood += sample_weight @ norm

@@ -1,0 +1,90 @@
+"""Threads: how many, over which slots of rows, and where they must not be used."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .layout import BLOCK
+
+# Slots bound the number of threads that can work, and each carries its own statistics.
+_MAX_SLOTS = 128
+_SLOT_ROWS = 4 * BLOCK
+_SLOT_MEMORY = 32 * 2**20
+
+
+def count_threads(n_jobs: int | None = None) -> int:
+    """Return the number of threads to use.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        None: all cores that this process may use, by affinity and cgroup quota. Negative: that
+        many fewer than all, plus one, so that -1 is all cores.
+
+    Raises
+    ------
+    ValueError
+        If ``n_jobs`` is 0.
+    """
+    if n_jobs is not None and n_jobs > 0:
+        return int(n_jobs)
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be None, a positive or a negative integer, got 0.")
+    from joblib import cpu_count
+
+    available: int = cpu_count()
+    return available if n_jobs is None else max(1, available + 1 + int(n_jobs))
+
+
+def slot_bounds(n_samples: int, statistics_size: int = 0) -> NDArray[np.int64]:
+    """Return the first row of each slot, and the end of the last.
+
+    The rule looks at the problem's size and never at the number of threads, so that the same
+    sums are formed in the same order on every machine.
+    """
+    memory = _SLOT_MEMORY // max(8 * statistics_size, 1)
+    n_slots = max(1, min(_MAX_SLOTS, memory, n_samples // _SLOT_ROWS))
+    blocks = -(-n_samples // BLOCK)
+    bounds = (blocks * np.arange(n_slots + 1, dtype=np.int64) // n_slots) * BLOCK
+    return np.minimum(bounds, n_samples)
+
+
+class ThreadGuard:
+    """Keep compiled kernels off threads where those would kill or hang the process.
+
+    GNU OpenMP ends a forked child that starts a parallel region after its parent did, and
+    Numba's ``workqueue`` layer aborts when two Python threads start one at once. A backend says
+    whether its layer bears concurrent callers; a forked child works serially.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._launched_by: int | None = None
+
+    def must_be_serial(self) -> bool:
+        """Return whether a parent of this process has already used threads."""
+        return self._launched_by not in (None, os.getpid())
+
+    @contextmanager
+    def launch(self, concurrent: bool) -> Iterator[None]:
+        """Hold while a parallel kernel runs."""
+        if not self.must_be_serial():
+            self._launched_by = os.getpid()
+        if concurrent:
+            yield
+        else:
+            with self._lock:
+                yield
+
+    def reset_lock(self) -> None:
+        """Replace the lock, which a fork may have copied while it was held."""
+        self._lock = threading.Lock()
+
+
+guard = ThreadGuard()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=guard.reset_lock)
