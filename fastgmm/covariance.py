@@ -1,0 +1,331 @@
+"""Covariance types: everything in which full, tied, diag and spherical differ, above the kernels.
+
+Each type is one class. Matrices are of size K x d x d at the most, so this is plain NumPy and
+LAPACK, written once for all backends. Shapes follow scikit-learn: ``full`` (K, d, d), ``tied``
+(d, d), ``diag`` (K, d), ``spherical`` (K,).
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from ._kernels.layout import Array
+
+Mask = NDArray[np.bool_]
+
+
+class CollapseError(ValueError):
+    """A covariance that is not positive definite.
+
+    Attributes
+    ----------
+    component : int or None
+        The component at fault; None where one covariance serves all.
+    """
+
+    def __init__(self, component: int | None = None) -> None:
+        self.component = component
+        where = "The tied covariance" if component is None else f"Component {component}"
+        super().__init__(
+            "Fitting the mixture model failed because some components have ill-defined empirical "
+            "covariance (for instance caused by singleton or collapsed samples). Try to decrease "
+            "the number of components, increase reg_covar, or scale the input data. "
+            f"{where} is not positive definite."
+        )
+
+
+class CovarianceType(ABC):
+    """What an algorithm needs to know of a covariance type.
+
+    Precision factors U are upper triangular with U U^T = precision (for diag and spherical, the
+    inverse standard deviations).
+    """
+
+    name: str
+    per_component = True
+
+    @abstractmethod
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Return the shape of the covariances."""
+
+    @abstractmethod
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Return the number of free covariance parameters."""
+
+    @abstractmethod
+    def outer(self, nk: Array, a: Array, b: Array) -> Array:
+        """Return sum over samples of nk a b^T, symmetrised, in the shape of second moments."""
+
+    @abstractmethod
+    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
+        """Return covariances: central second moments / nk, plus reg_covar on the diagonal."""
+
+    @abstractmethod
+    def factor(self, covariances: Array) -> tuple[Array, Mask]:
+        """Return the factors U of the inverse covariances, and which could not be formed.
+
+        The mask has one element for each component, for tied one in all.
+        """
+
+    def precisions_cholesky(self, covariances: Array) -> Array:
+        """Return the factors U of the inverse covariances; CollapseError where there is none."""
+        factors, collapsed = self.factor(covariances)
+        if collapsed.any():
+            raise CollapseError(int(collapsed.argmax()) if self.per_component else None)
+        return factors
+
+    @abstractmethod
+    def factor_precisions(self, precisions: Array) -> Array:
+        """Return the factors U of given precisions."""
+
+    @abstractmethod
+    def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
+        """Return log det U for each component: a (K,) array, or one number for tied."""
+
+    @abstractmethod
+    def precisions(self, precisions_cholesky: Array) -> Array:
+        """Return U U^T."""
+
+    def covariances(self, precisions_cholesky: Array) -> Array:
+        """Return the inverse of U U^T."""
+        return 1.0 / precisions_cholesky**2
+
+    @abstractmethod
+    def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        """Return the covariances as (K, d, d) matrices (a view where possible)."""
+
+    @abstractmethod
+    def scale(self, covariances: Array, component: int, normals: Array) -> Array:
+        """Turn (m, d) standard normals into draws with one component's covariance."""
+
+    @abstractmethod
+    def check_precisions(self, precisions: Array) -> None:
+        """Raise ValueError where precisions are not symmetric and positive."""
+
+    def replace(self, values: Array, mask: Mask, previous: Array) -> Array:
+        """Return covariances or factors, with the masked ones as they were."""
+        shape = (-1, *[1] * (values.ndim - 1))
+        return np.asarray(np.where(mask.reshape(shape), previous, values))
+
+
+class Full(CovarianceType):
+    """A matrix for each component."""
+
+    name = "full"
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features, n_features)
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components * n_features * (n_features + 1) // 2
+
+    def outer(self, nk: Array, a: Array, b: Array) -> Array:
+        product = (nk[:, np.newaxis] * a)[:, :, np.newaxis] * b[:, np.newaxis, :]
+        return 0.5 * (product + product.swapaxes(1, 2))
+
+    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
+        covariances = second / nk[:, np.newaxis, np.newaxis]
+        covariances[:, np.arange(n_features), np.arange(n_features)] += reg_covar
+        return covariances
+
+    def factor(self, covariances: Array) -> tuple[Array, Mask]:
+        factors = np.zeros_like(covariances)
+        collapsed = np.zeros(len(covariances), np.bool_)
+        for k, covariance in enumerate(covariances):
+            collapsed[k] = not _inverse_factor(covariance, factors[k])
+        return factors, collapsed
+
+    def factor_precisions(self, precisions: Array) -> Array:
+        return np.stack([_reversed_factor(precision) for precision in precisions])
+
+    def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
+        diagonals = np.diagonal(precisions_cholesky, axis1=1, axis2=2)
+        return np.asarray(np.log(diagonals).sum(axis=1))
+
+    def precisions(self, precisions_cholesky: Array) -> Array:
+        return np.asarray(precisions_cholesky @ precisions_cholesky.swapaxes(1, 2))
+
+    def covariances(self, precisions_cholesky: Array) -> Array:
+        return np.stack([_invert_triangle(U).T @ _invert_triangle(U) for U in precisions_cholesky])
+
+    def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return covariances
+
+    def scale(self, covariances: Array, component: int, normals: Array) -> Array:
+        return np.asarray(normals @ np.linalg.cholesky(covariances[component]).T)
+
+    def check_precisions(self, precisions: Array) -> None:
+        for k, precision in enumerate(precisions):
+            _check_precision_matrix(precision, self.name, k)
+
+
+class Tied(CovarianceType):
+    """One matrix for all components."""
+
+    name = "tied"
+    per_component = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_features, n_features)
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_features * (n_features + 1) // 2
+
+    def outer(self, nk: Array, a: Array, b: Array) -> Array:
+        product = (nk[:, np.newaxis] * a).T @ b
+        return np.asarray(0.5 * (product + product.T))
+
+    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
+        return np.asarray(second / nk.sum() + reg_covar * np.eye(n_features))
+
+    def factor(self, covariances: Array) -> tuple[Array, Mask]:
+        factor = np.zeros_like(covariances)
+        return factor, np.array([not _inverse_factor(covariances, factor)])
+
+    def factor_precisions(self, precisions: Array) -> Array:
+        return _reversed_factor(precisions)
+
+    def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
+        return np.asarray(np.log(np.diagonal(precisions_cholesky)).sum())
+
+    def precisions(self, precisions_cholesky: Array) -> Array:
+        return np.asarray(precisions_cholesky @ precisions_cholesky.T)
+
+    def covariances(self, precisions_cholesky: Array) -> Array:
+        inverse = _invert_triangle(precisions_cholesky)
+        return np.asarray(inverse.T @ inverse)
+
+    def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(covariances, (n_components, n_features, n_features))
+
+    def scale(self, covariances: Array, component: int, normals: Array) -> Array:
+        return np.asarray(normals @ np.linalg.cholesky(covariances).T)
+
+    def check_precisions(self, precisions: Array) -> None:
+        _check_precision_matrix(precisions, self.name, None)
+
+
+class Diag(CovarianceType):
+    """A variance for each component and feature."""
+
+    name = "diag"
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features)
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components * n_features
+
+    def outer(self, nk: Array, a: Array, b: Array) -> Array:
+        return np.asarray(nk[:, np.newaxis] * a * b)
+
+    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
+        return np.asarray(np.maximum(second, 0.0) / nk[:, np.newaxis] + reg_covar)
+
+    def factor(self, covariances: Array) -> tuple[Array, Mask]:
+        valid = (covariances > 0) & np.isfinite(covariances)
+        factors = 1.0 / np.sqrt(np.where(valid, covariances, 1.0))
+        return factors, np.asarray(~valid.reshape(len(covariances), -1).all(axis=1))
+
+    def factor_precisions(self, precisions: Array) -> Array:
+        return np.sqrt(precisions)
+
+    def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
+        return np.asarray(np.log(precisions_cholesky).sum(axis=1))
+
+    def precisions(self, precisions_cholesky: Array) -> Array:
+        return precisions_cholesky**2
+
+    def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return np.asarray(covariances[:, :, np.newaxis] * np.eye(n_features))
+
+    def scale(self, covariances: Array, component: int, normals: Array) -> Array:
+        return np.asarray(normals * np.sqrt(covariances[component]))
+
+    def check_precisions(self, precisions: Array) -> None:
+        _check_positive(precisions, self.name)
+
+
+class Spherical(Diag):
+    """A variance for each component."""
+
+    name = "spherical"
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components,)
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components
+
+    def outer(self, nk: Array, a: Array, b: Array) -> Array:
+        return np.asarray(nk * np.einsum("kd,kd->k", a, b))
+
+    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
+        return np.asarray(np.maximum(second, 0.0) / (nk * n_features) + reg_covar)
+
+    def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
+        return np.asarray(n_features * np.log(precisions_cholesky))
+
+    def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return np.asarray(covariances[:, np.newaxis, np.newaxis] * np.eye(n_features))
+
+
+COVARIANCE_TYPES: dict[str, CovarianceType] = {
+    kind.name: kind for kind in (Full(), Tied(), Diag(), Spherical())
+}
+
+
+def get_covariance_type(name: str) -> CovarianceType:
+    """Return the covariance type of a name.
+
+    Raises
+    ------
+    ValueError
+        If the name is not one of ``full``, ``tied``, ``diag``, ``spherical``.
+    """
+    try:
+        return COVARIANCE_TYPES[name]
+    except (KeyError, TypeError):
+        allowed = ", ".join(map(repr, COVARIANCE_TYPES))
+        raise ValueError(f"covariance_type must be one of {allowed}, got {name!r}.") from None
+
+
+def _inverse_factor(covariance: Array, out: Array) -> bool:
+    """Write U = L^-T for covariance = L L^T; return False where there is no such factor."""
+    lower, info = lapack.dpotrf(covariance, lower=1, clean=1)
+    diagonal = np.diagonal(lower)
+    # a squared pivot within rounding of its own diagonal element is not a variance
+    noise = np.sqrt(np.finfo(float).eps * np.abs(np.diagonal(covariance)))
+    if info != 0 or not (diagonal > noise).all():
+        return False
+    out[...] = _invert_triangle(lower.T)
+    return True
+
+
+def _invert_triangle(upper: Array) -> Array:
+    inverse, _ = lapack.dtrtri(upper, lower=0)
+    return np.ascontiguousarray(np.triu(inverse))
+
+
+def _reversed_factor(precision: Array) -> Array:
+    """Return upper triangular U with U U^T = precision: Cholesky from the last row up."""
+    lower = np.linalg.cholesky(precision[::-1, ::-1])
+    return np.ascontiguousarray(lower[::-1, ::-1])
+
+
+def _check_positive(precisions: Array, name: str) -> None:
+    if not (precisions > 0).all():
+        raise ValueError(f"'{name} precision' should be positive, got {precisions.min()}.")
+
+
+def _check_precision_matrix(precision: Array, name: str, component: int | None) -> None:
+    symmetric = np.allclose(precision, precision.T)
+    smallest = np.linalg.eigvalsh(precision).min() if symmetric else -np.inf
+    if not symmetric or not smallest > 0:
+        got = f"a smallest eigenvalue of {smallest}" if symmetric else "an asymmetric matrix"
+        where = "" if component is None else f" in component {component}"
+        raise ValueError(
+            f"'{name} precision' should be symmetric, positive-definite, got {got}{where}."
+        )

@@ -1,0 +1,94 @@
+"""Sufficient statistics as a value: moments of a mixture that add up over batches and machines."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._kernels.layout import Array, Moments, empty_moments
+from .covariance import get_covariance_type
+
+
+@dataclass(frozen=True)
+class SufficientStatistics:
+    """Weighted moments of the samples about fixed centres, and their log-likelihood.
+
+    With responsibilities r and z = x - centre_k::
+
+        nk = sum w r,    first_k = sum w r z,    second_k = sum w r z z^T
+
+    Statistics of two parts add to those of the whole with ``+``; where their centres differ
+    the second operand is re-centred first, which is exact algebra (Chan, Golub and LeVeque 1979).
+
+    Attributes
+    ----------
+    covariance_type : str
+    centers : (K, d) array
+    moments : Moments
+        ``nk`` (K,), ``first`` (K, d), ``second`` in the shape of the covariances.
+    log_likelihood : float
+        sum w log p(x), in nats.
+    weight : float
+        sum w; the number of samples where they have no weights.
+    """
+
+    covariance_type: str
+    centers: Array
+    moments: Moments
+    log_likelihood: float = 0.0
+    weight: float = 0.0
+
+    @classmethod
+    def zeros(cls, covariance_type: str, centers: Array) -> "SufficientStatistics":
+        """Return the statistics of no samples."""
+        return cls(covariance_type, centers, empty_moments(covariance_type, *centers.shape))
+
+    @property
+    def lower_bound(self) -> float:
+        """Mean log-likelihood per unit of weight, in nats."""
+        return self.log_likelihood / self.weight
+
+    def recenter(self, centers: Array) -> "SufficientStatistics":
+        """Return the same statistics about other centres."""
+        shift = self.centers - centers
+        nk, first, second = self.moments
+        outer = get_covariance_type(self.covariance_type).outer
+        one = np.ones_like(nk)
+        moved = Moments(
+            nk,
+            first + nk[:, np.newaxis] * shift,
+            second + 2.0 * outer(one, first, shift) + outer(nk, shift, shift),
+        )
+        return replace(self, centers=centers, moments=moved)
+
+    def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
+        if self.covariance_type != other.covariance_type:
+            raise ValueError(
+                "Statistics of one covariance_type can be added, "
+                f"got {self.covariance_type!r} and {other.covariance_type!r}."
+            )
+        if self.centers.shape != other.centers.shape:
+            raise ValueError(
+                "Statistics of one shape (n_components, n_features) can be added, "
+                f"got {self.centers.shape} and {other.centers.shape}."
+            )
+        if not np.array_equal(self.centers, other.centers):
+            other = other.recenter(self.centers)
+        sums = (a + b for a, b in zip(self.moments, other.moments, strict=True))
+        return SufficientStatistics(
+            self.covariance_type,
+            self.centers,
+            Moments(*sums),
+            self.log_likelihood + other.log_likelihood,
+            self.weight + other.weight,
+        )
+
+    def central(self) -> tuple[Array, Array, Array]:
+        """Return nk, the means, and the second moments about those means.
+
+        A component without samples keeps its centre.
+        """
+        nk, first, second = self.moments
+        safe = np.where(nk > 0, nk, 1.0)
+        delta = first / safe[:, np.newaxis]
+        outer = get_covariance_type(self.covariance_type).outer
+        return nk, self.centers + delta, second - outer(nk, delta, delta)

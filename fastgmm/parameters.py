@@ -1,0 +1,98 @@
+"""The parameters of a Gaussian mixture, as an immutable value."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._kernels.layout import Array, Components
+from .covariance import get_covariance_type
+
+Labels = NDArray[np.int64]
+
+_LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+@dataclass(frozen=True)
+class MixtureParameters:
+    """Weights, means and covariances: p(x) = sum_k weight_k N(x | mean_k, covariance_k).
+
+    Attributes
+    ----------
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    weights : (K,) array
+    means : (K, d) array
+    covariances : array
+        (K, d, d), (d, d), (K, d) or (K,), by covariance type.
+    precisions_cholesky : array
+        Upper triangular U with U U^T = inverse covariance, in the same shape.
+    """
+
+    covariance_type: str
+    weights: Array
+    means: Array
+    covariances: Array
+    precisions_cholesky: Array
+
+    @classmethod
+    def from_covariances(
+        cls, covariance_type: str, weights: Array, means: Array, covariances: Array
+    ) -> "MixtureParameters":
+        """Factor the covariances; raise CollapseError where one is not positive definite."""
+        factors = get_covariance_type(covariance_type).precisions_cholesky(covariances)
+        return cls(covariance_type, weights, means, covariances, factors)
+
+    @classmethod
+    def from_precisions_cholesky(
+        cls, covariance_type: str, weights: Array, means: Array, precisions_cholesky: Array
+    ) -> "MixtureParameters":
+        """Take the factors as they are."""
+        covariances = get_covariance_type(covariance_type).covariances(precisions_cholesky)
+        return cls(covariance_type, weights, means, covariances, precisions_cholesky)
+
+    @property
+    def n_components(self) -> int:
+        """Number of components, K."""
+        return int(self.means.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return int(self.means.shape[1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters: covariances, means, and weights that sum to one."""
+        K, d = self.means.shape
+        kind = get_covariance_type(self.covariance_type)
+        return int(kind.n_parameters(K, d) + K * d + K - 1)
+
+    @property
+    def precisions(self) -> Array:
+        """Inverse covariances."""
+        return get_covariance_type(self.covariance_type).precisions(self.precisions_cholesky)
+
+    def components(self) -> Components:
+        """Return what the kernels take: log w + log det U - d/2 log 2 pi, means, factors."""
+        kind = get_covariance_type(self.covariance_type)
+        log_det = kind.log_det(self.precisions_cholesky, self.n_features)
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights)
+        log_coefficients = log_weights + log_det - 0.5 * self.n_features * _LOG_2PI
+        return Components(
+            self.covariance_type,
+            np.maximum(log_coefficients, np.finfo(float).min),
+            self.means,
+            self.precisions_cholesky,
+        )
+
+    def sample(self, counts: Labels, random_state: np.random.RandomState) -> tuple[Array, Labels]:
+        """Draw counts[k] samples from each component k; return them in order, and their k."""
+        kind = get_covariance_type(self.covariance_type)
+        X = random_state.standard_normal((int(counts.sum()), self.n_features))
+        labels = np.repeat(np.arange(self.n_components), counts)
+        ends = np.cumsum(counts)
+        for k, end in enumerate(ends):
+            rows = slice(end - counts[k], end)
+            X[rows] = self.means[k] + kind.scale(self.covariances, k, X[rows])
+        return X, labels
