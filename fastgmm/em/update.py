@@ -1,0 +1,74 @@
+"""M-step policies: how parameters follow from sufficient statistics."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from .._kernels.layout import Array
+from ..covariance import get_covariance_type
+from ..moments import SufficientStatistics
+from ..parameters import MixtureParameters
+
+
+class Updated(NamedTuple):
+    """New parameters, and the components whose covariance had to be kept as it was.
+
+    Where all share one covariance and it had to be kept, these are all components.
+    """
+
+    parameters: MixtureParameters
+    collapsed: frozenset[int]
+
+
+class Update(Protocol):
+    """Turns statistics into parameters."""
+
+    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
+        """Return the next parameters."""
+
+
+class ClosedForm:
+    """The maximum of the expected complete log-likelihood.
+
+    With N = sum_k nk::
+
+        weight_k = nk / N
+        mean_k = sum w r x / nk
+        covariance_k = sum w r z z^T / nk + reg_covar I    with z = x - mean_k
+
+    A component whose covariance would not be positive definite keeps its previous one, and a
+    component without samples its previous mean too. Both are generalized EM steps: the
+    likelihood does not fall, and the fit goes on.
+
+    Parameters
+    ----------
+    reg_covar : float
+        Added to the diagonal of the covariances.
+    """
+
+    def __init__(self, reg_covar: float) -> None:
+        self.reg_covar = reg_covar
+
+    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
+        """Return the next parameters."""
+        kind = get_covariance_type(statistics.covariance_type)
+        weights, means, covariances = estimate(statistics, self.reg_covar)
+        factors, collapsed = kind.factor(covariances)
+        dead = statistics.moments.nk <= 0
+        kept = collapsed | dead if kind.per_component else collapsed
+        parameters = MixtureParameters(
+            kind.name,
+            weights,
+            means,
+            kind.replace(covariances, kept, previous.covariances),
+            kind.replace(factors, kept, previous.precisions_cholesky),
+        )
+        return Updated(parameters, frozenset(np.flatnonzero(collapsed & ~dead).tolist()))
+
+
+def estimate(statistics: SufficientStatistics, reg_covar: float) -> tuple[Array, Array, Array]:
+    """Return the weights, means and covariances that maximise Q, whatever they are."""
+    nk, means, second = statistics.central()
+    kind = get_covariance_type(statistics.covariance_type)
+    safe = np.where(nk > 0, nk, 1.0)
+    return nk / nk.sum(), means, kind.estimate(second, safe, means.shape[1], reg_covar)
