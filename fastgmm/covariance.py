@@ -63,15 +63,16 @@ class CovarianceType(ABC):
         """Return covariances: central second moments / nk, plus reg_covar on the diagonal."""
 
     @abstractmethod
-    def factor(self, covariances: Array) -> tuple[Array, Mask]:
+    def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
         """Return the factors U of the inverse covariances, and which could not be formed.
 
-        The mask has one element for each component, for tied one in all.
+        Variances must be larger than ``smallest``, one number or one for each component. The
+        mask has one element for each component, for tied one in all.
         """
 
-    def precisions_cholesky(self, covariances: Array) -> Array:
+    def precisions_cholesky(self, covariances: Array, smallest: Array | float = 0.0) -> Array:
         """Return the factors U of the inverse covariances; CollapseError where there is none."""
-        factors, collapsed = self.factor(covariances)
+        factors, collapsed = self.factor(covariances, smallest)
         if collapsed.any():
             raise CollapseError(int(collapsed.argmax()) if self.per_component else None)
         return factors
@@ -130,12 +131,14 @@ class Full(CovarianceType):
         covariances[:, np.arange(n_features), np.arange(n_features)] += reg_covar
         return covariances
 
-    def factor(self, covariances: Array) -> tuple[Array, Mask]:
+    def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
         factors = np.zeros_like(covariances)
-        collapsed = np.zeros(len(covariances), np.bool_)
-        for k, covariance in enumerate(covariances):
-            collapsed[k] = not _inverse_factor(covariance, factors[k])
-        return factors, collapsed
+        limits = np.broadcast_to(smallest, len(covariances))
+        formed = [
+            _inverse_factor(covariance, limit, out)
+            for covariance, limit, out in zip(covariances, limits, factors, strict=True)
+        ]
+        return factors, ~np.array(formed)
 
     def factor_precisions(self, precisions: Array) -> Array:
         return np.stack([_reversed_factor(precision) for precision in precisions])
@@ -180,9 +183,9 @@ class Tied(CovarianceType):
     def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
         return np.asarray(second / nk.sum() + reg_covar * np.eye(n_features))
 
-    def factor(self, covariances: Array) -> tuple[Array, Mask]:
+    def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
         factor = np.zeros_like(covariances)
-        return factor, np.array([not _inverse_factor(covariances, factor)])
+        return factor, np.array([not _inverse_factor(covariances, float(np.max(smallest)), factor)])
 
     def factor_precisions(self, precisions: Array) -> Array:
         return _reversed_factor(precisions)
@@ -224,8 +227,9 @@ class Diag(CovarianceType):
     def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
         return np.asarray(np.maximum(second, 0.0) / nk[:, np.newaxis] + reg_covar)
 
-    def factor(self, covariances: Array) -> tuple[Array, Mask]:
-        valid = (covariances > 0) & np.isfinite(covariances)
+    def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
+        limits = np.broadcast_to(smallest, len(covariances))
+        valid = (limits < covariances.T).T & np.isfinite(covariances)
         factors = 1.0 / np.sqrt(np.where(valid, covariances, 1.0))
         return factors, np.asarray(~valid.reshape(len(covariances), -1).all(axis=1))
 
@@ -292,13 +296,13 @@ def get_covariance_type(name: str) -> CovarianceType:
         raise ValueError(f"covariance_type must be one of {allowed}, got {name!r}.") from None
 
 
-def _inverse_factor(covariance: Array, out: Array) -> bool:
+def _inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
     """Write U = L^-T for covariance = L L^T; return False where there is no such factor."""
     lower, info = lapack.dpotrf(covariance, lower=1, clean=1)
     diagonal = np.diagonal(lower)
     # a squared pivot within rounding of its own diagonal element is not a variance
-    noise = np.sqrt(np.finfo(float).eps * np.abs(np.diagonal(covariance)))
-    if info != 0 or not (diagonal > noise).all():
+    noise = np.maximum(np.finfo(float).eps * np.abs(np.diagonal(covariance)), smallest)
+    if info != 0 or not (diagonal**2 > noise).all() or not np.isfinite(diagonal).all():
         return False
     out[...] = _invert_triangle(lower.T)
     return True

@@ -13,6 +13,20 @@ Labels = NDArray[np.int64]
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 
+# Standard deviations that a component may lie from the origin of the kernels: its samples'
+# coordinates, in its own units, are then right to 1e-6.
+_FARTHEST = 1e-6 / float(np.finfo(np.float64).eps)
+
+
+def smallest_variances(means: Array) -> Array:
+    """Return the variance that each component must exceed for its distances to be computable.
+
+    Kernels form P x - P mu about the mean of the means; that rounds by |P mu| eps.
+    """
+    distances = np.abs(means - means.mean(axis=0)).max(axis=1)
+    return np.asarray((distances / _FARTHEST) ** 2)
+
+
 @dataclass(frozen=True)
 class MixtureParameters:
     """Weights, means and covariances: p(x) = sum_k weight_k N(x | mean_k, covariance_k).
@@ -39,7 +53,8 @@ class MixtureParameters:
         cls, covariance_type: str, weights: Array, means: Array, covariances: Array
     ) -> "MixtureParameters":
         """Factor the covariances; raise CollapseError where one is not positive definite."""
-        factors = get_covariance_type(covariance_type).precisions_cholesky(covariances)
+        kind = get_covariance_type(covariance_type)
+        factors = kind.precisions_cholesky(covariances, smallest_variances(means))
         return cls(covariance_type, weights, means, covariances, factors)
 
     @classmethod

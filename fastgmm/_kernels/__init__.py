@@ -27,6 +27,8 @@ __all__ = ["accumulate", "backend_info", "mahalanobis", "moments", "normalize", 
 
 _NO_ROWS: Array = np.empty(0)
 _NO_TABLE: Array = np.empty((0, 0))
+# not empty, since NumPy calls every empty array contiguous: another type to Numba
+_NO_RESP: Array = np.empty((1, 1))
 _NO_LABELS: NDArray[np.int64] = np.empty(0, np.int64)
 
 
@@ -58,7 +60,7 @@ def accumulate(
     n_threads: int,
 ) -> None:
     """Add moments about the means, and sum w log p(x), in one read of X (the E step)."""
-    _add(X, sample_weight, _NO_TABLE, pack(components), sums, log_likelihood, n_threads)
+    _add(X, sample_weight, _NO_RESP, pack(components), sums, log_likelihood, n_threads)
 
 
 def moments(

@@ -13,7 +13,9 @@ from .layout import BLOCK
 # Slots bound the number of threads that can work, and each carries its own statistics.
 _MAX_SLOTS = 128
 _SLOT_ROWS = 4 * BLOCK
+# All slots' statistics together take this much, or 8 slots however large.
 _SLOT_MEMORY = 32 * 2**20
+_SLOTS_AT_LEAST = 8
 
 
 def count_threads(n_jobs: int | None = None) -> int:
@@ -46,8 +48,8 @@ def slot_bounds(n_samples: int, statistics_size: int = 0) -> NDArray[np.int64]:
     The rule looks at the problem's size and never at the number of threads, so that the same
     sums are formed in the same order on every machine.
     """
-    memory = _SLOT_MEMORY // max(8 * statistics_size, 1)
-    n_slots = max(1, min(_MAX_SLOTS, memory, n_samples // _SLOT_ROWS))
+    affordable = max(_SLOT_MEMORY // max(8 * statistics_size, 1), _SLOTS_AT_LEAST)
+    n_slots = max(1, min(_MAX_SLOTS, affordable, n_samples // _SLOT_ROWS))
     blocks = -(-n_samples // BLOCK)
     bounds = (blocks * np.arange(n_slots + 1, dtype=np.int64) // n_slots) * BLOCK
     return np.minimum(bounds, n_samples)

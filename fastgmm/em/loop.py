@@ -45,8 +45,8 @@ def run(
 
     Raises
     ------
-    FloatingPointError
-        If the log-likelihood is not finite.
+    ValueError
+        If the samples or parameters are so large that the log-likelihood overflows.
     """
     history: list[Iteration] = []
     collapsed: frozenset[int] = frozenset()
@@ -67,8 +67,9 @@ def run(
 
 
 def _check_finite(lower_bound: float, number: int) -> None:
-    if not math.isfinite(lower_bound):
-        raise FloatingPointError(
-            f"The mean log-likelihood in iteration {number} is {lower_bound}: the samples or the "
+    # kernels put -1e300 for the log-density of a sample whose distances overflow
+    if not -1e280 < lower_bound < math.inf:
+        raise ValueError(
+            f"The mean log-likelihood in iteration {number} is {lower_bound}: the input or the "
             "parameters are too large for float64. Scale the input data."
         )

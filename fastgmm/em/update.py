@@ -7,7 +7,7 @@ import numpy as np
 from .._kernels.layout import Array
 from ..covariance import get_covariance_type
 from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
+from ..parameters import MixtureParameters, smallest_variances
 
 
 class Updated(NamedTuple):
@@ -53,7 +53,7 @@ class ClosedForm:
         """Return the next parameters."""
         kind = get_covariance_type(statistics.covariance_type)
         weights, means, covariances = estimate(statistics, self.reg_covar)
-        factors, collapsed = kind.factor(covariances)
+        factors, collapsed = kind.factor(covariances, smallest_variances(means))
         dead = statistics.moments.nk <= 0
         kept = collapsed | dead if kind.per_component else collapsed
         parameters = MixtureParameters(

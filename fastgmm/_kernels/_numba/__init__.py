@@ -36,10 +36,11 @@ def _threading_layer() -> str:
         return "not started"
 
 
-def _launch(kernel: Callable[..., None], n_threads: int, *arguments: Any) -> None:
+def _launch(kernel: Callable[..., None], n_threads: int, n_slots: int, *arguments: Any) -> None:
+    """Run a parallel kernel on no more threads than there are slots to work on."""
     with guard.launch(_is_concurrent()):
         before = numba.get_num_threads()
-        numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(n_threads, n_slots, numba.config.NUMBA_NUM_THREADS))
         try:
             kernel(*arguments)
         finally:
@@ -56,10 +57,10 @@ def accumulate(
     out: Array,
     n_threads: int,
 ) -> None:
-    """Add packed statistics to ``out``: under the posterior, or under given ``resp``."""
+    """Add packed statistics to ``out``: under the posterior or, with bare centres, ``resp``."""
     rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
     if not guard.must_be_serial():
-        _launch(passes.accumulate, n_threads, *rows, bounds, slots, out)
+        _launch(passes.accumulate, n_threads, len(slots), *rows, bounds, slots, out)
         return
     for t, (start, stop) in enumerate(pairwise(bounds)):
         passes.accumulate_slot(*rows, U(start), U(stop), slots[t])
@@ -80,7 +81,7 @@ def posterior(
     X = _repeated(X)
     outputs = (log_prob, log_prob_norm, resp, labels)
     if not guard.must_be_serial():
-        _launch(passes.posterior, n_threads, X, packed, bounds, *outputs)
+        _launch(passes.posterior, n_threads, len(bounds) - 1, X, packed, bounds, *outputs)
         return
     passes.posterior_slot(X, packed, U(0), U(bounds[-1]), *outputs)
 
@@ -90,7 +91,7 @@ def normalize(
 ) -> None:
     """Normalise (n, K) log-probabilities in place."""
     if not guard.must_be_serial():
-        _launch(passes.normalize, n_threads, log_prob, log_prob_norm, bounds)
+        _launch(passes.normalize, n_threads, len(bounds) - 1, log_prob, log_prob_norm, bounds)
         return
     passes.normalize_slot(log_prob, log_prob_norm, U(0), U(bounds[-1]))
 

@@ -45,7 +45,11 @@ def _cached(dispatcher: Any) -> Any:
 
 
 # Called by other kernels only: leaving out the wrappers takes a third off the compile time.
-_INTERNAL: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INTERNAL: dict[str, Any] = {
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 
 
 def block_function(function: Callable[..., Any]) -> Any:

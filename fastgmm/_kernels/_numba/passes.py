@@ -74,8 +74,9 @@ def _load_resp(resp, start, count, n_components, block, scale):
 def accumulate_slot(X, sample_weight, resp, packed, start, stop, statistics):
     """Write the statistics of the rows start to stop.
 
-    Without given responsibilities (``resp`` of length 0) these are the posterior: distances,
-    normalisation and moments of a block follow one another while it is in cache.
+    Where ``packed`` has coefficients the responsibilities are the posterior: distances,
+    normalisation and moments of a block follow one another while it is in cache. Where it has
+    centres alone they are given by ``resp``.
     """
     K = U(packed.n_components)
     block = _scratch_rows(packed)
@@ -90,7 +91,7 @@ def accumulate_slot(X, sample_weight, resp, packed, start, stop, statistics):
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         _load(X, first, count, packed, block)
-        if resp.shape[0] > 0:
+        if packed.coefficients.size == 0:
             _load_resp(resp, first, count, K, values, scale)
         else:
             block_log_prob(block, packed, scratch, values)

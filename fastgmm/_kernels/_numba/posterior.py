@@ -10,7 +10,8 @@ import numpy as np
 from ._jit import BLOCK, I0, I1, STRIDE, U, block_function, vector_loop
 from .mahalanobis import fill
 
-# log-probabilities below this count as this: keeps (-inf) - (-inf) out of the kernels
+# Log-probabilities below this count as this, so that a sample whose distances overflow has
+# equal responsibilities, and not those of (-inf) - (-inf).
 LOG_PROB_FLOOR = -1e300
 
 _LOG2E = 1.4426950408889634
@@ -81,7 +82,7 @@ def _raise_maximum(log_prob, o, maximum):
 def _exponentiate(log_prob, o, maximum, total):
     vector_loop()
     for b in range(BLOCK):
-        e = exp(log_prob[o + b] - maximum[b])
+        e = exp(max(log_prob[o + b], LOG_PROB_FLOOR) - maximum[b])
         log_prob[o + b] = e
         total[b] += e
 
