@@ -1,0 +1,100 @@
+"""Samples from whatever users hold, checked as scikit-learn checks them, without a copy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from ..samples import Samples
+from ..validation import check_sample_weight
+
+_FLOATS = (np.float64, np.float32)
+
+
+def check_samples(
+    estimator: BaseEstimator,
+    X: Any,
+    sample_weight: Any = None,
+    *,
+    reset: bool,
+    min_samples: int = 1,
+) -> Samples:
+    """Return checked samples and weights.
+
+    float64 and float32 arrays are taken in any memory order. Integers, and data frames that are
+    not one array in memory, are kept as they are and converted a block at a time.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As scikit-learn: NaN, infinity, wrong dimensions, no samples, sparse or non-numeric data.
+    """
+    samples = _frame(X)
+    if samples is None:
+        keeps_dtype = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=None if keeps_dtype else _FLOATS,
+            ensure_min_samples=min_samples,
+        )
+        samples = Samples(X)
+    else:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        for rows in samples.block_slices():
+            block = samples.unconverted_rows(rows)
+            check_array(block, dtype=_FLOATS, input_name="X", estimator=estimator)
+    return samples.with_weight(check_sample_weight(sample_weight, samples.n_samples))
+
+
+def check_enough(samples: Samples, n_components: int) -> None:
+    """Raise ValueError where there are fewer samples of positive weight than components."""
+    n_samples = samples.n_samples
+    if samples.is_weighted:
+        n_samples = int(np.count_nonzero(samples.sample_weight))
+    if n_samples < n_components:
+        kind = " of positive weight" if samples.is_weighted else ""
+        raise ValueError(
+            "Expected n_samples >= n_components "
+            f"but got n_components = {n_components}, n_samples = {n_samples}{kind}"
+        )
+
+
+def check_magnitude(samples: Samples) -> None:
+    """Raise ValueError where weighted sums of squares of the samples overflow float64."""
+    terms = samples.n_features * max(samples.total_weight, 1.0)
+    limit = 0.5 * np.sqrt(np.finfo(np.float64).max / terms)
+    for X, _ in samples.blocks():
+        largest = max(X.max(), -X.min())
+        if largest > limit:
+            raise ValueError(
+                "X is too large for float64, where sums of its squares overflow: its magnitude "
+                f"should be at most {limit:.3g} with a total weight of {samples.total_weight:.3g}, "
+                f"but got {largest:.3g}. Scale the input data."
+            )
+
+
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator back the attributes that it had if what it does fails."""
+    attributes = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(attributes)
+        raise
+
+
+def _frame(X: Any) -> Samples | None:
+    """Return samples over a data frame whose columns are separate arrays; None for all else."""
+    if isinstance(X, np.ndarray) or not (hasattr(X, "to_numpy") and hasattr(X, "columns")):
+        return None
+    if X.shape[0] < 2 or X.shape[1] == 0:
+        return None
+    samples = Samples(X)
+    return samples if samples.is_converted else None

@@ -1,0 +1,218 @@
+"""Starting points for EM, from a subsample where the data is large.
+
+Seeding looks at no more than ``seeding_size`` rows, so that it costs no more than a few
+iterations of EM on all of them.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.utils.random import sample_without_replacement
+
+from .. import _kernels as kernels
+from .._kernels.layout import Array
+from ..covariance import get_covariance_type
+from ..em.update import estimate
+from ..moments import SufficientStatistics
+from ..parameters import MixtureParameters, smallest_variances
+from ..samples import Samples
+
+_SEEDING_ROWS = 16384
+_SEEDING_ROWS_PER_COMPONENT = 32
+_RESP_ELEMENTS = 2**20
+
+
+class Seeds(NamedTuple):
+    """Centres and a rule that gives the responsibilities of rows ``start`` to ``stop``."""
+
+    centers: Array
+    resp: Callable[[int, int], Array]
+    fixed_centers: bool  # the centres are themselves the means, with pooled covariances
+
+
+def seeding_size(n_samples: int, n_components: int) -> int:
+    """Return how many rows seeding looks at."""
+    return min(n_samples, max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * n_components))
+
+
+def seeding_subsample(
+    samples: Samples, n_components: int, random_state: np.random.RandomState
+) -> Samples:
+    """Return the samples that seeding looks at: rows of positive weight, without replacement."""
+    weight = samples.sample_weight
+    rows: Any = slice(None)
+    n_samples = samples.n_samples
+    if samples.is_weighted and not (weight > 0).all():
+        rows = np.flatnonzero(weight)
+        n_samples = len(rows)
+    size = seeding_size(n_samples, n_components)
+    if size < n_samples:
+        chosen = np.sort(sample_without_replacement(n_samples, size, random_state=random_state))
+        rows = chosen if isinstance(rows, slice) else rows[chosen]
+    return Samples(samples.rows(rows), weight[rows] if samples.is_weighted else None)
+
+
+def initial_parameters(
+    samples: Samples,
+    *,
+    n_components: int,
+    covariance_type: str,
+    init_params: str,
+    reg_covar: float,
+    random_state: np.random.RandomState,
+    n_threads: int,
+    weights: Array | None = None,
+    means: Array | None = None,
+    precisions: Array | None = None,
+) -> MixtureParameters:
+    """Return where EM starts; what is given is taken, the rest is estimated.
+
+    Parameters
+    ----------
+    samples : Samples
+    n_components : int
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
+    reg_covar : float
+    random_state : RandomState
+    n_threads : int
+    weights, means, precisions : array, optional
+        Given parameters, already checked.
+
+    Raises
+    ------
+    CollapseError
+        If not even the covariance of all the samples about their centres is positive definite.
+    """
+    kind = get_covariance_type(covariance_type)
+    factors = None if precisions is None else kind.factor_precisions(precisions)
+    if weights is not None and means is not None and factors is not None:
+        return MixtureParameters.from_precisions_cholesky(covariance_type, weights, means, factors)
+    seeding = seeding_subsample(samples, n_components, random_state)
+    X, weight = next(seeding.blocks())
+    X = np.asarray(X, np.float64)
+    given_weight = weight if seeding.is_weighted else None
+    seeds = _SEEDING[init_params](X, given_weight, n_components, random_state)
+    statistics = _summarize(X, weight, seeds, covariance_type, n_threads)
+    estimated = estimate(statistics, reg_covar)
+    if seeds.fixed_centers:
+        estimated = (np.full(n_components, 1.0 / n_components), seeds.centers, estimated[2])
+    weights = estimated[0] if weights is None else weights
+    means = estimated[1] if means is None else means
+    if factors is not None:
+        return MixtureParameters.from_precisions_cholesky(covariance_type, weights, means, factors)
+    pooled = _pooled(statistics, reg_covar)
+    if seeds.fixed_centers:
+        return MixtureParameters.from_covariances(covariance_type, weights, means, pooled)
+    return _repaired(covariance_type, weights, means, estimated[2], pooled)
+
+
+def _summarize(
+    X: Array, weight: Array, seeds: Seeds, covariance_type: str, n_threads: int
+) -> SufficientStatistics:
+    statistics = SufficientStatistics.zeros(covariance_type, seeds.centers)
+    step = max(_RESP_ELEMENTS // len(seeds.centers), 1)
+    for start in range(0, len(X), step):
+        stop = min(start + step, len(X))
+        kernels.moments(
+            X[start:stop],
+            weight[start:stop],
+            seeds.resp(start, stop),
+            covariance_type,
+            seeds.centers,
+            statistics.moments,
+            n_threads,
+        )
+    return statistics
+
+
+def _pooled(statistics: SufficientStatistics, reg_covar: float) -> Array:
+    """Return the covariance of all samples about their own centres, for every component."""
+    nk, _, second = statistics.central()
+    kind = get_covariance_type(statistics.covariance_type)
+    K, d = statistics.centers.shape
+    if kind.name == "tied":
+        return kind.estimate(second, nk, d, reg_covar)
+    total = np.broadcast_to(second.sum(axis=0), kind.shape(K, d))
+    return kind.estimate(total, np.full(K, nk.sum()), d, reg_covar)
+
+
+def _repaired(
+    covariance_type: str, weights: Array, means: Array, covariances: Array, pooled: Array
+) -> MixtureParameters:
+    """Give components that collapsed in seeding the pooled covariance."""
+    kind = get_covariance_type(covariance_type)
+    if kind.per_component:
+        _, collapsed = kind.factor(covariances, smallest_variances(means))
+        covariances[collapsed] = pooled[collapsed]
+    return MixtureParameters.from_covariances(covariance_type, weights, means, covariances)
+
+
+def _one_hot(labels: NDArray[np.integer[Any]], n_components: int) -> Callable[[int, int], Array]:
+    def resp(start: int, stop: int) -> Array:
+        table = np.zeros((stop - start, n_components))
+        table[np.arange(stop - start), labels[start:stop]] = 1.0
+        return table
+
+    return resp
+
+
+def _nearest(X: Array, centers: Array) -> Callable[[int, int], Array]:
+    from sklearn.metrics import pairwise_distances_argmin
+
+    # x^2 - 2 x c + c^2 cancels where the data is far from zero
+    origin = X.mean(axis=0)
+    return _one_hot(pairwise_distances_argmin(X - origin, centers - origin), len(centers))
+
+
+def _kmeans(
+    X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
+) -> Seeds:
+    """Take the clusters of k-means."""
+    fitted = KMeans(n_components, n_init=1, random_state=random_state).fit(X, sample_weight=weight)
+    return Seeds(fitted.cluster_centers_, _one_hot(fitted.labels_, n_components), False)
+
+
+def _kmeans_plusplus(
+    X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
+) -> Seeds:
+    """Choose samples far from one another."""
+    _, rows = kmeans_plusplus(
+        X - X.mean(axis=0), n_components, sample_weight=weight, random_state=random_state
+    )
+    return Seeds(X[rows], _nearest(X, X[rows]), True)
+
+
+def _random_from_data(
+    X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
+) -> Seeds:
+    """Draw samples by weight."""
+    p = None if weight is None else weight / weight.sum()
+    rows = random_state.choice(len(X), size=n_components, replace=False, p=p)
+    return Seeds(X[rows], _nearest(X, X[rows]), True)
+
+
+def _random(
+    X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
+) -> Seeds:
+    """Draw responsibilities uniformly."""
+
+    def resp(start: int, stop: int) -> Array:
+        table = random_state.uniform(size=(stop - start, n_components))
+        table /= table.sum(axis=1, keepdims=True)
+        return table
+
+    center = np.average(X, axis=0, weights=weight)
+    return Seeds(np.tile(center, (n_components, 1)), resp, False)
+
+
+_SEEDING: dict[str, Callable[..., Seeds]] = {
+    "kmeans": _kmeans,
+    "k-means++": _kmeans_plusplus,
+    "random": _random,
+    "random_from_data": _random_from_data,
+}
+INIT_PARAMS: tuple[str, ...] = tuple(_SEEDING)

@@ -1,0 +1,94 @@
+"""Samples and their weights, handed to the kernels block by block without a copy of the whole."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._kernels.layout import BLOCK, Array
+
+# Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
+_CONVERTED_ELEMENTS = 2**21
+
+
+class Samples:
+    """An (n, d) table of samples with one weight for each row.
+
+    float64 and float32 arrays in any memory order (C, Fortran, strided, read-only maps) are read
+    in place. Other numeric arrays, and data frames whose columns do not lie in one
+    float array, are converted a block of rows at a time.
+
+    Parameters
+    ----------
+    X : array or data frame of shape (n_samples, n_features)
+    sample_weight : (n_samples,) array, optional
+        Weights; each counts as that many copies of its row. None: 1 for all, without an array.
+    """
+
+    def __init__(self, X: Any, sample_weight: Array | None = None) -> None:
+        self._table = _single_array(X)
+        self.n_samples, self.n_features = (int(size) for size in self._table.shape)
+        self.is_weighted = sample_weight is not None
+        if sample_weight is None:
+            sample_weight = np.broadcast_to(np.float64(1.0), (self.n_samples,))
+        self.sample_weight = sample_weight
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether rows are converted block by block, and not read in place."""
+        return not _is_float_array(self._table)
+
+    def with_weight(self, sample_weight: Array | None) -> "Samples":
+        """Return the same samples with other weights."""
+        return Samples(self._table, sample_weight)
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights."""
+        return float(self.sample_weight.sum()) if self.is_weighted else float(self.n_samples)
+
+    def blocks(self) -> Iterator[tuple[NDArray[Any], Array]]:
+        """Yield (X, sample_weight) in float arrays: one block where X can be read in place."""
+        for rows in self.block_slices():
+            yield self.rows(rows), self.sample_weight[rows]
+
+    def block_slices(self) -> Iterator[slice]:
+        """Yield the rows of each block."""
+        step = self.n_samples
+        if self.is_converted:
+            step = max(_CONVERTED_ELEMENTS // self.n_features // BLOCK, 1) * BLOCK
+        for start in range(0, self.n_samples, step):
+            yield slice(start, min(start + step, self.n_samples))
+
+    def rows(self, rows: Any) -> NDArray[Any]:
+        """Return some rows as a float array: a view for a slice of an array read in place."""
+        selected = self.unconverted_rows(rows)
+        if not isinstance(selected, np.ndarray):
+            selected = selected.to_numpy()
+        return selected if _is_float_array(selected) else np.asarray(selected, np.float64)
+
+    def unconverted_rows(self, rows: Any) -> Any:
+        """Return some rows as they are held: an array or a data frame."""
+        return (self._table.iloc if hasattr(self._table, "iloc") else self._table)[rows]
+
+
+def _is_float_array(table: Any) -> bool:
+    """Return whether kernels read this in place: native float64 or float32, aligned."""
+    return (
+        isinstance(table, np.ndarray)
+        and table.dtype in (np.float64, np.float32)
+        and table.dtype.isnative
+        and table.flags.aligned
+    )
+
+
+def _single_array(X: Any) -> Any:
+    """Return the one array behind a data frame, where there is one; else X itself."""
+    if isinstance(X, np.ndarray) or not hasattr(X, "iloc"):
+        return X
+    first = X.iloc[:1]
+    column = first.iloc[:, 0].to_numpy()
+    if np.shares_memory(first.to_numpy(), column):
+        return X.to_numpy()
+    return X

@@ -1,0 +1,113 @@
+"""Checks of parameters and weights: each error names what was expected and what came."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._kernels.layout import Array
+from .covariance import get_covariance_type
+from .parameters import MixtureParameters
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
+    """Return weights as a float64 array of shape (n_samples,); None stays None.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, not a number or infinite, if all are zero, or if the shape differs.
+    """
+    if sample_weight is None:
+        return None
+    weight: Array = np.asarray(_real(sample_weight, "sample_weight"), np.float64, order="C")
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight should have the shape of ({n_samples},), but got {weight.shape}."
+        )
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if len(bad):
+        raise ValueError(
+            "sample_weight should be finite and non-negative, "
+            f"but got {weight[bad[0]]} for sample {bad[0]}."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight should have a positive weight, but all are zero.")
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if total == np.inf:
+        raise ValueError(
+            "sample_weight should have a finite sum, but it overflows: "
+            f"the largest weight is {weight.max()}."
+        )
+    return weight
+
+
+def check_weights(weights: Any, n_components: int) -> Array:
+    """Return mixture weights: shape (K,), in [0, 1], summing to 1."""
+    checked = _check_array(weights, (n_components,), "weights")
+    if not ((checked >= 0) & (checked <= 1)).all():
+        raise ValueError(
+            "The parameter 'weights' should be in the range [0, 1], but got "
+            f"max value {checked.max():.5f}, min value {checked.min():.5f}"
+        )
+    # float32 weights may be summed in float32
+    if not np.isclose(checked.sum(), 1.0, rtol=0, atol=1e-6):
+        raise ValueError(
+            "The parameter 'weights' should be normalized, "
+            f"but got sum(weights) = {checked.sum():.5f}"
+        )
+    return checked
+
+
+def check_means(means: Any, n_components: int, n_features: int) -> Array:
+    """Return means: shape (K, d), finite."""
+    return _check_array(means, (n_components, n_features), "means")
+
+
+def check_precisions(
+    precisions: Any, covariance_type: str, n_components: int, n_features: int
+) -> Array:
+    """Return precisions in the shape of the covariance type, symmetric and positive-definite."""
+    kind = get_covariance_type(covariance_type)
+    name = f"{covariance_type} precision"
+    checked = _check_array(precisions, kind.shape(n_components, n_features), name)
+    kind.check_precisions(checked)
+    return checked
+
+
+def check_warm_start(parameters: MixtureParameters, n_components: int, n_features: int) -> None:
+    """Raise ValueError where the parameters of the last fit are those of another model."""
+    shape = get_covariance_type(parameters.covariance_type).shape
+    for name, values, expected in (
+        ("means_", parameters.means, (n_components, n_features)),
+        ("covariances_", parameters.covariances, shape(n_components, n_features)),
+    ):
+        if values.shape != expected:
+            raise ValueError(
+                f"warm_start=True continues from {name} of shape {expected} "
+                f"(n_components={n_components}, n_features={n_features}, "
+                f"covariance_type={parameters.covariance_type!r}), "
+                f"but {name} has shape {values.shape}."
+            )
+
+
+def _real(values: Any, name: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} should be real.")
+    return array
+
+
+def _check_array(values: Any, shape: tuple[int, ...], name: str) -> Array:
+    array = np.array(_real(values, f"the parameter '{name}'"), np.float64, order="C")
+    if array.shape != shape:
+        raise ValueError(
+            f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        position = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(
+            f"The parameter '{name}' should be finite, but got {array[position]} at {position}"
+        )
+    return array
