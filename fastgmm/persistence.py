@@ -1,0 +1,300 @@
+"""What is written to disk: fitted models in .npz files, without pickle, and tables of numbers.
+
+A model's file holds the fitted arrays, and a ``header``: one JSON string with the format version,
+the class, the constructor parameters and the scalar attributes.
+"""
+
+import json
+import os
+import secrets
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from numbers import Integral
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from . import __version__
+from .covariance import get_covariance_type
+from .em.result import Iteration
+from .estimators import GaussianMixture
+
+FORMAT = 1
+
+_TEXT_ROWS = 2**14
+
+_Path = str | os.PathLike[str]
+
+
+class _Layout(NamedTuple):
+    """What is stored of an estimator."""
+
+    estimator: type[GaussianMixture]
+    parameters: tuple[str, ...]
+    scalars: tuple[str, ...]
+    arrays: tuple[str, ...]
+
+
+_LAYOUTS = {
+    "GaussianMixture": _Layout(
+        GaussianMixture,
+        parameters=(
+            *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
+            *("init_params", "random_state", "warm_start", "verbose", "verbose_interval"),
+            "n_jobs",
+        ),
+        scalars=("n_features_in_", "converged_", "n_iter_", "lower_bound_"),
+        arrays=("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"),
+    )
+}
+
+
+def save(model: GaussianMixture, path: _Path) -> None:
+    """Write a fitted model to a file, replacing the file only once all is written.
+
+    Starting values (``weights_init``, ``means_init``, ``precisions_init``) are not stored, and
+    ``random_state`` only where it is an integer.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+    path : str or path
+        Taken as it is: no suffix is added.
+
+    Raises
+    ------
+    NotFittedError
+        If ``fit`` has not been called.
+    TypeError
+        If the model is not an estimator that this version can store.
+    ValueError
+        If there is no such folder, it is read-only, or the path is that of a folder or device.
+    OSError
+        If the file cannot be written; an older file of that name is then unchanged.
+
+    See Also
+    --------
+    load
+    """
+    name = type(model).__name__
+    if name not in _LAYOUTS or type(model) is not _LAYOUTS[name].estimator:
+        raise TypeError(f"model should be a fitted {_names()}, got {type(model).__name__}.")
+    check_is_fitted(model)
+    layout = _LAYOUTS[name]
+    arrays = {key: getattr(model, key) for key in layout.arrays}
+    arrays["history_"] = np.array(model.history_, dtype=np.float64).reshape(-1, 4)
+    if hasattr(model, "feature_names_in_"):
+        arrays["feature_names_in_"] = np.asarray(model.feature_names_in_, dtype=np.str_)
+    header = json.dumps(_header(model, name, layout), default=_plain)
+    with replacing(path) as file:
+        np.savez(file, header=np.array(header), **arrays)
+
+
+def load(path: _Path) -> GaussianMixture:
+    """Read a model that ``save`` wrote. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    GaussianMixture
+        Fitted; its predictions are those of the saved model, bit for bit.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not a model of fastgmm, is damaged, or has a newer format.
+
+    See Also
+    --------
+    save
+    """
+    arrays = _read(path)
+    header = _parse_header(path, arrays.pop("header"))
+    layout = _LAYOUTS[header["class"]]
+    try:
+        model = layout.estimator(**{key: header["parameters"][key] for key in layout.parameters})
+        model._validate_params()
+        for key in layout.scalars:
+            setattr(model, key, header["scalars"][key])
+        for key in layout.arrays:
+            setattr(model, key, arrays[key])
+        model.history_ = [Iteration(int(row[0]), *row[1:]) for row in arrays["history_"].tolist()]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{os.fspath(path)}: damaged model file, found {error!r}.") from error
+    model.lower_bounds_ = [iteration.lower_bound for iteration in model.history_]
+    if "feature_names_in_" in arrays:
+        model.feature_names_in_ = arrays["feature_names_in_"].astype(object)
+    _check_shapes(path, model)
+    return model
+
+
+def write_table(output: str | None, table: NDArray[Any]) -> None:
+    """Write an array to a .npy or .csv file, or as text to stdout.
+
+    Text has a row of comma-separated numbers for each sample, with all digits that are needed to
+    read the same numbers back.
+
+    Parameters
+    ----------
+    output : str or None
+        None: stdout.
+    table : array of shape (n_samples,) or (n_samples, n_columns)
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; an older file of that name is then unchanged.
+    """
+    if output is None:
+        _write_text(sys.stdout, table)
+        return
+    with replacing(output) as file:
+        if Path(output).suffix.lower() == ".npy":
+            np.save(file, table)
+        else:
+            text = TextIOWrapper(file, encoding="utf-8", newline="\n")
+            _write_text(text, table)
+            text.detach()
+
+
+@contextmanager
+def replacing(path: _Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``path``, and move it there if all goes well.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, it is read-only, or the path is that of a folder or device.
+    OSError
+        If the file cannot be written.
+    """
+    check_target(path)
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_target(path: _Path) -> None:
+    """Raise where ``replacing`` could not write.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, it is read-only, or the path is that of a folder or device.
+    """
+    target = Path(os.path.realpath(path))
+    name = os.fspath(path)
+    if not target.parent.is_dir():
+        raise ValueError(f"{name}: expected a file in a folder that exists, got {target.parent}.")
+    if not os.access(target.parent, os.W_OK):
+        raise ValueError(f"{name}: expected a folder that is writable, got {target.parent}.")
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{name}: expected the name of a file, got a folder or a device.")
+
+
+def _names() -> str:
+    return " or ".join(_LAYOUTS)
+
+
+def _header(model: Any, name: str, layout: _Layout) -> dict[str, Any]:
+    parameters = {key: getattr(model, key) for key in layout.parameters}
+    seed = parameters["random_state"]
+    parameters["random_state"] = seed if isinstance(seed, Integral) else None
+    return {
+        "format": FORMAT,
+        "class": name,
+        "fastgmm": __version__,
+        "parameters": parameters,
+        "scalars": {key: getattr(model, key) for key in layout.scalars},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Turn a NumPy scalar into Python's own."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"expected a number, a string or None, got {value!r}.")
+
+
+def _read(path: _Path) -> dict[str, NDArray[Any]]:
+    """Return all arrays of a file that has a header."""
+    with Path(path).open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(
+                f"{os.fspath(path)}: expected a model saved by fastgmm, found a file that is not "
+                "an .npz archive, or not all of one."
+            )
+        file.seek(0)
+        try:
+            arrays = dict(np.load(file, allow_pickle=False))
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"{os.fspath(path)}: damaged file, found {reason!r}.") from error
+    if "header" not in arrays:
+        raise ValueError(
+            f"{os.fspath(path)}: expected a model saved by fastgmm, found the arrays "
+            f"{', '.join(sorted(arrays)) or '(none)'} and no header."
+        )
+    return arrays
+
+
+def _parse_header(path: _Path, text: NDArray[Any]) -> dict[str, Any]:
+    try:
+        header = json.loads(str(text))
+        version, name = header["format"], header["class"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{os.fspath(path)}: expected a model saved by fastgmm, found the header "
+            f"{str(text)[:60]!r}."
+        ) from error
+    if not isinstance(version, int) or not 1 <= version <= FORMAT:
+        raise ValueError(
+            f"{os.fspath(path)}: expected format {FORMAT}, found format {version!r}, written by "
+            f"fastgmm {header.get('fastgmm')}. This is fastgmm {__version__}."
+        )
+    if name not in _LAYOUTS:
+        raise ValueError(f"{os.fspath(path)}: expected a {_names()}, found class {name!r}.")
+    return dict(header)
+
+
+def _check_shapes(path: _Path, model: Any) -> None:
+    K, d = model.n_components, model.n_features_in_
+    shape = get_covariance_type(model.covariance_type).shape(K, d)
+    expected = {
+        "weights_": (K,),
+        "means_": (K, d),
+        **dict.fromkeys(("covariances_", "precisions_", "precisions_cholesky_"), shape),
+        **({"feature_names_in_": (d,)} if hasattr(model, "feature_names_in_") else {}),
+    }
+    for key, want in expected.items():
+        array = getattr(model, key)
+        if array.shape != want or array.dtype not in (np.float64, object):
+            raise ValueError(
+                f"{os.fspath(path)}: damaged model file, expected {key} of shape {want} and "
+                f"float64, found {array.shape} and {array.dtype}."
+            )
+
+
+def _write_text(file: TextIO, table: NDArray[Any]) -> None:
+    table = table.reshape(len(table), -1)
+    for start in range(0, len(table), _TEXT_ROWS):
+        rows = table[start : start + _TEXT_ROWS].tolist()
+        file.write("".join(",".join(map(repr, row)) + "\n" for row in rows))
