@@ -1,0 +1,33 @@
+"""Fixtures that all tests share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Numba starts no more threads than this; the machine may have fewer cores.
+os.environ.setdefault("NUMBA_NUM_THREADS", "8")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run_python() -> Callable[..., str]:
+    """Run a script in a fresh interpreter and return what it prints."""
+
+    def run(script: str, *, timeout: float = 300, **environment: str) -> str:
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        outcome = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONPATH": path, **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert outcome.returncode == 0, f"exit {outcome.returncode}:\n{outcome.stderr}"
+        return outcome.stdout
+
+    return run

@@ -1,0 +1,179 @@
+"""The floors of the library: imports point downward only, and heavy ones stay where they belong."""
+
+import ast
+import importlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpydoc.validate
+import pytest
+
+import fastgmm
+
+PACKAGE = Path(fastgmm.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+FLOORS = {
+    "_kernels": 0,
+    **dict.fromkeys(
+        ["covariance", "moments", "parameters", "criteria", "validation", "samples"], 1
+    ),
+    "em": 2,
+    "init": 3,
+    "estimators": 4,
+}
+TOP = 5
+COMMAND_LINE = {"__main__", "cli", "_cli_output"}
+MAX_LINES = 350
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def piece(module: str) -> str:
+    """Return the part of the package that a module belongs to; '' for the package itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def floor(module: str) -> int:
+    return FLOORS.get(piece(module), TOP)
+
+
+def without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those under ``if TYPE_CHECKING``."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from without_type_checking(node)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full name of all that a file imports, also inside functions."""
+    here = module_name(path).split(".")
+    package = here if path.name == "__init__.py" else here[:-1]
+    for node in without_type_checking(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = [*base, *(node.module or "").split(".")] if node.module else base
+            # a name may be a module of its own: "from .. import criteria"
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def imported_packages(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+IDS = [str(path.relative_to(PACKAGE)) for path in SOURCES]
+each_source = pytest.mark.parametrize("path", SOURCES, ids=IDS)
+
+
+def test_every_floor_exists():
+    pieces = {piece(module_name(path)) for path in SOURCES}
+    assert set(FLOORS) <= pieces
+
+
+@each_source
+def test_imports_point_downward(path):
+    here = module_name(path)
+    own = [name for name in imports(path) if name.split(".")[0] == "fastgmm"]
+    if not piece(here):  # the package itself names modules as strings
+        assert own == []
+        return
+    for name in own:
+        assert floor(name) <= floor(here), f"{here} imports {name}"
+
+
+@each_source
+def test_nobody_imports_the_top_floor(path):
+    """But the command line, beyond which there is nothing; the version is anybody's."""
+    here = module_name(path)
+    if piece(here) in COMMAND_LINE:
+        return
+    for name in imports(path):
+        if name.split(".")[0] == "fastgmm" and piece(name) not in (piece(here), "__version__"):
+            assert floor(name) < TOP, f"{here} imports {name}"
+
+
+@each_source
+def test_scikit_learn_is_imported_by_upper_floors_only(path):
+    if "sklearn" in imported_packages(path):
+        assert floor(module_name(path)) >= 3
+
+
+@each_source
+def test_numba_is_imported_by_its_backend_only(path):
+    if imported_packages(path) & {"numba", "llvmlite"}:
+        assert module_name(path).startswith("fastgmm._kernels._numba")
+
+
+@each_source
+def test_length_of_files(path):
+    n_lines = len(path.read_text().splitlines())
+    assert n_lines <= MAX_LINES, f"{path.name} has {n_lines} lines"
+
+
+def test_import_is_light(run_python):
+    script = """
+import sys
+import fastgmm
+assert sorted(fastgmm.__all__) == dir(fastgmm)
+print(sorted({"numba", "sklearn", "scipy", "joblib", "pandas"} & set(sys.modules)))
+"""
+    assert run_python(script).strip() == "[]"
+
+
+def test_unknown_name():
+    with pytest.raises(
+        AttributeError, match="module 'fastgmm' has no attribute 'GaussianMixtures'"
+    ):
+        fastgmm.GaussianMixtures  # noqa: B018
+
+
+def test_every_public_name_loads():
+    for name in fastgmm.__all__:
+        assert getattr(fastgmm, name) is not None
+
+
+def public_objects() -> Iterator[str]:
+    """Yield the import path of public functions, classes, and methods defined in this package."""
+    for name in fastgmm.__all__:
+        try:
+            value = getattr(fastgmm, name)
+        except ImportError:  # test_every_public_name_loads reports it
+            continue
+        if not callable(value):
+            continue
+        yield f"fastgmm.{name}"
+        if inspect.isclass(value):
+            for method, function in inspect.getmembers(value, inspect.isfunction):
+                if not method.startswith("_") and function.__module__.startswith("fastgmm"):
+                    yield f"fastgmm.{name}.{method}"
+
+
+# missing docstring or summary; undocumented, unknown, misordered or untyped parameters; no returns
+FAULTS = {"GL08", "SS01", "SS03", "SS04", "SS05", "SS06", "PR01", "PR02", "PR03", "PR04", "RT01"}
+
+
+@pytest.mark.parametrize("name", list(public_objects()))
+def test_public_docstrings(name):
+    errors = numpydoc.validate.validate(name)["errors"]
+    assert [error for error in errors if error[0] in FAULTS] == []
+
+
+@each_source
+def test_everything_public_has_a_docstring(path):
+    module = importlib.import_module(module_name(path)) if "__main__" not in path.name else None
+    if module is None or module.__name__.startswith("fastgmm._kernels._numba"):
+        return
+    assert module.__doc__
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(value) or inspect.isclass(value):
+            assert inspect.getdoc(value), f"{module.__name__}.{name}"

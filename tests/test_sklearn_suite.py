@@ -1,0 +1,82 @@
+"""scikit-learn's own tests of GaussianMixture, with ours in its place."""
+
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.utils.fixes import parse_version
+
+from fastgmm import GaussianMixture
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+_PRIVATE = "tests scikit-learn's private functions, not the class"
+
+NOT_APPLICABLE = {
+    "test_suffstat_sk_full": _PRIVATE,
+    "test_suffstat_sk_tied": _PRIVATE,
+    "test_suffstat_sk_diag": _PRIVATE,
+    "test_gaussian_suffstat_sk_spherical": _PRIVATE,
+    "test_compute_log_det_cholesky": _PRIVATE,
+    "test_gaussian_mixture_log_probabilities": _PRIVATE,
+    "test_gaussian_mixture_precisions_init": "calls the private _initialize and _set_parameters",
+    "test_gaussian_mixture_all_init_does_not_estimate_gaussian_parameters": (
+        "counts calls of a private function of scikit-learn"
+    ),
+    "test_check_weights": "expects the minimum as the max value; see test_bad_input",
+    "test_gaussian_mixture_array_api_compliance": "no Array API: kernels read NumPy arrays",
+    "test_gaussian_mixture_raises_where_array_api_not_implemented": "no Array API",
+}
+if parse_version(sklearn.__version__) < parse_version("1.7"):
+    NOT_APPLICABLE["test_regularisation"] = "the message does not yet say to scale the data"
+
+
+def _load(name: str) -> ModuleType:
+    """Run scikit-learn's test module with our class imported in place of its own."""
+    spec = find_spec(f"sklearn.mixture.tests.{name}")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    with patch("sklearn.mixture.GaussianMixture", GaussianMixture):
+        spec.loader.exec_module(module)
+    return module
+
+
+_MODULES = [_load("test_gaussian_mixture"), _load("test_mixture")]
+_SUITE = {
+    name: test
+    for module in _MODULES
+    for name, test in vars(module).items()
+    if name.startswith("test_")
+}
+globals().update({name: test for name, test in _SUITE.items() if name not in NOT_APPLICABLE})
+
+
+@pytest.fixture
+def global_dtype():
+    return np.float64
+
+
+@pytest.fixture
+def global_random_seed():
+    return 42
+
+
+def test_suite_uses_our_class():
+    assert all(module.GaussianMixture is GaussianMixture for module in _MODULES)
+
+
+def test_no_two_modules_share_a_name():
+    tests = [name for module in _MODULES for name in vars(module) if name.startswith("test_")]
+    assert len(tests) == len(_SUITE)
+
+
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"),
+    reason="names are those of scikit-learn 1.9",
+)
+def test_not_applicable_has_no_stale_name():
+    assert set(NOT_APPLICABLE) <= set(_SUITE)
