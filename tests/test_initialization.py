@@ -182,7 +182,14 @@ def test_weighted_start_is_that_of_repeated_samples():
 
 @pytest.mark.parametrize(
     "n_samples, n_components, expected",
-    [(100, 3, 100), (16384, 3, 16384), (10**6, 3, 16384), (10**6, 1000, 32_000), (5, 5, 5)],
+    [
+        (100, 3, 100),
+        (16384, 3, 16384),
+        (16385, 3, 8192),
+        (10**6, 3, 8192),
+        (10**6, 1000, 32_000),
+        (5, 5, 5),
+    ],
 )
 def test_seeding_size(n_samples, n_components, expected):
     assert seeding_size(n_samples, n_components) == expected
@@ -195,12 +202,12 @@ def test_subsample_is_of_distinct_rows_with_their_weights(as_frame):
     weight = np.arange(50_000.0) % 2
     subsample = seeding_subsample(Samples(X, weight), 3, np.random.RandomState(0))
     ((rows, weights),) = subsample.blocks()
-    assert rows.shape == (16384, 2)
-    assert len(np.unique(rows[:, 0])) == 16384
+    assert rows.shape == (8192, 2)
+    assert len(np.unique(rows[:, 0])) == 8192
     np.testing.assert_array_equal(rows[:, 1], rows[:, 0] ** 2)
     np.testing.assert_array_equal(weights, 1.0)
     assert (rows[:, 0] % 2 == 1).all()
-    assert abs(rows[:, 0].mean() - 25_000) < 5 * 50_000 / np.sqrt(12 * 16384)
+    assert abs(rows[:, 0].mean() - 25_000) < 5 * 50_000 / np.sqrt(12 * 8192)
 
 
 def test_small_data_is_not_subsampled():
@@ -224,7 +231,7 @@ def test_start_on_large_data_is_close_to_that_of_all_samples(init_params):
     centers = np.stack([X[labels == k].mean(axis=0) for k in range(N_COMPONENTS)])
     distances = np.linalg.norm(model.means_[:, np.newaxis] - centers, axis=2)
     assert sorted(distances.argmin(axis=1)) == [0, 1, 2]
-    assert distances.min(axis=1).max() < 5 * np.sqrt(N_FEATURES * N_COMPONENTS / 16384)
+    assert distances.min(axis=1).max() < 5 * np.sqrt(N_FEATURES * N_COMPONENTS / 8192)
 
 
 @pytest.mark.parametrize("init_params", INIT_PARAMS)

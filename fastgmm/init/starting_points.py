@@ -20,7 +20,9 @@ from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters, smallest_variances
 from ..samples import Samples
 
-_SEEDING_ROWS = 16384
+# All rows up to here, as scikit-learn does; of more rows a subsample.
+_WHOLE_ROWS = 16384
+_SEEDING_ROWS = 8192
 _SEEDING_ROWS_PER_COMPONENT = 32
 _RESP_ELEMENTS = 2**20
 
@@ -35,6 +37,8 @@ class Seeds(NamedTuple):
 
 def seeding_size(n_samples: int, n_components: int) -> int:
     """Return how many rows seeding looks at."""
+    if n_samples <= _WHOLE_ROWS:
+        return n_samples
     return min(n_samples, max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * n_components))
 
 
