@@ -211,6 +211,28 @@ def _subtract_four(p, s, o, x, xo, out, oo):
 
 
 @block_function
+def _subtract_eight(p, s, o, x, xo, out, oo):
+    """Out -= sum over 8 features of (p x + s)^2."""
+    vector_loop()
+    p0, p1, p2, p3 = _coefficients(p, o)
+    p4, p5, p6, p7 = _coefficients(p, o + I4)
+    s0, s1, s2, s3 = _coefficients(s, o)
+    s4, s5, s6, s7 = _coefficients(s, o + I4)
+    xh = xo + I4 * STRIDE
+    for b in range(BLOCK):
+        y0 = p0 * x[xo + b] + s0
+        y1 = p1 * x[xo + STRIDE + b] + s1
+        y2 = p2 * x[xo + S2 + b] + s2
+        y3 = p3 * x[xo + S3 + b] + s3
+        y4 = p4 * x[xh + b] + s4
+        y5 = p5 * x[xh + STRIDE + b] + s5
+        y6 = p6 * x[xh + S2 + b] + s6
+        y7 = p7 * x[xh + S3 + b] + s7
+        low = out[oo + b] - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
+        out[oo + b] = low - y4 * y4 - y5 * y5 - y6 * y6 - y7 * y7
+
+
+@block_function
 def _subtract_one(p, s, o, x, xo, out, oo):
     """Out -= (p x + s)^2."""
     vector_loop()
@@ -226,7 +248,10 @@ def _subtract_diagonals(block, d, n_components, factors, shifts, out):
     """Diagonal factors (diag, spherical, and tied once whitened)."""
     for k in range(n_components):
         j = I0
-        while j + I4 <= d:
+        while j + I8 <= d:
+            _subtract_eight(factors, shifts, k * d + j, block, j * STRIDE, out, k * STRIDE)
+            j += I8
+        if j + I4 <= d:
             _subtract_four(factors, shifts, k * d + j, block, j * STRIDE, out, k * STRIDE)
             j += I4
         while j < d:

@@ -96,37 +96,16 @@ def _sum(values, o, count):
 
 
 @block_function
-def _append_centered(block, d, centers, co, index, first, count, out, oo, stride):
-    """Write x - centre of the selected samples.
-
-    Sample by sample: most lists are short, and the number of features is a trip count that the
-    processor predicts.
-    """
-    for a in range(count):
-        b = index[first + a]
-        for j in range(d):
-            out[oo + j * stride + a] = block[j * STRIDE + b] - centers[co + j]
-
-
-@block_function
-def _append_weights(resp, o, scale, weight, index, first, count, out, oo):
-    """Write w r of the selected samples."""
-    for a in range(count):
-        b = index[first + a]
-        out[oo + a] = resp[o + b] * scale[b] * weight[b]
-
-
-@block_function
-def _append_all_centered(block, o, center, first, count, out, oo):
-    """Write x - centre of consecutive samples for one feature."""
+def _center(block, o, center, first, count, out, oo):
+    """Write x - centre for one feature."""
     vector_loop()
     for a in range(count):
         out[oo + a] = block[o + first + a] - center
 
 
 @block_function
-def _append_all_weights(resp, o, scale, weight, first, count, out, oo):
-    """Write w r of consecutive samples."""
+def _weights(resp, o, scale, weight, first, count, out, oo):
+    """Write w r."""
     vector_loop()
     for a in range(count):
         out[oo + a] = resp[o + first + a] * scale[first + a] * weight[first + a]
@@ -280,29 +259,21 @@ def flush_all(packed, pending, statistics):
 
 
 @block_function
-def _append(block, resp, scale, weight, k, place, first, n, everything, packed, pending):
-    """Let n samples of component k wait: consecutive ones, or the listed."""
+def _add_whole_block(block, resp, scale, weight, count, k, packed, pending, statistics):
+    """Add all samples of a block to component k, by way of the last place."""
     d = U(packed.n_features)
     rows = (d + I3) // I4 * I4
-    waiting = pending.count[place]
-    index = pending.index
-    o = k * STRIDE
-    wo = place * pending.stride + waiting
-    zo = place * rows * pending.stride + waiting
-    co = k * d
-    if everything:
-        _append_all_weights(resp, o, scale, weight, first, n, pending.weight, wo)
+    place = U(packed.n_components)
+    for first in range(I0, count, pending.capacity):
+        n = min(count - first, pending.capacity)
+        wo = place * pending.stride
+        _weights(resp, k * STRIDE, scale, weight, first, n, pending.weight, wo)
         for j in range(d):
-            center = packed.centers[co + j]
-            _append_all_centered(
-                block, j * STRIDE, center, first, n, pending.z, zo + j * pending.stride
-            )
-    else:
-        _append_weights(resp, o, scale, weight, index, first, n, pending.weight, wo)
-        _append_centered(
-            block, d, packed.centers, co, index, first, n, pending.z, zo, pending.stride
-        )
-    pending.count[place] = waiting + n
+            zo = (place * rows + j) * pending.stride
+            center = packed.centers[k * d + j]
+            _center(block, j * STRIDE, center, first, n, pending.z, zo)
+        pending.count[place] = n
+        _flush(k, place, packed, pending, statistics)
 
 
 @block_function
@@ -314,18 +285,25 @@ def add_block_moments(block, resp, scale, weight, count, packed, pending, statis
     pending        IN OUT   samples that wait, by component
     statistics     adds to  packed nk, first, second
     """
+    # Plain arrays and one loop: a call with all fields of both tuples costs as much as
+    # gathering four samples (1.2 -> 0.6 ns per sample and component at 1 % selected).
+    d = U(packed.n_features)
+    centers = packed.centers
+    index, stride, capacity = pending.index, pending.stride, pending.capacity
+    waiting, z, z_weight = pending.count, pending.z, pending.weight
+    rows = (d + I3) // I4 * I4
     for k in range(U(packed.n_components)):
-        selected = _select(resp, k * STRIDE, count, pending.index)
+        selected = _select(resp, k * STRIDE, count, index)
         # gathering a sample costs about as much as one needless sample with two features
-        everything = selected > I0 and (count - selected) * U(packed.n_features) <= count * I2
-        place = k
-        if everything:
-            selected = count
-            place = U(packed.n_components)
-        first = I0
-        while first < selected:
-            n = min(selected - first, pending.capacity - pending.count[place])
-            _append(block, resp, scale, weight, k, place, first, n, everything, packed, pending)
-            if everything or pending.count[place] == pending.capacity:
-                _flush(k, place, packed, pending, statistics)
-            first += n
+        if selected > I0 and (count - selected) * d <= count * I2:
+            _add_whole_block(block, resp, scale, weight, count, k, packed, pending, statistics)
+            continue
+        for s in range(selected):
+            b = index[s]
+            a = waiting[k]
+            z_weight[k * stride + a] = resp[k * STRIDE + b] * scale[b] * weight[b]
+            for j in range(d):
+                z[(k * rows + j) * stride + a] = block[j * STRIDE + b] - centers[k * d + j]
+            waiting[k] = a + I1
+            if a + I1 == capacity:
+                _flush(k, k, packed, pending, statistics)
