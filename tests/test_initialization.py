@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import sklearn.mixture
 from generators import COVARIANCE_TYPES
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm import GaussianMixture
 from fastgmm.covariance import get_covariance_type
-from fastgmm.init import INIT_PARAMS
+from fastgmm.init import INIT_PARAMS, starting_points
 from fastgmm.init.starting_points import seeding_size, seeding_subsample
 from fastgmm.samples import Samples
 
@@ -367,3 +367,20 @@ def test_as_many_components_as_samples(init_params, covariance_type):
     model = start(X, init_params, covariance_type, n_components=12)
     assert np.isfinite(model.score(X))
     assert (model.weights_ > 0).all()
+
+
+def test_seeding_keeps_to_n_jobs(monkeypatch):
+    seen = []
+
+    def kmeans(*args):
+        seen.extend(pool["num_threads"] for pool in threadpool_info())
+        return original(*args)
+
+    original = starting_points._SEEDING["kmeans"]
+    monkeypatch.setitem(starting_points._SEEDING, "kmeans", kmeans)
+    monkeypatch.setattr(starting_points, "count_threads", lambda: 2)
+    X = np.random.RandomState(0).standard_normal((50, 2))
+    with threadpool_limits(2):
+        GaussianMixture(2, n_jobs=1, max_iter=0).fit(X)
+        assert max(pool["num_threads"] for pool in threadpool_info()) == 2
+    assert max(seen) == 1

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.utils.random import sample_without_replacement
+from threadpoolctl import threadpool_limits
 
 from .. import _kernels as kernels
 from .._kernels.layout import Array
+from .._kernels.threads import count_threads
 from ..covariance import get_covariance_type
 from ..em.update import estimate
 from ..moments import SufficientStatistics
@@ -99,7 +101,9 @@ def initial_parameters(
     X, weight = next(seeding.blocks())
     X = np.asarray(X, np.float64)
     given_weight = weight if seeding.is_weighted else None
-    seeds = _SEEDING[init_params](X, given_weight, n_components, random_state)
+    # scikit-learn's own threads: as few as asked for, and never more than it would use by itself
+    with threadpool_limits(limits=n_threads if n_threads < count_threads() else None):
+        seeds = _SEEDING[init_params](X, given_weight, n_components, random_state)
     statistics = _summarize(X, weight, seeds, covariance_type, n_threads)
     estimated = estimate(statistics, reg_covar)
     if seeds.fixed_centers:
