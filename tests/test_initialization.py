@@ -19,12 +19,6 @@ N_COMPONENTS, N_FEATURES = 3, 4
 FIXED_CENTERS = ("k-means++", "random_from_data")
 
 
-@pytest.fixture(autouse=True)
-def _k_means_in_one_thread():
-    with threadpool_limits(1):
-        yield
-
-
 def make_data(n_samples=600, seed=0, separation=10.0):
     """Return clusters of unit variance, and their labels."""
     random_state = np.random.RandomState(seed)
@@ -369,7 +363,7 @@ def test_as_many_components_as_samples(init_params, covariance_type):
     assert (model.weights_ > 0).all()
 
 
-def test_seeding_keeps_to_n_jobs(monkeypatch):
+def test_seeding_uses_one_thread(monkeypatch):
     seen = []
 
     def kmeans(*args):
@@ -378,9 +372,8 @@ def test_seeding_keeps_to_n_jobs(monkeypatch):
 
     original = starting_points._SEEDING["kmeans"]
     monkeypatch.setitem(starting_points._SEEDING, "kmeans", kmeans)
-    monkeypatch.setattr(starting_points, "count_threads", lambda: 2)
     X = np.random.RandomState(0).standard_normal((50, 2))
     with threadpool_limits(2):
-        GaussianMixture(2, n_jobs=1, max_iter=0).fit(X)
+        GaussianMixture(2, max_iter=0).fit(X)
         assert max(pool["num_threads"] for pool in threadpool_info()) == 2
     assert max(seen) == 1

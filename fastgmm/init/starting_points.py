@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 
 from .. import _kernels as kernels
 from .._kernels.layout import Array
-from .._kernels.threads import count_threads
 from ..covariance import get_covariance_type
 from ..em.update import estimate
 from ..moments import SufficientStatistics
@@ -101,8 +100,8 @@ def initial_parameters(
     X, weight = next(seeding.blocks())
     X = np.asarray(X, np.float64)
     given_weight = weight if seeding.is_weighted else None
-    # scikit-learn's own threads: as few as asked for, and never more than it would use by itself
-    with threadpool_limits(limits=n_threads if n_threads < count_threads() else None):
+    # k-means and BLAS sum in an order that depends on their threads: one gives the same bits
+    with threadpool_limits(limits=1):
         seeds = _SEEDING[init_params](X, given_weight, n_components, random_state)
     statistics = _summarize(X, weight, seeds, covariance_type, n_threads)
     estimated = estimate(statistics, reg_covar)
