@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 import sklearn.mixture
 from generators import COVARIANCE_TYPES, memory_orders
-from threadpoolctl import threadpool_limits
 
 from fastgmm import GaussianMixture
 from fastgmm.samples import Samples
@@ -28,12 +27,6 @@ DATA = (
     .astype(np.float64)
 )
 HALVES = (np.arange(N_SAMPLES * N_FEATURES).reshape(DATA.shape) % 7) / 2  # not integers
-
-
-@pytest.fixture(autouse=True)
-def _k_means_in_one_thread():
-    with threadpool_limits(1):
-        yield
 
 
 def fit(X, init_params="kmeans", covariance_type="full", **options):
