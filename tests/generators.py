@@ -23,6 +23,7 @@ DTYPES = ("float64", "float32")
 SCENARIOS: dict[str, tuple[float, float, float]] = {
     "touching": (3.0, 0.0, 1.0),
     "overlapping": (0.0, 0.0, 1.0),  # no responsibility is negligible
+    "apart": (12.0, 0.0, 1.0),  # about as far as squares may be expanded
     "separated": (300.0, 0.0, 1.0),
     "far from zero": (3.0, 1e6, 1.0),
     "large": (3.0, 0.0, 1e12),

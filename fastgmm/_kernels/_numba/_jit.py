@@ -96,6 +96,16 @@ def vector_loop(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
+@intrinsic
+def trailing_zeros(typingctx: Any, word: Any) -> Any:
+    """Return the number of zero bits below the lowest one of a word that is not 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), codegen
+
+
 @block_function
 def aligned_empty(size: int) -> Any:
     """Return an uninitialised float64 array that starts on a cache line."""

@@ -2,9 +2,8 @@
 
     log_prob[k] = coefficient_k - |factor_k x + shift_k|^2
 
-Row i of a triangular factor meets features 0..i only. Four components are worked on at once:
-16 coefficients stay in registers while the loop over samples does 16 multiply-adds on
-4 loads of x and 4 running sums y.
+Under one factor for all features (spherical, and tied once the samples are whitened) the square
+is expanded to a product of matrices where that is as exact: half the work.
 """
 
 from ._jit import (
@@ -12,11 +11,11 @@ from ._jit import (
     FULL,
     I0,
     I1,
-    I2,
     I3,
     I4,
     I8,
     I12,
+    I16,
     S2,
     S3,
     STRIDE,
@@ -25,183 +24,16 @@ from ._jit import (
     block_function,
     vector_loop,
 )
-
-
-@block_function
-def fill(out, start, value):
-    """Set one row of a block to a constant."""
-    vector_loop()
-    for b in range(BLOCK):
-        out[start + b] = value
-
-
-@block_function
-def _coefficients(p, o):
-    return p[o], p[o + I1], p[o + I2], p[o + I3]
-
-
-@block_function
-def _open(p, o, s, so, x, xo, y):
-    """Y = shift + P[:, 0:4] x."""
-    vector_loop()
-    s0, s1, s2, s3 = _coefficients(s, so)
-    a0, a1, a2, a3 = _coefficients(p, o)
-    b0, b1, b2, b3 = _coefficients(p, o + I4)
-    c0, c1, c2, c3 = _coefficients(p, o + I8)
-    d0, d1, d2, d3 = _coefficients(p, o + I12)
-    for b in range(BLOCK):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
-        x2 = x[xo + S2 + b]
-        x3 = x[xo + S3 + b]
-        y[b] = s0 + a0 * x0 + b0 * x1 + c0 * x2 + d0 * x3
-        y[STRIDE + b] = s1 + a1 * x0 + b1 * x1 + c1 * x2 + d1 * x3
-        y[S2 + b] = s2 + a2 * x0 + b2 * x1 + c2 * x2 + d2 * x3
-        y[S3 + b] = s3 + a3 * x0 + b3 * x1 + c3 * x2 + d3 * x3
-
-
-@block_function
-def _advance(p, o, x, xo, y):
-    """Y += P[:, j:j+4] x."""
-    vector_loop()
-    a0, a1, a2, a3 = _coefficients(p, o)
-    b0, b1, b2, b3 = _coefficients(p, o + I4)
-    c0, c1, c2, c3 = _coefficients(p, o + I8)
-    d0, d1, d2, d3 = _coefficients(p, o + I12)
-    for b in range(BLOCK):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
-        x2 = x[xo + S2 + b]
-        x3 = x[xo + S3 + b]
-        y[b] = y[b] + a0 * x0 + b0 * x1 + c0 * x2 + d0 * x3
-        y[STRIDE + b] = y[STRIDE + b] + a1 * x0 + b1 * x1 + c1 * x2 + d1 * x3
-        y[S2 + b] = y[S2 + b] + a2 * x0 + b2 * x1 + c2 * x2 + d2 * x3
-        y[S3 + b] = y[S3 + b] + a3 * x0 + b3 * x1 + c3 * x2 + d3 * x3
-
-
-@block_function
-def _close1(p, o, x, xo, y, out, oo):
-    """Out -= (y + P[:, j] x)^2."""
-    vector_loop()
-    a0, a1, a2, a3 = _coefficients(p, o)
-    for b in range(BLOCK):
-        x0 = x[xo + b]
-        y0 = y[b] + a0 * x0
-        y1 = y[STRIDE + b] + a1 * x0
-        y2 = y[S2 + b] + a2 * x0
-        y3 = y[S3 + b] + a3 * x0
-        out[oo + b] -= y0 * y0
-        out[oo + STRIDE + b] -= y1 * y1
-        out[oo + S2 + b] -= y2 * y2
-        out[oo + S3 + b] -= y3 * y3
-
-
-@block_function
-def _close2(p, o, x, xo, y, out, oo):
-    """Out -= (y + P[:, j:j+2] x)^2."""
-    vector_loop()
-    a0, a1, a2, a3 = _coefficients(p, o)
-    b0, b1, b2, b3 = _coefficients(p, o + I4)
-    for b in range(BLOCK):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
-        y0 = y[b] + a0 * x0 + b0 * x1
-        y1 = y[STRIDE + b] + a1 * x0 + b1 * x1
-        y2 = y[S2 + b] + a2 * x0 + b2 * x1
-        y3 = y[S3 + b] + a3 * x0 + b3 * x1
-        out[oo + b] -= y0 * y0
-        out[oo + STRIDE + b] -= y1 * y1
-        out[oo + S2 + b] -= y2 * y2
-        out[oo + S3 + b] -= y3 * y3
-
-
-@block_function
-def _close3(p, o, x, xo, y, out, oo):
-    """Out -= (y + P[:, j:j+3] x)^2."""
-    vector_loop()
-    a0, a1, a2, a3 = _coefficients(p, o)
-    b0, b1, b2, b3 = _coefficients(p, o + I4)
-    c0, c1, c2, c3 = _coefficients(p, o + I8)
-    for b in range(BLOCK):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
-        x2 = x[xo + S2 + b]
-        y0 = y[b] + a0 * x0 + b0 * x1 + c0 * x2
-        y1 = y[STRIDE + b] + a1 * x0 + b1 * x1 + c1 * x2
-        y2 = y[S2 + b] + a2 * x0 + b2 * x1 + c2 * x2
-        y3 = y[S3 + b] + a3 * x0 + b3 * x1 + c3 * x2
-        out[oo + b] -= y0 * y0
-        out[oo + STRIDE + b] -= y1 * y1
-        out[oo + S2 + b] -= y2 * y2
-        out[oo + S3 + b] -= y3 * y3
-
-
-@block_function
-def _close4(p, o, x, xo, y, out, oo):
-    """Out -= (y + P[:, j:j+4] x)^2."""
-    vector_loop()
-    a0, a1, a2, a3 = _coefficients(p, o)
-    b0, b1, b2, b3 = _coefficients(p, o + I4)
-    c0, c1, c2, c3 = _coefficients(p, o + I8)
-    d0, d1, d2, d3 = _coefficients(p, o + I12)
-    for b in range(BLOCK):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
-        x2 = x[xo + S2 + b]
-        x3 = x[xo + S3 + b]
-        y0 = y[b] + a0 * x0 + b0 * x1 + c0 * x2 + d0 * x3
-        y1 = y[STRIDE + b] + a1 * x0 + b1 * x1 + c1 * x2 + d1 * x3
-        y2 = y[S2 + b] + a2 * x0 + b2 * x1 + c2 * x2 + d2 * x3
-        y3 = y[S3 + b] + a3 * x0 + b3 * x1 + c3 * x2 + d3 * x3
-        out[oo + b] -= y0 * y0
-        out[oo + STRIDE + b] -= y1 * y1
-        out[oo + S2 + b] -= y2 * y2
-        out[oo + S3 + b] -= y3 * y3
-
-
-@block_function
-def _close(width, p, o, x, xo, y, out, oo):
-    """Finish a row: its last 1 to 4 columns, then the square."""
-    if width == I4:
-        _close4(p, o, x, xo, y, out, oo)
-    elif width == I3:
-        _close3(p, o, x, xo, y, out, oo)
-    elif width == I2:
-        _close2(p, o, x, xo, y, out, oo)
-    else:
-        _close1(p, o, x, xo, y, out, oo)
-
-
-@block_function
-def _subtract_triangles(block, d, groups, factors, shifts, y, out):
-    """Full covariances: four components at a time, row by row of their factors."""
-    o = I0
-    for g in range(groups):
-        for i in range(d):
-            so = (g * d + i) * I4
-            xo = I0
-            if i < I4:
-                for c in range(I4):
-                    fill(y, c * STRIDE, shifts[so + c])
-            else:
-                _open(factors, o, shifts, so, block, xo, y)
-                o += I4 * I4
-                xo += I4 * STRIDE
-            while xo + I4 * STRIDE <= i * STRIDE:
-                _advance(factors, o, block, xo, y)
-                o += I4 * I4
-                xo += I4 * STRIDE
-            width = i + I1 - xo // STRIDE
-            _close(width, factors, o, block, xo, y, out, g * I4 * STRIDE)
-            o += width * I4
+from .block import advance, coefficients, fill
+from .triangle import subtract_triangles
 
 
 @block_function
 def _subtract_four(p, s, o, x, xo, out, oo):
     """Out -= sum over 4 features of (p x + s)^2."""
     vector_loop()
-    p0, p1, p2, p3 = _coefficients(p, o)
-    s0, s1, s2, s3 = _coefficients(s, o)
+    p0, p1, p2, p3 = coefficients(p, o)
+    s0, s1, s2, s3 = coefficients(s, o)
     for b in range(BLOCK):
         y0 = p0 * x[xo + b] + s0
         y1 = p1 * x[xo + STRIDE + b] + s1
@@ -214,10 +46,10 @@ def _subtract_four(p, s, o, x, xo, out, oo):
 def _subtract_eight(p, s, o, x, xo, out, oo):
     """Out -= sum over 8 features of (p x + s)^2."""
     vector_loop()
-    p0, p1, p2, p3 = _coefficients(p, o)
-    p4, p5, p6, p7 = _coefficients(p, o + I4)
-    s0, s1, s2, s3 = _coefficients(s, o)
-    s4, s5, s6, s7 = _coefficients(s, o + I4)
+    p0, p1, p2, p3 = coefficients(p, o)
+    p4, p5, p6, p7 = coefficients(p, o + I4)
+    s0, s1, s2, s3 = coefficients(s, o)
+    s4, s5, s6, s7 = coefficients(s, o + I4)
     xh = xo + I4 * STRIDE
     for b in range(BLOCK):
         y0 = p0 * x[xo + b] + s0
@@ -276,22 +108,74 @@ def _whiten(block, d, whitener, out):
 
 
 @block_function
-def block_log_prob(block, packed, scratch, out):
+def _add_square(x, xo, out, oo):
+    """Out += x^2."""
+    vector_loop()
+    for b in range(BLOCK):
+        out[oo + b] += x[xo + b] * x[xo + b]
+
+
+@block_function
+def _open_expanded(p, o, s, so, q, x, y, yo, norm):
+    """Y = shift + q |x|^2 + P[:, 0:4] x."""
+    vector_loop()
+    q0, q1, q2, q3 = coefficients(q, so)
+    s0, s1, s2, s3 = coefficients(s, so)
+    a0, a1, a2, a3 = coefficients(p, o)
+    b0, b1, b2, b3 = coefficients(p, o + I4)
+    c0, c1, c2, c3 = coefficients(p, o + I8)
+    d0, d1, d2, d3 = coefficients(p, o + I12)
+    for b in range(BLOCK):
+        square = norm[b]
+        x0 = x[b]
+        x1 = x[STRIDE + b]
+        x2 = x[S2 + b]
+        x3 = x[S3 + b]
+        y[yo + b] = s0 + q0 * square + a0 * x0 + b0 * x1 + c0 * x2 + d0 * x3
+        y[yo + STRIDE + b] = s1 + q1 * square + a1 * x0 + b1 * x1 + c1 * x2 + d1 * x3
+        y[yo + S2 + b] = s2 + q2 * square + a2 * x0 + b2 * x1 + c2 * x2 + d2 * x3
+        y[yo + S3 + b] = s3 + q3 * square + a3 * x0 + b3 * x1 + c3 * x2 + d3 * x3
+
+
+@block_function
+def _subtract_expanded(samples, norm, d, groups, factors, shifts, squares, out):
+    """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2."""
+    fill(norm, I0, 0.0)
+    for j in range(d):
+        _add_square(samples, j * STRIDE, norm, I0)
+    o = I0
+    for g in range(groups):
+        row = g * I4 * STRIDE
+        _open_expanded(factors, o, shifts, g * I4, squares, samples, out, row, norm)
+        o += I16
+        for j in range(I4, d, I4):
+            advance(factors, o, samples, j * STRIDE, out, row)
+            o += I16
+
+
+@block_function
+def block_log_prob(block, packed, scratch, norm, out):
     """Write coefficient - |factor x + shift|^2 for every component of one block.
 
-    block    IN   (d rows)               samples, transposed, about the origin
-    scratch       (max(d, 4) rows)       workspace
+    block    IN   (d rows, up to a multiple of 4)   samples, transposed, about the origin
+    scratch       (as block)                        workspace
+    norm          (1 row)                           workspace
     out      OUT  (K rows, up to a multiple of 4)
     """
     d = U(packed.n_features)
-    for k in range(U(packed.coefficients.size)):
-        fill(out, k * STRIDE, packed.coefficients[k])
-    if U(packed.kind) == FULL:
-        groups = U(packed.coefficients.size) // I4
-        _subtract_triangles(block, d, groups, packed.factors, packed.shifts, scratch, out)
-        return
+    kind = U(packed.kind)
+    groups = (U(packed.n_components) + I3) // I4
+    factors, shifts = packed.factors, packed.shifts
     samples = block
-    if U(packed.kind) == TIED:
+    if kind == TIED:
         _whiten(block, d, packed.whitener, scratch)
         samples = scratch
-    _subtract_diagonals(samples, d, U(packed.n_components), packed.factors, packed.shifts, out)
+    if packed.squares.size > 0:
+        _subtract_expanded(samples, norm, d, groups, factors, shifts, packed.squares, out)
+        return
+    if kind == FULL:
+        subtract_triangles(block, d, groups, packed.coefficients, factors, shifts, scratch, out)
+    else:
+        for k in range(U(packed.n_components)):
+            fill(out, k * STRIDE, packed.coefficients[k])
+        _subtract_diagonals(samples, d, U(packed.n_components), factors, shifts, out)

@@ -12,6 +12,7 @@ from ._jit import (
     BLOCK,
     I0,
     I1,
+    I2,
     I3,
     I4,
     STRIDE,
@@ -21,6 +22,7 @@ from ._jit import (
     parallel,
     slot_function,
 )
+from .block import transpose
 from .mahalanobis import block_log_prob
 from .moments import add_block_moments, empty_pending, flush_all
 from .posterior import best_component, normalize_block
@@ -30,21 +32,37 @@ _MERGE_CHUNK = U(_MERGE_CHUNK_SIZE)
 
 
 @block_function
-def _load(X, start, count, packed, block):
-    """Transpose ``count`` rows of X about the origin; the rest of the block is zero."""
-    for j in range(U(packed.n_features)):
-        origin = packed.origin[j]
-        o = j * STRIDE
-        for b in range(count):
-            block[o + b] = X[start + b, j, I0] - origin
-        for b in range(count, BLOCK):
-            block[o + b] = 0.0
+def _load(X, start, count, packed, rows, block):
+    """Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.
+
+    One or two features, which the moments take from the block alone, are not copied as rows.
+    """
+    d = U(packed.n_features)
+    origin = packed.origin
+    if d <= I2:
+        for j in range(d):
+            o = j * STRIDE
+            for b in range(count):
+                block[o + b] = X[start + b, j, I0] - origin[j]
+            for b in range(count, BLOCK):
+                block[o + b] = 0.0
+        return
+    for b in range(count):
+        for j in range(d):
+            rows[b * d + j] = X[start + b, j, I0] - origin[j]
+    for o in range(count * d, BLOCK * d):
+        rows[o] = 0.0
+    transpose(rows, I0, d, BLOCK, block)
 
 
 @block_function
 def _scratch_rows(packed):
+    """Return rows for the features, and rows of zeros up to a multiple of 4."""
     d = U(packed.n_features)
-    return aligned_empty((d + I3) // I4 * I4 * STRIDE)
+    rows = aligned_empty((d + I3) // I4 * I4 * STRIDE)
+    for o in range(d * STRIDE, U(rows.size)):
+        rows[o] = 0.0
+    return rows
 
 
 @block_function
@@ -53,12 +71,16 @@ def _component_rows(packed):
 
 
 @block_function
-def _load_weight(sample_weight, start, count, scale, weight):
-    """Copy the block's weights; an absent sample takes no part in any component."""
+def _share(sample_weight, start, count, log_prob_norm, scale):
+    """Turn scale into w scale, zero where there is no sample; return sum w log p(x)."""
+    total = 0.0
     for b in range(count):
-        weight[b] = sample_weight[start + b, I0]
-        if weight[b] == 0.0:
-            scale[b] = 0.0
+        weight = sample_weight[start + b, I0]
+        total += weight * log_prob_norm[b]
+        scale[b] *= weight
+    for b in range(count, BLOCK):
+        scale[b] = 0.0
+    return total
 
 
 @block_function
@@ -68,6 +90,8 @@ def _load_resp(resp, start, count, n_components, block, scale):
     for k in range(n_components):
         for b in range(count):
             block[k * STRIDE + b] = resp[start + b, k, I0]
+        for b in range(count, BLOCK):
+            block[k * STRIDE + b] = 0.0
 
 
 @slot_function
@@ -82,26 +106,23 @@ def accumulate_slot(X, sample_weight, resp, packed, start, stop, statistics):
     block = _scratch_rows(packed)
     scratch = _scratch_rows(packed)
     values = _component_rows(packed)
-    log_prob_norm = aligned_empty(STRIDE)
+    norm = aligned_empty(STRIDE)
     scale = aligned_empty(STRIDE)
-    weight = aligned_empty(STRIDE)
+    rows = aligned_empty(BLOCK * U(packed.n_features))
     pending = empty_pending(packed)
     statistics[:] = 0.0
-    log_prob_norm[:] = 0.0
+    norm[:] = 0.0
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(X, first, count, packed, block)
+        _load(X, first, count, packed, rows, block)
         if packed.coefficients.size == 0:
             _load_resp(resp, first, count, K, values, scale)
         else:
-            block_log_prob(block, packed, scratch, values)
-            normalize_block(values, K, log_prob_norm, scale)
-        _load_weight(sample_weight, first, count, scale, weight)
-        total = 0.0
-        for b in range(count):
-            total += weight[b] * log_prob_norm[b]
+            block_log_prob(block, packed, scratch, norm, values)
+            normalize_block(values, K, norm, scale)
+        total = _share(sample_weight, first, count, norm, scale)
         statistics[statistics.size - I1] += total
-        add_block_moments(block, values, scale, weight, count, packed, pending, statistics)
+        add_block_moments(rows, block, values, scale, count, packed, pending, statistics)
     flush_all(packed, pending, statistics)
 
 
@@ -128,10 +149,11 @@ def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels
     values = _component_rows(packed)
     norm = aligned_empty(STRIDE)
     scale = aligned_empty(STRIDE)
+    rows = aligned_empty(BLOCK * U(packed.n_features))
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(X, first, count, packed, block)
-        block_log_prob(block, packed, scratch, values)
+        _load(X, first, count, packed, rows, block)
+        block_log_prob(block, packed, scratch, norm, values)
         if log_prob.shape[0] > 0:
             _store_rows(values, first, count, K, log_prob)
         if labels.shape[0] > 0:

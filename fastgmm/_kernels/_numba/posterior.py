@@ -7,8 +7,8 @@ range reduction subtracts nearly equal numbers.
 
 import numpy as np
 
-from ._jit import BLOCK, I0, I1, STRIDE, U, block_function, vector_loop
-from .mahalanobis import fill
+from ._jit import BLOCK, I0, I1, I4, S2, S3, STRIDE, U, block_function, vector_loop
+from .block import fill
 
 # Log-probabilities below this count as this, so that a sample whose distances overflow has
 # equal responsibilities, and not those of (-inf) - (-inf).
@@ -79,6 +79,15 @@ def _raise_maximum(log_prob, o, maximum):
 
 
 @block_function
+def _raise_maximum4(log_prob, o, maximum):
+    vector_loop()
+    for b in range(BLOCK):
+        low = max(log_prob[o + b], log_prob[o + STRIDE + b])
+        high = max(log_prob[o + S2 + b], log_prob[o + S3 + b])
+        maximum[b] = max(maximum[b], max(low, high))
+
+
+@block_function
 def _exponentiate(log_prob, o, maximum, total):
     vector_loop()
     for b in range(BLOCK):
@@ -105,7 +114,10 @@ def normalize_block(log_prob, n_components, log_prob_norm, scale):
     """
     fill(log_prob_norm, I0, LOG_PROB_FLOOR)
     fill(scale, I0, 0.0)
-    for k in range(n_components):
+    fours = n_components // I4 * I4
+    for k in range(I0, fours, I4):
+        _raise_maximum4(log_prob, k * STRIDE, log_prob_norm)
+    for k in range(fours, n_components):
         _raise_maximum(log_prob, k * STRIDE, log_prob_norm)
     for k in range(n_components):
         _exponentiate(log_prob, k * STRIDE, log_prob_norm, scale)

@@ -1,0 +1,135 @@
+"""Sums over the samples of a block: the only loops whose terms may be added in any order."""
+
+from ._jit import I1, I2, I3, I4, I8, I16, S2, S3, STRIDE, U, block_function, reduction, vector_loop
+
+
+@reduction
+def weigh(resp, o, share, first, count, w):
+    """Write w r and return its sum."""
+    vector_loop()
+    total = 0.0
+    for a in range(count):
+        value = resp[o + first + a] * share[first + a]
+        w[a] = value
+        total += value
+    return total
+
+
+@reduction
+def center(block, o, center, w, count, z, wz, oo):
+    """Write z and w r z for one feature and return the sum of w r z."""
+    vector_loop()
+    total = 0.0
+    for a in range(count):
+        x = block[o + a] - center
+        value = x * w[a]
+        z[oo + a] = x
+        wz[oo + a] = value
+        total += value
+    return total
+
+
+@reduction
+def center_in_place(z, o, center, w, count, wz):
+    """Turn x into z and write w r z for one feature; return the sum of w r z."""
+    vector_loop()
+    total = 0.0
+    for a in range(count):
+        x = z[o + a] - center
+        value = x * w[a]
+        z[o + a] = x
+        wz[o + a] = value
+        total += value
+    return total
+
+
+@reduction
+def weighted_sums(block, o, center, w, count):
+    """Return sum w r z and sum w r z^2 for one feature."""
+    vector_loop()
+    first = 0.0
+    second = 0.0
+    for a in range(count):
+        x = block[o + a] - center
+        value = x * w[a]
+        first += value
+        second += value * x
+    return first, second
+
+
+@reduction
+def plane_sums(resp, o, share, block, c0, c1, count):
+    """Return all sums of at most two features."""
+    vector_loop()
+    total = first0 = first1 = second00 = second10 = second11 = 0.0
+    for b in range(count):
+        w = resp[o + b] * share[b]
+        z0 = block[b] - c0
+        z1 = block[STRIDE + b] - c1
+        value0 = w * z0
+        value1 = w * z1
+        total += w
+        first0 += value0
+        first1 += value1
+        second00 += value0 * z0
+        second10 += value1 * z0
+        second11 += value1 * z1
+    return total, first0, first1, second00, second10, second11
+
+
+@reduction
+def _add_tile(u, uo, v, vo, count, out, o):
+    """Add the 4 x 4 products of rows of u with rows of v."""
+    vector_loop()
+    t00 = t01 = t02 = t03 = t10 = t11 = t12 = t13 = 0.0
+    t20 = t21 = t22 = t23 = t30 = t31 = t32 = t33 = 0.0
+    for a in range(count):
+        u0 = u[uo + a]
+        u1 = u[uo + STRIDE + a]
+        u2 = u[uo + S2 + a]
+        u3 = u[uo + S3 + a]
+        v0 = v[vo + a]
+        v1 = v[vo + STRIDE + a]
+        v2 = v[vo + S2 + a]
+        v3 = v[vo + S3 + a]
+        t00 += u0 * v0
+        t01 += u0 * v1
+        t02 += u0 * v2
+        t03 += u0 * v3
+        t10 += u1 * v0
+        t11 += u1 * v1
+        t12 += u1 * v2
+        t13 += u1 * v3
+        t20 += u2 * v0
+        t21 += u2 * v1
+        t22 += u2 * v2
+        t23 += u2 * v3
+        t30 += u3 * v0
+        t31 += u3 * v1
+        t32 += u3 * v2
+        t33 += u3 * v3
+    out[o] += t00
+    out[o + I1] += t01
+    out[o + I2] += t02
+    out[o + I3] += t03
+    out[o + I4] += t10
+    out[o + U(5)] += t11
+    out[o + U(6)] += t12
+    out[o + U(7)] += t13
+    out[o + I8] += t20
+    out[o + U(9)] += t21
+    out[o + U(10)] += t22
+    out[o + U(11)] += t23
+    out[o + U(12)] += t30
+    out[o + U(13)] += t31
+    out[o + U(14)] += t32
+    out[o + U(15)] += t33
+
+
+@block_function
+def add_outer_products(wz, z, d, count, out, o):
+    """Add sum w r z z^T as the lower triangle of 4 x 4 tiles."""
+    for i in range((d + I3) // I4):
+        for j in range(i + I1):
+            _add_tile(wz, i * I4 * STRIDE, z, j * I4 * STRIDE, count, out, o)
+            o += I16
