@@ -1,5 +1,184 @@
-"""Build fastgmm; all metadata stands in pyproject.toml."""
+"""Compile the Cython kernels; all other metadata stands in pyproject.toml.
 
-from setuptools import setup
+``FASTGMM_BACKEND`` (numba or cython, default numba) chooses the backend of the build. A cython
+build needs a C compiler and does not require numba. A numba build compiles the Cython kernels
+too where it finds a compiler; otherwise it records why it has none.
+"""
 
-setup()
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+
+BACKEND = os.environ.get("FASTGMM_BACKEND", "numba")
+KERNELS = Path("fastgmm", "_kernels")
+PACKAGE = "fastgmm._kernels._cython"
+
+DEPENDENCIES = [
+    "numpy>=2.0",
+    "scipy>=1.13",
+    "scikit-learn>=1.6",
+    "joblib>=1.3",
+    "threadpoolctl>=3.1",
+]
+
+# One module for each instruction set, from the same source; the import chooses.
+IS_X86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
+LEVELS = ["baseline", "v3", "v4"] if IS_X86 else ["baseline"]
+# None of these assumes away NaN or infinity, and none is on the link line.
+UNIX_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+UNIX_FLAGS += ["-fvisibility=hidden"]
+UNIX_LEVEL_FLAGS = {
+    "baseline": [],
+    "v3": ["-march=x86-64-v3"],
+    # the compilers' default is 256 bits
+    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
+MSVC_LEVEL_FLAGS = {"baseline": [], "v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}
+# for sums.pyx alone: a sum may keep partial sums in vector lanes
+UNIX_REASSOCIATE = ["-fassociative-math", "-fno-signed-zeros"]
+# compile flags, link flags
+UNIX_OPENMP = [
+    (["-fopenmp"], ["-fopenmp"]),
+    (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple's clang
+]
+OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+
+
+class BuildKernels(build_ext):
+    """Build every level, record what was built, and fail only if a cython build cannot work."""
+
+    def run(self):
+        """Build, and write _build_config.py."""
+        missing = ""
+        built = {}
+        openmp = None
+        try:
+            self._set_up_compiler()
+            openmp = self._find_openmp()
+            sources = {name: self._translate(name) for name in ("passes", "sums")}
+            for level, extension in zip(LEVELS, self.extensions, strict=True):
+                built[level] = self._build_level(level, extension, sources, openmp)
+        except (CompileError, LinkError, OSError, subprocess.CalledProcessError) as error:
+            if BACKEND == "cython":
+                raise
+            missing = f"no working C compiler when fastgmm was built: {error}"
+            built = {}
+            print(f"fastgmm: built without the Cython kernels, {missing}", file=sys.stderr)
+        if openmp is None and built:
+            print("fastgmm: no OpenMP found, the Cython kernels are serial", file=sys.stderr)
+        self._record(built, missing, openmp)
+
+    def _set_up_compiler(self):
+        from distutils.sysconfig import customize_compiler
+
+        from setuptools._distutils.ccompiler import new_compiler
+
+        self.compiler = new_compiler(compiler=self.compiler, force=self.force)
+        customize_compiler(self.compiler)
+        if self.include_dirs:
+            self.compiler.set_include_dirs(self.include_dirs)
+        if self.library_dirs:
+            self.compiler.set_library_dirs(self.library_dirs)
+        self.is_msvc = self.compiler.compiler_type == "msvc"
+        with tempfile.TemporaryDirectory() as directory:
+            self._try(directory, "int main(void) { return 0; }\n", [], [])
+
+    def _try(self, directory, program, compile_flags, link_flags):
+        source = Path(directory, "try.c")
+        source.write_text(program)
+        objects = self.compiler.compile(
+            [str(source)], output_dir=directory, extra_postargs=compile_flags
+        )
+        self.compiler.link_executable(
+            objects, "try", output_dir=directory, extra_postargs=link_flags
+        )
+
+    def _find_openmp(self):
+        candidates = [(["/openmp"], [])] if self.is_msvc else UNIX_OPENMP
+        for flags in candidates:
+            with tempfile.TemporaryDirectory() as directory:
+                try:
+                    self._try(directory, OPENMP_PROGRAM, *flags)
+                except (CompileError, LinkError):
+                    continue
+                return flags
+        return None
+
+    def _translate(self, name):
+        """Translate to C, once for all levels."""
+        target = Path(self.build_temp, f"{name}.c")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = KERNELS / "_cython" / f"{name}.pyx"
+        command = [sys.executable, "-m", "cython", "-3", str(source), "-o", str(target)]
+        subprocess.run(command, check=True)
+        return str(target)
+
+    def _build_level(self, level, extension, sources, openmp):
+        openmp_compile, openmp_link = openmp or ([], [])
+        if self.is_msvc:
+            flags = ["/O2", *MSVC_LEVEL_FLAGS[level]]
+            reassociate = ["/fp:fast"]
+        else:
+            flags = [*UNIX_FLAGS, *UNIX_LEVEL_FLAGS[level]]
+            reassociate = UNIX_REASSOCIATE
+        module = f"passes_{level}"
+        objects = []
+        for name, extra in (("passes", openmp_compile), ("sums", reassociate)):
+            objects += self.compiler.compile(
+                [sources[name]],
+                output_dir=str(Path(self.build_temp, level)),
+                macros=[("PyInit_passes", f"PyInit_{module}")] if name == "passes" else [],
+                extra_postargs=[*flags, *extra],
+            )
+        target = Path(self.get_ext_fullpath(extension.name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.compiler.link_shared_object(
+            objects,
+            str(target),
+            libraries=self.get_libraries(extension),
+            export_symbols=[f"PyInit_{module}"],
+            extra_postargs=openmp_link,
+            build_temp=self.build_temp,
+        )
+        return " ".join(flags)
+
+    def _compiler_version(self):
+        if self.is_msvc:
+            return "msvc"
+        command = [*self.compiler.compiler_so[:1], "--version"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split(
+            "\n"
+        )[0]
+
+    def _record(self, built, missing, openmp):
+        """Write _build_config.py."""
+        config = {
+            "BACKEND": BACKEND,
+            "LEVELS": built,
+            "MISSING": missing,
+            "COMPILER": self._compiler_version() if built else "",
+            "OPENMP": " ".join(openmp[0]) if openmp and built else "",
+        }
+        root = Path() if self.inplace else Path(self.build_lib)
+        path = root / KERNELS / "_build_config.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = ['"""How this copy of fastgmm was built; written by setup.py."""', ""]
+        lines += [f"{name} = {value!r}" for name, value in config.items()]
+        path.write_text("\n".join(lines) + "\n")
+
+
+if BACKEND not in ("numba", "cython"):
+    raise SystemExit(f"FASTGMM_BACKEND must be 'numba' or 'cython', got {BACKEND!r}.")
+
+setup(
+    install_requires=[*(["numba>=0.63"] if BACKEND == "numba" else []), *DEPENDENCIES],
+    ext_modules=[Extension(f"{PACKAGE}.passes_{level}", [], optional=True) for level in LEVELS],
+    cmdclass={"build_ext": BuildKernels},
+)

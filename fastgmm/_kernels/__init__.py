@@ -5,12 +5,12 @@ numbers and checks nothing: callers hand in finite float32 or float64 samples in
 order. ``contract.py`` lists the arguments, ``reference.py`` defines the results.
 """
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .backend import backend
 from .layout import (
     Array,
     Components,
@@ -32,12 +32,6 @@ _NO_RESP: Array = np.empty((1, 1))
 _NO_LABELS: NDArray[np.int64] = np.empty(0, np.int64)
 
 
-def _backend() -> ModuleType:
-    from . import _numba
-
-    return _numba
-
-
 def backend_info() -> dict[str, Any]:
     """Return the kernel backend in use, its version, threading layer and thread count.
 
@@ -47,7 +41,7 @@ def backend_info() -> dict[str, Any]:
         Keys ``backend``, the backend's version, ``threading_layer``, ``max_threads`` and
         ``threads`` (what ``n_jobs=None`` means in this process).
     """
-    info: dict[str, Any] = _backend().describe()
+    info: dict[str, Any] = backend().describe()
     return {**info, "threads": count_threads()}
 
 
@@ -90,7 +84,7 @@ def _add(
     bounds = slot_bounds(len(X), size)
     slots = np.empty((len(bounds) - 1, size))
     out = np.zeros(size)
-    _backend().accumulate(X, sample_weight, resp, packed, bounds, slots, out, n_threads)
+    backend().accumulate(X, sample_weight, resp, packed, bounds, slots, out, n_threads)
     add_packed_statistics(out, packed.kind, sums, log_likelihood)
 
 
@@ -106,7 +100,7 @@ def posterior(
     """Write log p(x), responsibilities or the best component: those outputs that are given."""
     bounds = slot_bounds(len(X))
     outputs = (_NO_TABLE, log_prob_norm, resp, labels)
-    _backend().posterior(X, pack(components), bounds, *outputs, n_threads)
+    backend().posterior(X, pack(components), bounds, *outputs, n_threads)
 
 
 def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_threads: int) -> None:
@@ -114,10 +108,10 @@ def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_thr
     none = np.zeros(len(components.means))
     packed = pack(components._replace(log_coefficients=none))
     outputs = (distances, _NO_ROWS, _NO_TABLE, _NO_LABELS)
-    _backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
+    backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
     distances *= -2.0
 
 
 def normalize(log_prob: Array, log_prob_norm: Array, n_threads: int) -> None:
     """Turn (n, K) log-probabilities into responsibilities in place; write log p(x)."""
-    _backend().normalize(log_prob, log_prob_norm, slot_bounds(len(log_prob)), n_threads)
+    backend().normalize(log_prob, log_prob_norm, slot_bounds(len(log_prob)), n_threads)

@@ -1,0 +1,178 @@
+"""Squared Mahalanobis distances of one block, subtracted from the log-probabilities.
+
+    log_prob[k] = coefficient_k - |factor_k x + shift_k|^2
+
+Under one factor for all features (spherical, and tied once the samples are whitened) the square
+is expanded to a product of matrices where that is as exact: half the work.
+"""
+
+
+cdef void _subtract_four(
+    const double* restrict p, const double* restrict s, const double* restrict x,
+    double* restrict out
+) noexcept nogil:
+    """Out -= sum over 4 features of (p x + s)^2."""
+    cdef double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]
+    cdef double s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
+    cdef double y0, y1, y2, y3
+    cdef size_t b
+    for b in range(BLOCK):
+        y0 = p0 * x[b] + s0
+        y1 = p1 * x[STRIDE + b] + s1
+        y2 = p2 * x[S2 + b] + s2
+        y3 = p3 * x[S3 + b] + s3
+        out[b] = out[b] - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
+
+
+cdef void _subtract_eight(
+    const double* restrict p, const double* restrict s, const double* restrict x,
+    double* restrict out
+) noexcept nogil:
+    """Out -= sum over 8 features of (p x + s)^2."""
+    cdef double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]
+    cdef double p4 = p[4], p5 = p[5], p6 = p[6], p7 = p[7]
+    cdef double s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
+    cdef double s4 = s[4], s5 = s[5], s6 = s[6], s7 = s[7]
+    cdef double y0, y1, y2, y3, y4, y5, y6, y7, low
+    cdef size_t b
+    for b in range(BLOCK):
+        y0 = p0 * x[b] + s0
+        y1 = p1 * x[STRIDE + b] + s1
+        y2 = p2 * x[S2 + b] + s2
+        y3 = p3 * x[S3 + b] + s3
+        y4 = p4 * x[4 * STRIDE + b] + s4
+        y5 = p5 * x[5 * STRIDE + b] + s5
+        y6 = p6 * x[6 * STRIDE + b] + s6
+        y7 = p7 * x[7 * STRIDE + b] + s7
+        low = out[b] - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
+        out[b] = low - y4 * y4 - y5 * y5 - y6 * y6 - y7 * y7
+
+
+cdef void _subtract_one(
+    double p0, double s0, const double* restrict x, double* restrict out
+) noexcept nogil:
+    """Out -= (p x + s)^2."""
+    cdef double y0
+    cdef size_t b
+    for b in range(BLOCK):
+        y0 = p0 * x[b] + s0
+        out[b] -= y0 * y0
+
+
+cdef void _subtract_diagonals(
+    const double* block, size_t d, size_t n_components, const double* factors,
+    const double* shifts, double* out
+) noexcept nogil:
+    """Diagonal factors (diag, spherical, and tied once whitened)."""
+    cdef size_t k, j, o
+    for k in range(n_components):
+        o = k * d
+        j = 0
+        while j + 8 <= d:
+            _subtract_eight(factors + o + j, shifts + o + j, block + j * STRIDE, out + k * STRIDE)
+            j += 8
+        if j + 4 <= d:
+            _subtract_four(factors + o + j, shifts + o + j, block + j * STRIDE, out + k * STRIDE)
+            j += 4
+        while j < d:
+            _subtract_one(factors[o + j], shifts[o + j], block + j * STRIDE, out + k * STRIDE)
+            j += 1
+
+
+cdef void _add_scaled_row(double p, const double* restrict x, double* restrict out) noexcept nogil:
+    cdef size_t b
+    for b in range(BLOCK):
+        out[b] += p * x[b]
+
+
+cdef void _whiten(
+    const double* block, size_t d, const double* whitener, double* out
+) noexcept nogil:
+    """Out = P x / sqrt(2) with the one factor that tied components share."""
+    cdef size_t i, j
+    for i in range(d):
+        fill(out + i * STRIDE, 0.0)
+        for j in range(i + 1):
+            _add_scaled_row(whitener[i * d + j], block + j * STRIDE, out + i * STRIDE)
+
+
+cdef void _add_square(const double* restrict x, double* restrict out) noexcept nogil:
+    """Out += x^2."""
+    cdef size_t b
+    for b in range(BLOCK):
+        out[b] += x[b] * x[b]
+
+
+cdef void _open_expanded(
+    const double* restrict p, const double* restrict s, const double* restrict q,
+    const double* restrict x, const double* restrict norm, double* restrict y
+) noexcept nogil:
+    """Y = shift + q |x|^2 + P[:, 0:4] x."""
+    cdef double q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3]
+    cdef double s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
+    cdef double a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
+    cdef double b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
+    cdef double c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
+    cdef double d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
+    cdef double square, x0, x1, x2, x3
+    cdef size_t b
+    for b in range(BLOCK):
+        square = norm[b]
+        x0 = x[b]
+        x1 = x[STRIDE + b]
+        x2 = x[S2 + b]
+        x3 = x[S3 + b]
+        y[b] = s0 + q0 * square + a0 * x0 + b0 * x1 + c0 * x2 + d0 * x3
+        y[STRIDE + b] = s1 + q1 * square + a1 * x0 + b1 * x1 + c1 * x2 + d1 * x3
+        y[S2 + b] = s2 + q2 * square + a2 * x0 + b2 * x1 + c2 * x2 + d2 * x3
+        y[S3 + b] = s3 + q3 * square + a3 * x0 + b3 * x1 + c3 * x2 + d3 * x3
+
+
+cdef void _subtract_expanded(
+    const double* samples, double* norm, size_t d, size_t groups, const double* factors,
+    const double* shifts, const double* squares, double* out
+) noexcept nogil:
+    """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2."""
+    cdef size_t g, j
+    cdef double* y
+    fill(norm, 0.0)
+    for j in range(d):
+        _add_square(samples + j * STRIDE, norm)
+    for g in range(groups):
+        y = out + g * 4 * STRIDE
+        _open_expanded(factors, shifts + g * 4, squares + g * 4, samples, norm, y)
+        factors += 16
+        for j in range(4, d, 4):
+            advance(factors, samples + j * STRIDE, y)
+            factors += 16
+
+
+cdef void block_log_prob(
+    const double* block, const Packed* packed, double* scratch, double* norm, double* out
+) noexcept nogil:
+    """Write coefficient - |factor x + shift|^2 for every component of one block.
+
+    block    IN   (d rows, up to a multiple of 4)   samples, transposed, about the origin
+    scratch       (as block)                        workspace
+    norm          (1 row)                           workspace
+    out      OUT  (K rows, up to a multiple of 4)
+    """
+    cdef size_t d = packed.n_features
+    cdef size_t groups = (packed.n_components + 3) // 4
+    cdef const double* samples = block
+    cdef size_t k
+    if packed.kind == TIED:
+        _whiten(block, d, packed.whitener, scratch)
+        samples = scratch
+    if packed.squares != NULL:
+        _subtract_expanded(
+            samples, norm, d, groups, packed.factors, packed.shifts, packed.squares, out
+        )
+    elif packed.kind == FULL:
+        subtract_triangles(
+            block, d, groups, packed.coefficients, packed.factors, packed.shifts, scratch, out
+        )
+    else:
+        for k in range(packed.n_components):
+            fill(out + k * STRIDE, packed.coefficients[k])
+        _subtract_diagonals(samples, d, packed.n_components, packed.factors, packed.shifts, out)

@@ -1,0 +1,260 @@
+"""Weighted moments of one block about each component's centre.
+
+    nk += sum w r,   first += sum w r z,   second += sum w r z z^T,   z = x - centre
+
+For each component only the samples with a responsibility that can matter are looked at; on
+separated clusters that is a few in a hundred, and an iteration takes half the time. Diagonal
+moments are added sample by sample. Matrices need long dot products: their samples wait, as
+rows, until there are enough (added at once, 4 samples a block take 3 times as long).
+"""
+
+cdef extern from *:
+    """
+    double fastgmm_weigh(const double*, const double*, size_t, double*);
+    double fastgmm_center(const double*, double, const double*, size_t, double*, double*);
+    double fastgmm_center_in_place(double*, double, const double*, size_t, double*);
+    void fastgmm_weighted_sums(const double*, double, const double*, size_t, double*);
+    void fastgmm_plane_sums(
+        const double*, const double*, const double*, double, double, size_t, double*);
+    void fastgmm_add_outer_products(const double*, const double*, size_t, size_t, double*);
+    """
+    # from sums.pyx
+    double weigh "fastgmm_weigh"(
+        const double* resp, const double* share, size_t count, double* w) noexcept nogil
+    double center "fastgmm_center"(
+        const double* block, double mean, const double* w, size_t count, double* z,
+        double* wz) noexcept nogil
+    double center_in_place "fastgmm_center_in_place"(
+        double* z, double mean, const double* w, size_t count, double* wz) noexcept nogil
+    void weighted_sums "fastgmm_weighted_sums"(
+        const double* block, double mean, const double* w, size_t count,
+        double* sums) noexcept nogil
+    void plane_sums "fastgmm_plane_sums"(
+        const double* resp, const double* share, const double* block, double c0, double c1,
+        size_t count, double* sums) noexcept nogil
+    void add_outer_products "fastgmm_add_outer_products"(
+        const double* wz, const double* z, size_t d, size_t count, double* out) noexcept nogil
+    # A responsibility below this changes no sum beyond rounding: its sample's whole weight
+    # is counted in the other components.
+    const double NEGLIGIBLE "1e-16"
+
+
+cdef size_t waiting_capacity(size_t n_components, size_t d) noexcept nogil:
+    """Return how many samples may wait for each component: 4 MB in all."""
+    cdef size_t capacity = (<size_t> 1 << 19) // (n_components * d) // 8 * 8
+    return min(max(capacity, <size_t> 16), BLOCK)
+
+
+cdef size_t _count_selected(const double* restrict resp) noexcept nogil:
+    """Return how many samples have a responsibility that can matter."""
+    cdef uint64_t count = 0
+    cdef size_t b
+    for b in range(BLOCK):
+        count += <uint64_t> (resp[b] > NEGLIGIBLE)
+    return count
+
+
+cdef uint64_t _select_word(const double* restrict resp) noexcept nogil:
+    """Return the same for 64 samples, as bits."""
+    cdef uint64_t word = 0
+    cdef uint64_t b
+    for b in range(64):
+        word |= <uint64_t> (resp[b] > NEGLIGIBLE) << b
+    return word
+
+
+cdef void _select(const double* resp, uint64_t* index) noexcept nogil:
+    """List the samples whose responsibility can matter."""
+    cdef size_t m = 0
+    cdef size_t first
+    cdef uint64_t word
+    for first in range(0, BLOCK, 64):
+        word = _select_word(resp + first)
+        while word != 0:
+            index[m] = first + trailing_zeros(word)
+            m += 1
+            word &= word - 1
+
+
+cdef size_t _second_start(size_t k, size_t kind, size_t n_components, size_t d) noexcept nogil:
+    """Return where the second moments of component k begin in the statistics."""
+    cdef size_t start = n_components * (1 + d)
+    cdef size_t rows = (d + 3) // 4
+    if kind == FULL:
+        return start + k * 16 * (rows * (rows + 1) // 2)
+    return start if kind == TIED else start + k * d
+
+
+cdef void _add_plane(
+    const double* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
+    double* statistics
+) noexcept nogil:
+    """Add all samples of a block with one or two features."""
+    cdef size_t d = packed.n_features
+    cdef size_t first = packed.n_components + k * d
+    cdef size_t second = _second_start(k, packed.kind, packed.n_components, d)
+    cdef double[6] sums
+    plane_sums(
+        resp, scratch.scale, scratch.block, packed.centers[k * d],
+        packed.centers[k * d + 1] if d == 2 else 0.0, count, sums
+    )
+    statistics[k] += sums[0]
+    statistics[first] += sums[1]
+    statistics[second] += sums[3]
+    if d == 1:
+        return
+    statistics[first + 1] += sums[2]
+    if packed.kind == FULL or packed.kind == TIED:
+        statistics[second + 4] += sums[4]
+        statistics[second + 5] += sums[5]
+    else:
+        statistics[second + 1] += sums[5]
+
+
+cdef void _add_whole_block(
+    const double* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
+    double* statistics
+) noexcept nogil:
+    """Add all samples of a block to component k."""
+    cdef size_t d = packed.n_features
+    cdef size_t first = packed.n_components + k * d
+    cdef size_t second = _second_start(k, packed.kind, packed.n_components, d)
+    cdef bint is_matrix = packed.kind == FULL or packed.kind == TIED
+    cdef const double* centers = packed.centers + k * d
+    cdef double[2] sums
+    cdef size_t j, o
+    statistics[k] += weigh(resp, scratch.scale, count, scratch.w)
+    for j in range(d):
+        o = j * STRIDE
+        if is_matrix:
+            statistics[first + j] += center(
+                scratch.block + o, centers[j], scratch.w, count, scratch.z + o, scratch.wz + o
+            )
+        else:
+            weighted_sums(scratch.block + o, centers[j], scratch.w, count, sums)
+            statistics[first + j] += sums[0]
+            statistics[second + j] += sums[1]
+    if is_matrix:
+        add_outer_products(scratch.wz, scratch.z, d, count, statistics + second)
+
+
+cdef void _flush(
+    size_t k, const Packed* packed, const Scratch* scratch, double* statistics
+) noexcept nogil:
+    """Add the samples that wait to the sums of component k."""
+    cdef size_t d = packed.n_features
+    cdef size_t K = packed.n_components
+    cdef size_t m = scratch.waiting[k]
+    cdef size_t padded = (m + 7) // 8 * 8
+    cdef const double* weight = scratch.waiting_weight + k * scratch.capacity
+    cdef double total = 0.0
+    cdef size_t a, j
+    cdef double* z
+    scratch.waiting[k] = 0
+    for a in range(m):
+        scratch.w[a] = weight[a]
+        total += weight[a]
+    statistics[k] += total
+    for a in range(m, padded):
+        scratch.w[a] = 0.0
+    transpose(scratch.waiting_rows + k * scratch.capacity * d, d, padded, scratch.z)
+    for j in range(d):
+        z = scratch.z + j * STRIDE
+        for a in range(m, padded):
+            z[a] = 0.0
+        statistics[K + k * d + j] += center_in_place(
+            z, packed.centers[k * d + j], scratch.w, padded, scratch.wz + j * STRIDE
+        )
+    add_outer_products(
+        scratch.wz, scratch.z, d, padded, statistics + _second_start(k, packed.kind, K, d)
+    )
+
+
+cdef void flush_all(
+    const Packed* packed, const Scratch* scratch, double* statistics
+) noexcept nogil:
+    """Add whatever is still pending."""
+    cdef size_t k
+    for k in range(packed.n_components):
+        if scratch.waiting[k] > 0:
+            _flush(k, packed, scratch, statistics)
+
+
+cdef void _append(
+    const double* restrict rows, size_t d, const double* restrict resp,
+    const double* restrict share, const uint64_t* restrict index, size_t count,
+    double* restrict out, double* restrict out_weight
+) noexcept nogil:
+    """Copy listed samples and their w r."""
+    cdef size_t i, j, b
+    for i in range(count):
+        b = index[i]
+        out_weight[i] = resp[b] * share[b]
+        for j in range(d):
+            out[i * d + j] = rows[b * d + j]
+
+
+cdef double _add_rows(
+    const double* restrict rows, size_t d, const double* restrict resp,
+    const double* restrict share, const uint64_t* restrict index, size_t count,
+    const double* restrict centers, double* restrict first, double* restrict second
+) noexcept nogil:
+    """Add listed samples to diagonal moments; return the sum of w r."""
+    cdef double total = 0.0
+    cdef double w, z, value
+    cdef size_t i, j, b
+    for i in range(count):
+        b = index[i]
+        w = resp[b] * share[b]
+        total += w
+        for j in range(d):
+            z = rows[b * d + j] - centers[j]
+            value = w * z
+            first[j] += value
+            second[j] += value * z
+    return total
+
+
+cdef void add_block_moments(
+    size_t count, const Packed* packed, const Scratch* scratch, double* statistics
+) noexcept nogil:
+    """Add the moments of one block, now or when a component has enough samples to be worth it.
+
+    Reads rows, block, values (the responsibilities; times scale they are w r) of the scratch.
+    """
+    cdef size_t d = packed.n_features
+    cdef size_t K = packed.n_components
+    cdef size_t capacity = scratch.capacity
+    cdef size_t k, selected, s, n, a
+    cdef const double* resp
+    for k in range(K):
+        resp = scratch.values + k * STRIDE
+        if d <= 2:
+            _add_plane(resp, count, k, packed, scratch, statistics)
+            continue
+        selected = _count_selected(resp)
+        if selected == 0:
+            continue
+        # measured: a listed sample costs as much as 24 + 1.25 d features of a whole block
+        if selected * (24 + d + d // 4) > count * d:
+            _add_whole_block(resp, count, k, packed, scratch, statistics)
+            continue
+        _select(resp, scratch.index)
+        if packed.kind == FULL or packed.kind == TIED:
+            s = 0
+            while s < selected:
+                n = min(selected - s, capacity - scratch.waiting[k])
+                a = k * capacity + scratch.waiting[k]
+                _append(
+                    scratch.rows, d, resp, scratch.scale, scratch.index + s, n,
+                    scratch.waiting_rows + a * d, scratch.waiting_weight + a
+                )
+                s += n
+                scratch.waiting[k] += n
+                if scratch.waiting[k] == capacity:
+                    _flush(k, packed, scratch, statistics)
+        else:
+            statistics[k] += _add_rows(
+                scratch.rows, d, resp, scratch.scale, scratch.index, selected,
+                packed.centers + k * d, statistics + K + k * d, statistics + K + K * d + k * d
+            )

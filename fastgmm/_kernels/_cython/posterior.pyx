@@ -1,0 +1,127 @@
+"""Responsibilities of one block: log-sum-exp over components, each step a loop over samples.
+
+The polynomials are those of the Numba backend, to the last digit. They must not be compiled with
+reassociation: the range reduction subtracts nearly equal numbers.
+"""
+
+cdef extern from *:
+    # Log-probabilities below this count as this, so that a sample whose distances overflow has
+    # equal responsibilities, and not those of (-inf) - (-inf).
+    const double LOG_PROB_FLOOR "(-1e300)"
+
+
+cdef union Word:
+    double value
+    int64_t bits
+
+
+cdef inline double exp(double x) noexcept nogil:
+    """Return e^x for x <= 0; below -708 the result is 0."""
+    cdef double y = x if x > -708.0 else -708.0
+    # 1.5 * 2^52: adding it rounds to an integer in the low bits
+    cdef double t = y * 1.4426950408889634 + 6755399441055744.0
+    cdef double n = t - 6755399441055744.0
+    # the upper 32 bits of ln 2: n times them is exact
+    cdef double r = y - n * 0.6931471803691238 - n * 1.9082149292705877e-10
+    cdef double g = 2.7620201591031547e-07 + r * 2.5100472505694996e-08
+    cdef Word power
+    cdef double value
+    g = 2.4801521057868204e-05 + r * 2.7557268276905696e-06 + r * r * g
+    g = 0.0013888888917367081 + r * 0.00019841269863171557 + r * r * g
+    g = 0.041666666666623824 + r * 0.008333333333330039 + r * r * g
+    g = 0.5000000000000001 + r * 0.16666666666666669 + r * r * g
+    power.value = t
+    power.bits = <int64_t> ((<uint64_t> power.bits + 1023) << 52)
+    value = (1.0 + (r + r * r * g)) * power.value
+    return value if x >= -708.0 else 0.0
+
+
+cdef inline double log(double x) noexcept nogil:
+    """Return the natural logarithm of a positive normal number."""
+    cdef Word word, mantissa
+    cdef double exponent, f, s, z, q
+    word.value = x
+    mantissa.bits = (word.bits & ((<int64_t> 1 << 52) - 1)) | (<int64_t> 1023 << 52)
+    exponent = <double> ((word.bits >> 52) - 1023)
+    f = (0.5 * mantissa.value if mantissa.value > 1.4142135623730951 else mantissa.value) - 1.0
+    exponent = exponent + 1.0 if mantissa.value > 1.4142135623730951 else exponent
+    s = f / (2.0 + f)
+    z = s * s
+    q = 0.13268638364051974 + z * 0.1308803489814203
+    q = 0.18181795547515953 + z * 0.15386244737852042 + z * z * q
+    q = 0.28571428570799784 + z * 0.22222222392581106 + z * z * q
+    q = 0.6666666666666666 + z * 0.40000000000000885 + z * z * q
+    return exponent * 0.6931471803691238 + (2.0 * s + (s * z * q + exponent * 1.9082149292705877e-10))
+
+
+cdef void _raise_maximum(
+    const double* restrict log_prob, double* restrict maximum
+) noexcept nogil:
+    cdef size_t b
+    for b in range(BLOCK):
+        maximum[b] = log_prob[b] if log_prob[b] > maximum[b] else maximum[b]
+
+
+cdef void _raise_maximum4(
+    const double* restrict log_prob, double* restrict maximum
+) noexcept nogil:
+    cdef size_t b
+    cdef double low, high
+    for b in range(BLOCK):
+        low = log_prob[b] if log_prob[b] > log_prob[STRIDE + b] else log_prob[STRIDE + b]
+        high = (
+            log_prob[S2 + b] if log_prob[S2 + b] > log_prob[S3 + b] else log_prob[S3 + b]
+        )
+        high = low if low > high else high
+        maximum[b] = high if high > maximum[b] else maximum[b]
+
+
+cdef void _exponentiate(
+    double* restrict log_prob, const double* restrict maximum, double* restrict total
+) noexcept nogil:
+    cdef size_t b
+    cdef double x
+    for b in range(BLOCK):
+        x = log_prob[b] if log_prob[b] > LOG_PROB_FLOOR else LOG_PROB_FLOOR
+        x = exp(x - maximum[b])
+        log_prob[b] = x
+        total[b] += x
+
+
+cdef void _finish(double* restrict maximum, double* restrict total) noexcept nogil:
+    cdef size_t b
+    for b in range(BLOCK):
+        maximum[b] += log(total[b])
+        total[b] = 1.0 / total[b]
+
+
+cdef void normalize_block(
+    double* log_prob, size_t n_components, double* log_prob_norm, double* scale
+) noexcept nogil:
+    """Turn log-probabilities into unnormalised responsibilities, in place.
+
+    log_prob       IN OUT  (K rows)   out: exp(log_prob - max); times scale they sum to 1 over k
+    log_prob_norm  OUT     (1 row)    log p(x)
+    scale          OUT     (1 row)
+    """
+    cdef size_t k
+    cdef size_t fours = n_components // 4 * 4
+    fill(log_prob_norm, LOG_PROB_FLOOR)
+    fill(scale, 0.0)
+    for k in range(0, fours, 4):
+        _raise_maximum4(log_prob + k * STRIDE, log_prob_norm)
+    for k in range(fours, n_components):
+        _raise_maximum(log_prob + k * STRIDE, log_prob_norm)
+    for k in range(n_components):
+        _exponentiate(log_prob + k * STRIDE, log_prob_norm, scale)
+    _finish(log_prob_norm, scale)
+
+
+cdef size_t best_component(const double* log_prob, size_t n_components, size_t b) noexcept nogil:
+    """Return the component of the largest log-probability; the first of equals."""
+    cdef size_t best = 0
+    cdef size_t k
+    for k in range(1, n_components):
+        if log_prob[k * STRIDE + b] > log_prob[best * STRIDE + b]:
+            best = k
+    return best

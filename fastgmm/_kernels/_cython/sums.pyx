@@ -1,0 +1,165 @@
+# cython: language_level=3
+"""Sums over the samples of a block: the only loops whose terms may be added in any order.
+
+A unit of its own, compiled with reassociation and linked to every level's passes.
+"""
+
+include "layout.pyx"
+
+
+cdef public double fastgmm_weigh(
+    const double* restrict resp, const double* restrict share, size_t count, double* restrict w
+) noexcept nogil:
+    """Write w r and return its sum."""
+    cdef double total = 0.0
+    cdef double value
+    cdef size_t a
+    for a in range(count):
+        value = resp[a] * share[a]
+        w[a] = value
+        total += value
+    return total
+
+
+cdef public double fastgmm_center(
+    const double* restrict block, double mean, const double* restrict w, size_t count,
+    double* restrict z, double* restrict wz
+) noexcept nogil:
+    """Write z and w r z for one feature and return the sum of w r z."""
+    cdef double total = 0.0
+    cdef double x, value
+    cdef size_t a
+    for a in range(count):
+        x = block[a] - mean
+        value = x * w[a]
+        z[a] = x
+        wz[a] = value
+        total += value
+    return total
+
+
+cdef public double fastgmm_center_in_place(
+    double* restrict z, double mean, const double* restrict w, size_t count, double* restrict wz
+) noexcept nogil:
+    """Turn x into z and write w r z for one feature; return the sum of w r z."""
+    cdef double total = 0.0
+    cdef double x, value
+    cdef size_t a
+    for a in range(count):
+        x = z[a] - mean
+        value = x * w[a]
+        z[a] = x
+        wz[a] = value
+        total += value
+    return total
+
+
+cdef public void fastgmm_weighted_sums(
+    const double* restrict block, double mean, const double* restrict w, size_t count,
+    double* restrict sums
+) noexcept nogil:
+    """Write sum w r z and sum w r z^2 for one feature."""
+    cdef double first = 0.0
+    cdef double second = 0.0
+    cdef double x, value
+    cdef size_t a
+    for a in range(count):
+        x = block[a] - mean
+        value = x * w[a]
+        first += value
+        second += value * x
+    sums[0] = first
+    sums[1] = second
+
+
+cdef public void fastgmm_plane_sums(
+    const double* restrict resp, const double* restrict share, const double* restrict block,
+    double c0, double c1, size_t count, double* restrict sums
+) noexcept nogil:
+    """Write all sums of at most two features."""
+    cdef double total = 0.0, first0 = 0.0, first1 = 0.0
+    cdef double second00 = 0.0, second10 = 0.0, second11 = 0.0
+    cdef double w, z0, z1, value0, value1
+    cdef size_t b
+    for b in range(count):
+        w = resp[b] * share[b]
+        z0 = block[b] - c0
+        z1 = block[STRIDE + b] - c1
+        value0 = w * z0
+        value1 = w * z1
+        total += w
+        first0 += value0
+        first1 += value1
+        second00 += value0 * z0
+        second10 += value1 * z0
+        second11 += value1 * z1
+    sums[0] = total
+    sums[1] = first0
+    sums[2] = first1
+    sums[3] = second00
+    sums[4] = second10
+    sums[5] = second11
+
+
+cdef void _add_tile(
+    const double* restrict u, const double* restrict v, size_t count, double* restrict out
+) noexcept nogil:
+    """Add the 4 x 4 products of rows of u with rows of v."""
+    cdef double t00 = 0.0, t01 = 0.0, t02 = 0.0, t03 = 0.0
+    cdef double t10 = 0.0, t11 = 0.0, t12 = 0.0, t13 = 0.0
+    cdef double t20 = 0.0, t21 = 0.0, t22 = 0.0, t23 = 0.0
+    cdef double t30 = 0.0, t31 = 0.0, t32 = 0.0, t33 = 0.0
+    cdef double u0, u1, u2, u3, v0, v1, v2, v3
+    cdef size_t a
+    for a in range(count):
+        u0 = u[a]
+        u1 = u[STRIDE + a]
+        u2 = u[S2 + a]
+        u3 = u[S3 + a]
+        v0 = v[a]
+        v1 = v[STRIDE + a]
+        v2 = v[S2 + a]
+        v3 = v[S3 + a]
+        t00 += u0 * v0
+        t01 += u0 * v1
+        t02 += u0 * v2
+        t03 += u0 * v3
+        t10 += u1 * v0
+        t11 += u1 * v1
+        t12 += u1 * v2
+        t13 += u1 * v3
+        t20 += u2 * v0
+        t21 += u2 * v1
+        t22 += u2 * v2
+        t23 += u2 * v3
+        t30 += u3 * v0
+        t31 += u3 * v1
+        t32 += u3 * v2
+        t33 += u3 * v3
+    out[0] += t00
+    out[1] += t01
+    out[2] += t02
+    out[3] += t03
+    out[4] += t10
+    out[5] += t11
+    out[6] += t12
+    out[7] += t13
+    out[8] += t20
+    out[9] += t21
+    out[10] += t22
+    out[11] += t23
+    out[12] += t30
+    out[13] += t31
+    out[14] += t32
+    out[15] += t33
+
+
+cdef public void fastgmm_add_outer_products(
+    const double* wz, const double* z, size_t d, size_t count, double* out
+) noexcept nogil:
+    """Add sum w r z z^T as the lower triangle of 4 x 4 tiles."""
+    cdef size_t i, j
+    for i in range((d + 3) // 4):
+        for j in range(i + 1):
+            _add_tile(wz + i * 4 * STRIDE, z + j * 4 * STRIDE, count, out)
+            out += 16
