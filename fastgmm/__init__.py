@@ -12,19 +12,21 @@ if TYPE_CHECKING:
     from ._kernels import backend_info
     from .estimators import GaussianMixture
     from .persistence import load, save
+    from .versions import show_versions
 
 try:
     __version__ = version("fastgmm")
 except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "unknown"
 
-__all__ = ["GaussianMixture", "__version__", "backend_info", "load", "save"]
+__all__ = ["GaussianMixture", "__version__", "backend_info", "load", "save", "show_versions"]
 
 _HOME = {
     "GaussianMixture": ".estimators",
     "backend_info": "._kernels",
     "load": ".persistence",
     "save": ".persistence",
+    "show_versions": ".versions",
 }
 
 

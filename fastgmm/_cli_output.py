@@ -3,8 +3,6 @@
 import math
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
-from platform import python_version
 from shutil import get_terminal_size
 from time import perf_counter
 from typing import Any
@@ -12,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__, criteria
-from ._kernels import backend_info
+from . import criteria
 from ._kernels.layout import Array
 from .em.result import Iteration
 
@@ -212,14 +209,6 @@ def format_score(score: Report) -> str:
     if score["sum_of_weights"] != score["n_samples"]:
         rows.append(("sum of weights", f"{score['sum_of_weights']:,.10g}"))
     return _align([*rows, *_format_score(score)])
-
-
-def format_versions() -> str:
-    """Return what ``fastgmm info`` prints: versions, kernel backend, threads."""
-    packages = ("numpy", "numba", "scipy", "scikit-learn")
-    versions = {"fastgmm": __version__, "python": python_version()}
-    versions |= {name: version(name) for name in packages} | backend_info()
-    return _align([(name.replace("_", " "), str(value)) for name, value in versions.items()])
 
 
 def _align(rows: list[tuple[str, str]]) -> str:

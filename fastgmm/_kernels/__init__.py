@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import build
 from .backend import backend
 from .layout import (
     Array,
@@ -33,16 +34,26 @@ _NO_LABELS: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 def backend_info() -> dict[str, Any]:
-    """Return the kernel backend in use, its version, threading layer and thread count.
+    """Return the kernel backend in use and what it runs on.
 
     Returns
     -------
     dict
-        Keys ``backend``, the backend's version, ``threading_layer``, ``max_threads`` and
-        ``threads`` (what ``n_jobs=None`` means in this process).
+        Keys ``backend`` ("numba" or "cython"), ``instruction_set``, ``threading_layer``,
+        ``openmp_runtime`` (the OpenMP libraries in this process), ``max_threads``, ``threads``
+        (what ``n_jobs=None`` means in this process) and ``cython_kernels`` (which were built, or
+        why none); with Numba its version as ``numba``; with Cython ``compiler`` and ``flags``.
     """
+    from threadpoolctl import threadpool_info
+
     info: dict[str, Any] = backend().describe()
-    return {**info, "threads": count_threads()}
+    runtimes = [lib["filepath"] for lib in threadpool_info() if lib["user_api"] == "openmp"]
+    return {
+        **info,
+        "openmp_runtime": runtimes,
+        "threads": count_threads(),
+        "cython_kernels": build.MISSING or ", ".join(build.LEVELS),
+    }
 
 
 def accumulate(

@@ -89,7 +89,6 @@ def describe() -> dict[str, Any]:
     return {
         "backend": NAME,
         "instruction_set": INSTRUCTION_SET,
-        "instruction_sets_built": list(build.LEVELS),
         "compiler": build.COMPILER,
         "flags": build.LEVELS[INSTRUCTION_SET],
         "threading_layer": f"OpenMP {_OPENMP}" if _OPENMP else "serial",

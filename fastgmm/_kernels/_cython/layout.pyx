@@ -1,6 +1,6 @@
 """Constants and structures of layout.py, for C."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t  # no-cython-lint
 
 cdef extern from *:
     """

@@ -51,7 +51,9 @@ cdef inline double log(double x) noexcept nogil:
     q = 0.18181795547515953 + z * 0.15386244737852042 + z * z * q
     q = 0.28571428570799784 + z * 0.22222222392581106 + z * z * q
     q = 0.6666666666666666 + z * 0.40000000000000885 + z * z * q
-    return exponent * 0.6931471803691238 + (2.0 * s + (s * z * q + exponent * 1.9082149292705877e-10))
+    return exponent * 0.6931471803691238 + (
+        2.0 * s + (s * z * q + exponent * 1.9082149292705877e-10)
+    )
 
 
 cdef void _raise_maximum(

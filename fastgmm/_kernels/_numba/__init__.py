@@ -6,6 +6,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite.binding import get_host_cpu_name
 from numpy.typing import NDArray
 
 from ..layout import Array, Packed
@@ -101,6 +102,7 @@ def describe() -> dict[str, Any]:
     return {
         "backend": NAME,
         "numba": numba.__version__,
+        "instruction_set": get_host_cpu_name(),
         "threading_layer": _threading_layer(),
         "max_threads": numba.config.NUMBA_NUM_THREADS,
     }
