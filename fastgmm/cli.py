@@ -34,7 +34,7 @@ _TABLE = ".npy or .csv file (default: text on stdout)"
 _WEIGHTS = ".npy or .csv file with one weight for each sample"
 _PARAMETERS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
-    *("init_params", "random_state", "n_jobs"),
+    *("init_params", "random_state", "acceleration", "n_jobs"),
 )
 _INTERRUPTED = 130
 _ERRORS = (OSError, ValueError, TypeError, FloatingPointError, ImportError, MemoryError)
@@ -172,8 +172,9 @@ def _score(args: argparse.Namespace) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
-    from ._cli_output import describe_model, format_model, format_versions
+    from ._cli_output import describe_model, format_model
     from .persistence import load
+    from .versions import format_versions
 
     if args.model is None:
         print(format_versions())
@@ -282,6 +283,7 @@ def _add_fit(add: Callable[..., object]) -> None:
     add("--reg-covar", type=positive, default=1e-6, metavar="VAR", help="added to the variances")
     add("--max-iter", type=_number(int, 0), default=100, metavar="N", help="most iterations")
     add("--n-init", type=count, default=1, metavar="N", help="starts, of which the best is kept")
+    add("--acceleration", choices=["quasi-newton"], help="fewer iterations for a small --tol")
     add("--init", dest="init_params", choices=starts, default="kmeans", help="starting points")
     seed = _number(int, 0, 2**32 - 1)
     add("--seed", dest="random_state", type=seed, default=0, metavar="N", help="of the starts")

@@ -67,6 +67,7 @@ def test_estimator_checks(estimator, check):
 def test_parameters_and_defaults_are_those_of_scikit_learn():
     ours = GaussianMixture().get_params()
     assert ours.pop("n_jobs") is None
+    assert ours.pop("acceleration") is None
     assert ours == sklearn.mixture.GaussianMixture().get_params()
 
 
@@ -120,7 +121,12 @@ def test_sample_agrees_with_scikit_learn_in_distribution(covariance_type):
 def test_fitted_attributes_are_those_of_scikit_learn():
     ours, theirs = fit_both(make_data(), **make_start("full"))
     assert set(vars(theirs)) <= set(vars(ours))
-    assert set(vars(ours)) - set(vars(theirs)) <= {"history_", "n_jobs", "lower_bounds_"}
+    assert set(vars(ours)) - set(vars(theirs)) <= {
+        "acceleration",
+        "history_",
+        "lower_bounds_",
+        "n_jobs",
+    }
     assert isinstance(ours.converged_, bool)
     assert isinstance(ours.n_iter_, int)
     assert isinstance(ours.lower_bound_, float)

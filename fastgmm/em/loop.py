@@ -6,6 +6,7 @@ from time import perf_counter
 
 from ..parameters import MixtureParameters
 from ..samples import Samples
+from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence
 from .posterior import Posterior
 from .result import EMResult, Iteration
@@ -20,6 +21,7 @@ def run(
     update: Update,
     convergence: Convergence,
     max_iter: int,
+    acceleration: Acceleration | None = None,
     lower_bound: float = -math.inf,
     callback: Callable[[Iteration], object] | None = None,
 ) -> EMResult:
@@ -34,6 +36,9 @@ def run(
         The policies: E step, M step, stop rule.
     max_iter : int
         0 returns the start.
+    acceleration : Acceleration, optional
+        Where to look next. An iteration whose likelihood it does not accept is given up: it leaves
+        the lower bound as it was, and its change is 0.
     lower_bound : float
         Of an earlier run that this one continues.
     callback : callable, optional
@@ -48,18 +53,25 @@ def run(
     ValueError
         If the samples or parameters are so large that the log-likelihood overflows.
     """
+    acceleration = acceleration or NoAcceleration()
     history: list[Iteration] = []
     collapsed: frozenset[int] = frozenset()
     converged = False
+    point = parameters
     while not converged and len(history) < max_iter:
         start = perf_counter()
-        statistics = posterior.summarize(samples, parameters)
+        statistics = posterior.summarize(samples, point)
         _check_finite(statistics.lower_bound, len(history) + 1)
-        parameters, failed = update(statistics, parameters)
-        collapsed |= failed
-        change = statistics.lower_bound - lower_bound
-        lower_bound = statistics.lower_bound
-        converged = convergence(change)
+        change = 0.0
+        if acceleration.accepts(statistics.lower_bound):
+            parameters, failed = update(statistics, point)
+            collapsed |= failed
+            change = statistics.lower_bound - lower_bound
+            lower_bound = statistics.lower_bound
+            point = acceleration.advance(statistics, point, parameters)
+            converged = convergence(change) and convergence(acceleration.remaining())
+        else:
+            point = acceleration.retreat()
         history.append(Iteration(len(history) + 1, lower_bound, change, perf_counter() - start))
         if callback is not None:
             callback(history[-1])

@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
+from .._kernels.layout import Array
 from ..samples import Samples
-from ..validation import check_sample_weight
+from ..validation import check_means, check_precisions, check_sample_weight, check_weights
 
 _FLOATS = (np.float64, np.float32)
 
@@ -98,3 +99,17 @@ def _frame(X: Any) -> Samples | None:
         return None
     samples = Samples(X)
     return samples if samples.is_converted else None
+
+
+def check_given(estimator: Any, n_features: int) -> dict[str, Array | None]:
+    """Return the starting weights, means and precisions that were given, None for the others."""
+    K = estimator.n_components
+    weights, means = estimator.weights_init, estimator.means_init
+    precisions = estimator.precisions_init
+    return {
+        "weights": None if weights is None else check_weights(weights, K),
+        "means": None if means is None else check_means(means, K, n_features),
+        "precisions": None
+        if precisions is None
+        else check_precisions(precisions, estimator.covariance_type, K, n_features),
+    }

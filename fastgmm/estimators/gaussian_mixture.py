@@ -1,20 +1,19 @@
 """GaussianMixture: maximum likelihood by EM, with scikit-learn's interface."""
 
 import math
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..covariance import COVARIANCE_TYPES, CollapseError
+from ..em.acceleration import QuasiNewton
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posterior import ExactPosterior
@@ -23,10 +22,16 @@ from ..em.update import ClosedForm
 from ..init import INIT_PARAMS, initial_parameters
 from ..parameters import MixtureParameters
 from ..samples import Samples
-from ..validation import check_means, check_precisions, check_warm_start, check_weights
-from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
+from ..validation import check_warm_start
+from ._inputs import (
+    check_enough,
+    check_given,
+    check_magnitude,
+    check_samples,
+    unchanged_on_error,
+)
 from ._mixture import BaseMixture
-from ._progress import Verbose
+from ._progress import Verbose, warn_about
 
 
 class GaussianMixture(BaseMixture):
@@ -72,6 +77,9 @@ class GaussianMixture(BaseMixture):
         1 prints starts and every ``verbose_interval``-th iteration, 2 also time and change.
     verbose_interval : int, default=10
         Number of iterations between two lines.
+    acceleration : {'quasi-newton'} or None, default=None
+        ``quasi-newton``: L-BFGS steps once EM gains less than 1e-3 nats a step, guarded by the
+        likelihood: about a third of the iterations for a small ``tol``, perhaps another maximum.
     n_jobs : int or None, default=None
         Number of threads. None: all cores that this process may use, by affinity and cgroup
         quota; -1 means the same.
@@ -131,6 +139,7 @@ class GaussianMixture(BaseMixture):
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "acceleration": [StrOptions({"quasi-newton"}), None],
         "n_jobs": [Integral, None],
     }
 
@@ -151,6 +160,7 @@ class GaussianMixture(BaseMixture):
         warm_start: bool = False,
         verbose: int = 0,
         verbose_interval: int = 10,
+        acceleration: str | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -167,6 +177,7 @@ class GaussianMixture(BaseMixture):
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+        self.acceleration = acceleration
         self.n_jobs = n_jobs
 
     def fit(
@@ -242,14 +253,14 @@ class GaussianMixture(BaseMixture):
             check_magnitude(samples)
             result = self._best_run(samples, callback)
             self._set_result(result)
-        self._warn(result)
+        warn_about(self, result)
         return samples
 
     def _best_run(
         self, samples: Samples, callback: Callable[[Iteration], object] | None
     ) -> EMResult:
         """Run EM from each start; return the run with the largest lower bound."""
-        given = self._given_parameters(samples.n_features)
+        given = check_given(self, samples.n_features)
         random_state = check_random_state(self.random_state)
         warm = self.warm_start and hasattr(self, "converged_")
         if warm:
@@ -285,20 +296,10 @@ class GaussianMixture(BaseMixture):
             update=ClosedForm(self.reg_covar),
             convergence=LowerBoundChange(self.tol),
             max_iter=self.max_iter,
+            acceleration=None if self.acceleration is None else QuasiNewton(),
             lower_bound=self.lower_bound_ if warm else -math.inf,
             callback=verbose.iteration,
         )
-
-    def _given_parameters(self, n_features: int) -> dict[str, Array | None]:
-        K = self.n_components
-        weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
-        return {
-            "weights": None if weights is None else check_weights(weights, K),
-            "means": None if means is None else check_means(means, K, n_features),
-            "precisions": None
-            if precisions is None
-            else check_precisions(precisions, self.covariance_type, K, n_features),
-        }
 
     def _start(
         self,
@@ -329,22 +330,3 @@ class GaussianMixture(BaseMixture):
         self.lower_bound_ = result.lower_bound
         self.lower_bounds_ = result.lower_bounds
         self.history_ = result.history
-
-    def _warn(self, result: EMResult) -> None:
-        if result.collapsed:
-            warnings.warn(
-                f"The covariance of component(s) {sorted(result.collapsed)} was not positive "
-                "definite in some iteration and was kept as it was. Increase reg_covar "
-                f"(now {self.reg_covar}) or decrease n_components (now {self.n_components}).",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        if not result.converged and self.max_iter > 0:
-            warnings.warn(
-                "Best performing initialization did not converge. Try different init parameters, "
-                "or increase max_iter, tol, or check for degenerate data. "
-                f"(max_iter={self.max_iter}, tol={self.tol}, "
-                f"last change {result.history[-1].change:.3g})",
-                ConvergenceWarning,
-                stacklevel=4,
-            )

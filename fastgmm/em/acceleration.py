@@ -1,0 +1,181 @@
+"""Acceleration policies: where EM looks next, beyond its own step."""
+
+from contextlib import suppress
+from typing import Protocol
+
+import numpy as np
+
+from .._kernels.layout import Array
+from ..covariance import CollapseError
+from ..moments import SufficientStatistics
+from ..parameters import MixtureParameters
+from .chart import Chart
+
+_SHORTEN = 0.3
+_SHORTER_STEPS = 2
+
+
+class Acceleration(Protocol):
+    """Chooses the parameters of the next E step."""
+
+    def accepts(self, lower_bound: float) -> bool:
+        """Return whether the point that was chosen last is worth going on from."""
+
+    def advance(
+        self,
+        statistics: SufficientStatistics,
+        parameters: MixtureParameters,
+        updated: MixtureParameters,
+    ) -> MixtureParameters:
+        """Return the next point, given the last one, its statistics and its EM step."""
+
+    def retreat(self) -> MixtureParameters:
+        """Return the next point after one that was not accepted."""
+
+    def remaining(self) -> float:
+        """Return the gain in the lower bound still to be expected; 0 if unknown."""
+
+
+class NoAcceleration:
+    """EM's own step, always."""
+
+    def accepts(self, lower_bound: float) -> bool:
+        """Return True."""
+        return True
+
+    def advance(
+        self,
+        statistics: SufficientStatistics,
+        parameters: MixtureParameters,
+        updated: MixtureParameters,
+    ) -> MixtureParameters:
+        """Return the EM step."""
+        return updated
+
+    def retreat(self) -> MixtureParameters:
+        """Never needed."""
+        raise NotImplementedError
+
+    def remaining(self) -> float:
+        """Return 0."""
+        return 0.0
+
+
+class QuasiNewton:
+    """Limited-memory quasi-Newton steps on EM's residual, guarded by the likelihood.
+
+    In the coordinates of `Chart` an EM step r is the gradient of the mean log-likelihood,
+    preconditioned by the information of the complete data. L-BFGS builds the inverse of what the
+    missing data leave of it from the last ``memory`` differences of points and of residuals. A
+    point with a lower likelihood is given up for the EM step of the point before it, so the
+    likelihood does not fall. EM runs alone while it gains more than ``start_below`` a step: far
+    from a maximum the quadratic model says little, and longer steps may end at another maximum.
+
+    Parameters
+    ----------
+    start_below : float
+        In nats per sample.
+    memory : int
+    largest : float
+        Largest change of a log-weight, of a mean in standard deviations or of a log-deviation in
+        a step.
+
+    Notes
+    -----
+    After Jamshidian and Jennrich (1997), "Acceleration of the EM algorithm by using quasi-Newton
+    methods", J. R. Statist. Soc. B 59; the inverse by Nocedal (1980), Math. Comp. 35.
+    """
+
+    def __init__(self, start_below: float = 1e-3, memory: int = 20, largest: float = 1.0) -> None:
+        self.start_below = start_below
+        self.memory = memory
+        self.largest = largest
+        self._best = -np.inf
+        self._fallback: MixtureParameters | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._chart: Chart | None = None
+        self._point: Array = np.zeros(0)
+        self._residual: Array = np.zeros(0)
+        self._pairs: list[tuple[Array, Array]] = []
+        self._step: Array = np.zeros(0)
+        self._shortened = 0
+        self._remaining = 0.0
+
+    def accepts(self, lower_bound: float) -> bool:
+        """Return whether the likelihood did not fall; plain EM steps are always taken."""
+        return self._chart is None or lower_bound >= self._best
+
+    def remaining(self) -> float:
+        """Return half of gradient times step, the gain that the quadratic model expects."""
+        return self._remaining
+
+    def retreat(self) -> MixtureParameters:
+        """Return a shorter step from the best point, and at last its EM step, to begin anew."""
+        assert self._fallback is not None
+        self._shortened += 1
+        if self._chart is not None and self._shortened <= _SHORTER_STEPS:
+            self._step *= _SHORTEN
+            with suppress(CollapseError):
+                return self._chart.parameters(self._point + self._step)
+        self._forget()
+        return self._fallback
+
+    def advance(
+        self,
+        statistics: SufficientStatistics,
+        parameters: MixtureParameters,
+        updated: MixtureParameters,
+    ) -> MixtureParameters:
+        """Return the quasi-Newton step, or EM's while that is the better choice."""
+        gain = statistics.lower_bound - self._best
+        self._best = statistics.lower_bound
+        self._fallback = updated
+        if self._chart is None and not gain < self.start_below:
+            return updated
+        try:
+            return self._next(statistics.moments.nk, parameters, updated)
+        except (CollapseError, FloatingPointError):
+            self._forget()
+            return updated
+
+    def _next(
+        self, nk: Array, parameters: MixtureParameters, updated: MixtureParameters
+    ) -> MixtureParameters:
+        if min(nk.min(), parameters.weights.min(), updated.weights.min()) <= 0.0:
+            raise CollapseError(None)
+        if self._chart is None:
+            self._chart = Chart(parameters, nk)
+        point = self._chart.coordinates(parameters)
+        residual = self._chart.coordinates(updated) - point
+        if self._point.size:
+            self._remember(point - self._point, self._residual - residual)
+        self._point, self._residual = point, residual
+        step = self._direction(residual)
+        if step @ residual <= 0.0:
+            self._pairs = []
+            step = residual
+        self._remaining = 0.5 * float(step @ residual)
+        step *= min(1.0, self.largest / max(self._chart.largest_change(step), 1e-300))
+        self._step, self._shortened = step, 0
+        return self._chart.parameters(point + step)
+
+    def _remember(self, moved: Array, fallen: Array) -> None:
+        if moved @ fallen > 1e-10 * (moved @ moved):
+            self._pairs = [*self._pairs, (moved, fallen)][-self.memory :]
+
+    def _direction(self, residual: Array) -> Array:
+        """Return the two-loop recursion of L-BFGS."""
+        step = residual.copy()
+        coefficients = []
+        for moved, fallen in reversed(self._pairs):
+            coefficient = (moved @ step) / (moved @ fallen)
+            coefficients.append(coefficient)
+            step -= coefficient * fallen
+        if self._pairs:
+            moved, fallen = self._pairs[-1]
+            step *= np.clip((moved @ fallen) / (fallen @ fallen), 0.2, 20.0)
+        for (moved, fallen), coefficient in zip(self._pairs, reversed(coefficients), strict=True):
+            step += (coefficient - (fallen @ step) / (moved @ fallen)) * moved
+        return step

@@ -1,0 +1,123 @@
+"""Coordinates for the parameters of a mixture in which EM's step is a gradient.
+
+About a reference mixture with factors U_k, U_k U_k^T = inverse covariance, and shares
+pi_k = nk / N, the coordinates of (w, mu, Sigma) are::
+
+    sqrt(pi_k) log(w_k / w_ref_k)
+    sqrt(pi_k) U_k^T (mu_k - mu_ref_k)
+    sqrt(pi_k) T_k below the diagonal, sqrt(2 pi_k) log T_k on it,  T_k T_k^T = U_k^T Sigma_k U_k
+
+There the Fisher information of the complete data (x, k) is the identity, so that to first order
+one step of EM is the gradient of the mean log-likelihood. The coordinates are free: any vector
+is a mixture.
+"""
+
+import numpy as np
+
+from .._kernels.layout import Array
+from ..covariance import CollapseError, get_covariance_type
+from ..parameters import MixtureParameters
+
+
+class Chart:
+    """Coordinates about a reference mixture.
+
+    Parameters
+    ----------
+    reference : MixtureParameters
+        All weights positive.
+    nk : (K,) array
+        Sums of responsibilities, all positive.
+    """
+
+    def __init__(self, reference: MixtureParameters, nk: Array) -> None:
+        self.reference = reference
+        self.kind = get_covariance_type(reference.covariance_type)
+        share = nk / nk.sum()
+        self.root = np.sqrt(share)
+        factors = reference.precisions_cholesky
+        self.is_matrix = self.kind.name in ("full", "tied")
+        if self.is_matrix:
+            d = reference.n_features
+            self.factors = factors.reshape(-1, d, d)
+            self.inverses = np.linalg.inv(self.factors)
+            self.lower = np.tril_indices(d)
+            on_diagonal = self.lower[0] == self.lower[1]
+            self.diagonal = on_diagonal
+            each = self.root if self.kind.per_component else np.ones(1)
+            self.scale = each[:, np.newaxis] * np.where(on_diagonal, np.sqrt(2.0), 1.0)
+        else:
+            d = reference.n_features if self.kind.name == "spherical" else 1
+            shape = (-1, *[1] * (factors.ndim - 1))
+            self.scale = np.sqrt(2.0 * d) * self.root.reshape(shape)
+
+    def coordinates(self, parameters: MixtureParameters) -> Array:
+        """Return the coordinates of a mixture; CollapseError where there are none."""
+        reference = self.reference
+        log_weights = np.log(parameters.weights) - np.log(reference.weights)
+        means = self._whiten(parameters.means - reference.means)
+        if self.is_matrix:
+            shape = self.factors.shape
+            rows, columns = self.lower
+            relative = self.factors.swapaxes(1, 2) @ parameters.covariances.reshape(shape)
+            try:
+                triangles = np.linalg.cholesky(relative @ self.factors)[:, rows, columns]
+            except np.linalg.LinAlgError:
+                raise CollapseError(None) from None
+            triangles[:, self.diagonal] = np.log(triangles[:, self.diagonal])
+            spread = self.scale * triangles
+        else:
+            deviations = np.sqrt(parameters.covariances) * reference.precisions_cholesky
+            spread = self.scale * np.log(deviations)
+        means = self.root[:, np.newaxis] * means
+        return np.concatenate([self.root * log_weights, means.ravel(), spread.ravel()])
+
+    def parameters(self, coordinates: Array) -> MixtureParameters:
+        """Return the mixture at given coordinates; CollapseError where rounding forbids one."""
+        reference = self.reference
+        K, d = reference.means.shape
+        log_weights = np.log(reference.weights) + coordinates[:K] / self.root
+        weights = np.exp(log_weights - log_weights.max())
+        shifts = coordinates[K : K + K * d].reshape(K, d) / self.root[:, np.newaxis]
+        spread = coordinates[K + K * d :].reshape(self.scale.shape[0], -1)
+        if self.is_matrix:
+            values = spread / self.scale
+            values[:, self.diagonal] = np.exp(values[:, self.diagonal])
+            triangles = np.zeros_like(self.factors)
+            rows, columns = self.lower
+            triangles[:, rows, columns] = values
+            roots = self.inverses.swapaxes(1, 2) @ triangles
+            covariances = roots @ roots.swapaxes(1, 2)
+        else:
+            values = spread.reshape(reference.covariances.shape) / self.scale
+            covariances = reference.covariances * np.exp(2.0 * values)
+        return MixtureParameters.from_covariances(
+            reference.covariance_type,
+            weights / weights.sum(),
+            reference.means + self._color(shifts),
+            covariances.reshape(reference.covariances.shape),
+        )
+
+    def largest_change(self, coordinates: Array) -> float:
+        """Return the largest change in a log-weight, a mean in deviations, or a log-deviation."""
+        K, d = self.reference.means.shape
+        weights = np.abs(coordinates[:K]) / self.root
+        means = np.abs(coordinates[K : K + K * d].reshape(K, d)) / self.root[:, np.newaxis]
+        spread = np.abs(coordinates[K + K * d :].reshape(self.scale.shape[0], -1))
+        changes = spread / self.scale.reshape(self.scale.shape[0], -1)
+        return float(max(weights.max(), means.max(), changes.max()))
+
+    def _whiten(self, shifts: Array) -> Array:
+        """U^T shift."""
+        if self.is_matrix:
+            return np.asarray(shifts[:, np.newaxis, :] @ self.factors)[:, 0]
+        return shifts * self._per_feature()
+
+    def _color(self, whitened: Array) -> Array:
+        if self.is_matrix:
+            return np.asarray(whitened[:, np.newaxis, :] @ self.inverses)[:, 0]
+        return np.asarray(whitened / self._per_feature())
+
+    def _per_feature(self) -> Array:
+        factors = self.reference.precisions_cholesky
+        return factors.reshape(len(factors), -1)
