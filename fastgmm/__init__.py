@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._kernels import backend_info
     from .estimators import GaussianMixture
+    from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .persistence import load, save
     from .versions import show_versions
 
@@ -19,15 +20,28 @@ try:
 except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "unknown"
 
-__all__ = ["GaussianMixture", "__version__", "backend_info", "load", "save", "show_versions"]
-
 _HOME = {
     "GaussianMixture": ".estimators",
     "backend_info": "._kernels",
+    "elbo": ".estimators.bounds",
+    "expected_complete_log_likelihood": ".estimators.bounds",
+    "kl_divergence": ".estimators.bounds",
     "load": ".persistence",
     "save": ".persistence",
     "show_versions": ".versions",
 }
+
+__all__ = [
+    "GaussianMixture",
+    "__version__",
+    "backend_info",
+    "elbo",
+    "expected_complete_log_likelihood",
+    "kl_divergence",
+    "load",
+    "save",
+    "show_versions",
+]
 
 
 def __getattr__(name: str) -> Any:

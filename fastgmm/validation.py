@@ -76,6 +76,29 @@ def check_precisions(
     return checked
 
 
+def check_resp(
+    resp: Any, name: str, n_samples: int | None = None, n_components: int | None = None
+) -> Array:
+    """Return responsibilities: non-negative, finite, rows that sum to 1 (to 1e-5, for float32)."""
+    array = np.ascontiguousarray(_real(resp, name), dtype=np.float64)
+    shape = (n_samples, n_components)
+    if array.ndim != 2 or any(
+        wanted not in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
+    ):
+        wanted = tuple(
+            name if size is None else size
+            for name, size in zip(("n_samples", "n_components"), shape, strict=True)
+        )
+        raise ValueError(f"{name} should have the shape of {wanted}, but got {array.shape}.")
+    bad = np.flatnonzero(~((array >= 0).all(axis=1) & (np.abs(array.sum(axis=1) - 1) < 1e-5)))
+    if len(bad):
+        raise ValueError(
+            f"{name} should be non-negative with rows that sum to 1, "
+            f"but row {bad[0]} is {array[bad[0]][:8]} with sum {array[bad[0]].sum():g}."
+        )
+    return array
+
+
 def check_warm_start(parameters: MixtureParameters, n_components: int, n_features: int) -> None:
     """Raise ValueError where the parameters of the last fit are those of another model."""
     shape = get_covariance_type(parameters.covariance_type).shape
