@@ -65,6 +65,7 @@ def test_history_rises_to_the_elbo_under_the_posterior(covariance_type):
     assert bound == pytest.approx(model.lower_bound_, abs=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_m_step_maximises_the_q_function():
     model, X = fitted("full")
     resp = model.predict_proba(X)
