@@ -16,13 +16,14 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def run_python() -> Callable[..., str]:
-    """Run a script in a fresh interpreter and return what it prints."""
+    """Run a script in a fresh interpreter and return what it prints; None unsets a variable."""
 
-    def run(script: str, *, timeout: float = 300, **environment: str) -> str:
+    def run(script: str, *, timeout: float = 300, **environment: str | None) -> str:
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        variables = {**os.environ, "PYTHONPATH": path, **environment}
         outcome = subprocess.run(
             [sys.executable, "-c", script],
-            env={**os.environ, "PYTHONPATH": path, **environment},
+            env={name: value for name, value in variables.items() if value is not None},
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -95,6 +95,11 @@ def memory_orders(array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
     shifted = offset.view(array.dtype).reshape(array.shape)
     shifted[...] = array
     yield "off a cache line", shifted
+    # whoever reads beyond an edge gets these
+    amid = np.full([size + 2 for size in array.shape], np.nan, array.dtype)
+    inner = (slice(1, -1),) * array.ndim
+    amid[inner] = array
+    yield "amid NaN", amid[inner]
 
 
 def hard_labels(

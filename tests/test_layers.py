@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpydoc.validate
 import pytest
+from backends import skip_without
 
 import fastgmm
 
@@ -113,6 +114,14 @@ def test_numba_is_imported_by_its_backend_only(path):
 
 
 @each_source
+def test_backends_know_nothing_of_each_other(path):
+    for own, other in (("_numba", "_cython"), ("_cython", "_numba")):
+        if module_name(path).startswith(f"fastgmm._kernels.{own}"):
+            for name in imports(path):
+                assert not name.startswith(f"fastgmm._kernels.{other}")
+
+
+@each_source
 def test_length_of_files(path):
     n_lines = len(path.read_text().splitlines())
     assert n_lines <= MAX_LINES, f"{path.name} has {n_lines} lines"
@@ -168,9 +177,12 @@ def test_public_docstrings(name):
 
 @each_source
 def test_everything_public_has_a_docstring(path):
-    module = importlib.import_module(module_name(path)) if "__main__" not in path.name else None
-    if module is None or module.__name__.startswith("fastgmm._kernels._numba"):
+    name = module_name(path)
+    if "__main__" in path.name or name.startswith("fastgmm._kernels._numba"):
         return
+    if name.startswith("fastgmm._kernels._cython"):
+        skip_without("cython")
+    module = importlib.import_module(name)
     assert module.__doc__
     for name, value in vars(module).items():
         if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:

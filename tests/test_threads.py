@@ -5,14 +5,20 @@ import os
 
 import numpy as np
 import pytest
+from backends import skip_without
 
 from fastgmm import GaussianMixture
 from fastgmm._kernels import backend_info
 from fastgmm._kernels.layout import BLOCK
 from fastgmm._kernels.threads import ThreadGuard, count_threads, slot_bounds
 
-HAS_FORK = hasattr(os, "fork")
 HAS_AFFINITY = hasattr(os, "sched_setaffinity")
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+# a backend, and for Numba what it starts threads with
+each_layer = pytest.mark.parametrize(
+    "backend, layer", [("numba", "default"), ("numba", "workqueue"), ("cython", "OpenMP")]
+)
 
 # A fit from given parameters, large enough for several slots, as bytes.
 FIT = """
@@ -102,8 +108,8 @@ with ThreadPoolExecutor(4) as pool:
 if os.environ["FIRST"] == "concurrent":
     expected = [fit(seed) for seed in range(8)]
 assert actual == expected
-import numba
-print(numba.threading_layer())
+from fastgmm import backend_info
+print(backend_info()["threading_layer"])
 """
 )
 
@@ -189,6 +195,8 @@ def test_guard_is_serial_only_after_a_fork():
 
 @pytest.mark.parametrize("n_jobs", [1, 3, None])
 def test_numba_threads_are_as_before(n_jobs):
+    if backend_info()["backend"] != "numba":
+        pytest.skip("the backend in use is not Numba")
     import numba
 
     before = numba.get_num_threads()
@@ -204,23 +212,36 @@ def test_numba_threads_are_as_before(n_jobs):
         numba.set_num_threads(before)
 
 
-@pytest.mark.skipif(not HAS_FORK, reason="no fork on this system")
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
-def test_forked_child_computes_the_same_bits(run_python, layer):
-    assert run_python(FORK, NUMBA_THREADING_LAYER=layer).strip() == "same bits"
+@pytest.fixture
+def run_layer(run_python):
+    """Run a script with a backend and a threading layer."""
+
+    def run(script, backend, layer, **environment):
+        skip_without(backend)
+        environment |= {"FASTGMM_BACKEND": backend}
+        environment["NUMBA_THREADING_LAYER"] = layer if backend == "numba" else None
+        return run_python(script, **environment).strip()
+
+    return run
 
 
-@pytest.mark.skipif(not HAS_FORK, reason="no fork on this system")
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
-def test_fork_while_another_thread_fits(run_python, layer):
+@needs_fork
+@each_layer
+def test_forked_child_computes_the_same_bits(run_layer, backend, layer):
+    assert run_layer(FORK, backend, layer) == "same bits"
+
+
+@needs_fork
+@each_layer
+def test_fork_while_another_thread_fits(run_layer, backend, layer):
     script = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)" + (
         FORK_WHILE_FITTING
     )
-    assert run_python(script, NUMBA_THREADING_LAYER=layer).strip() == "same bits"
+    assert run_layer(script, backend, layer) == "same bits"
 
 
 @pytest.mark.parametrize("first", ["serial", "concurrent"])
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
-def test_python_threads_fit_at_once(run_python, layer, first):
-    output = run_python(TWO_THREADS, NUMBA_THREADING_LAYER=layer, FIRST=first).strip()
-    assert layer == "default" or output == layer
+@each_layer
+def test_python_threads_fit_at_once(run_layer, backend, layer, first):
+    output = run_layer(TWO_THREADS, backend, layer, FIRST=first)
+    assert layer == "default" or output.split()[0] in (layer, "serial")

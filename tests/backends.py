@@ -1,0 +1,61 @@
+"""Which backends can run here, and how to switch to one within a process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+import pytest
+
+from fastgmm import _kernels as kernels
+from fastgmm._kernels import build
+
+LEVELS = ("baseline", "v3", "v4")
+#: Numba, and each level of the Cython kernels.
+VARIANTS = ("numba", *LEVELS)
+
+
+@cache
+def why_missing(name: str) -> str:
+    """Return why a backend or a level cannot run here; empty if it can."""
+    if name == "numba":
+        return "" if find_spec("numba") else "numba is not installed"
+    if not build.LEVELS:
+        return f"no Cython kernels: {build.MISSING}"
+    if name == "cython":
+        return ""
+    if name not in build.LEVELS:
+        return f"no Cython kernels were built for {name}"
+    runs = name in level_module("baseline").supported_levels()
+    return "" if runs else f"this processor does not run {name}"
+
+
+def skip_without(name: str) -> None:
+    """Skip the test that calls this unless a backend or a level can run here."""
+    if why_missing(name):
+        pytest.skip(why_missing(name))
+
+
+def available() -> list[str]:
+    """Return the variants that can run here."""
+    return [variant for variant in VARIANTS if not why_missing(variant)]
+
+
+def level_module(level: str) -> ModuleType:
+    """Return the compiled Cython kernels of a level."""
+    return import_module(f"fastgmm._kernels._cython.passes_{level}")
+
+
+@contextmanager
+def using(variant: str) -> Iterator[None]:
+    """Run the kernels of a variant meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        if variant == "numba":
+            backend = import_module("fastgmm._kernels._numba")
+        else:
+            backend = import_module("fastgmm._kernels._cython")
+            patch.setattr(backend, "_passes", level_module(variant))
+        patch.setattr(kernels, "backend", lambda: backend)
+        yield
