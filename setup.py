@@ -10,11 +10,12 @@ import platform
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError, LinkError
+from setuptools.errors import BaseError, CCompilerError, CompileError, LinkError, PlatformError
 
 BACKEND = os.environ.get("FASTGMM_BACKEND", "numba")
 KERNELS = Path("fastgmm", "_kernels")
@@ -48,6 +49,7 @@ UNIX_OPENMP = [
     (["-fopenmp"], ["-fopenmp"]),
     (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple's clang
 ]
+PROGRAM = "int main(void) { return 0; }\n"
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
@@ -59,26 +61,33 @@ class BuildKernels(build_ext):
         missing = ""
         built = {}
         openmp = None
+        sources = {name: self._translate(name) for name in ("passes", "sums")}
         try:
             self._set_up_compiler()
             openmp = self._find_openmp()
-            sources = {name: self._translate(name) for name in ("passes", "sums")}
             for level, extension in zip(LEVELS, self.extensions, strict=True):
-                built[level] = self._build_level(level, extension, sources, openmp)
-        except (CompileError, LinkError, OSError, subprocess.CalledProcessError) as error:
+                if level == "baseline" or self._accepts(level):
+                    built[level] = self._build_level(level, extension, sources, openmp)
+                else:
+                    print(f"fastgmm: this compiler knows no {level}", file=sys.stderr)
+        except (BaseError, CCompilerError, OSError) as error:
+            reason = self._shorten(error)
             if BACKEND == "cython":
-                raise
-            missing = f"no working C compiler when fastgmm was built: {error}"
+                message = f"FASTGMM_BACKEND=cython needs a working C compiler: {reason}"
+                raise PlatformError(message) from error
+            missing = f"no working C compiler when fastgmm was built: {reason}"
             built = {}
+            for extension in self.extensions:  # of an earlier build, or of this one
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
             print(f"fastgmm: built without the Cython kernels, {missing}", file=sys.stderr)
         if openmp is None and built:
             print("fastgmm: no OpenMP found, the Cython kernels are serial", file=sys.stderr)
         self._record(built, missing, openmp)
 
     def _set_up_compiler(self):
+        # not setuptools._distutils, whose errors are not those of setuptools.errors
+        from distutils.ccompiler import new_compiler
         from distutils.sysconfig import customize_compiler
-
-        from setuptools._distutils.ccompiler import new_compiler
 
         self.compiler = new_compiler(compiler=self.compiler, force=self.force)
         customize_compiler(self.compiler)
@@ -87,29 +96,40 @@ class BuildKernels(build_ext):
         if self.library_dirs:
             self.compiler.set_library_dirs(self.library_dirs)
         self.is_msvc = self.compiler.compiler_type == "msvc"
-        with tempfile.TemporaryDirectory() as directory:
-            self._try(directory, "int main(void) { return 0; }\n", [], [])
+        self._try(PROGRAM, [], [])
 
-    def _try(self, directory, program, compile_flags, link_flags):
-        source = Path(directory, "try.c")
-        source.write_text(program)
-        objects = self.compiler.compile(
-            [str(source)], output_dir=directory, extra_postargs=compile_flags
-        )
-        self.compiler.link_executable(
-            objects, "try", output_dir=directory, extra_postargs=link_flags
-        )
+    def _shorten(self, error):
+        """Return what failed, without the arguments that it was called with."""
+        if isinstance(error, CCompilerError) and not self.is_msvc:
+            return f"{self.compiler.compiler_so[0]} failed"
+        return str(error)
+
+    def _try(self, program, compile_flags, link_flags):
+        """Raise unless the program compiles, and links as a module does (with LDFLAGS)."""
+        with tempfile.TemporaryDirectory() as directory:
+            source = Path(directory, "try.c")
+            source.write_text(program)
+            objects = self.compiler.compile(
+                [str(source)], output_dir=directory, extra_postargs=compile_flags
+            )
+            target = str(Path(directory, "try.module"))
+            self.compiler.link_shared_object(
+                objects, target, extra_postargs=link_flags, build_temp=directory
+            )
 
     def _find_openmp(self):
-        candidates = [(["/openmp"], [])] if self.is_msvc else UNIX_OPENMP
-        for flags in candidates:
-            with tempfile.TemporaryDirectory() as directory:
-                try:
-                    self._try(directory, OPENMP_PROGRAM, *flags)
-                except (CompileError, LinkError):
-                    continue
+        for flags in [(["/openmp"], [])] if self.is_msvc else UNIX_OPENMP:
+            with suppress(CompileError, LinkError):
+                self._try(OPENMP_PROGRAM, *flags)
                 return flags
         return None
+
+    def _accepts(self, level):
+        flags = (MSVC_LEVEL_FLAGS if self.is_msvc else UNIX_LEVEL_FLAGS)[level]
+        with suppress(CompileError, LinkError):
+            self._try(PROGRAM, flags, [])
+            return True
+        return False
 
     def _translate(self, name):
         """Translate to C, once for all levels."""
