@@ -188,13 +188,13 @@ def test_an_error_of_our_own_is_not_taken_for_a_missing_numba(run_python):
     assert run_lines(run_python, script, FAIL) == [message]
 
 
-def test_backend_info(run_python):
+def test_backend_info():
     info = backend_info()
+    own = {"numba": {"numba"}, "cython": {"compiler", "flags"}}[info["backend"]]
     common = {"backend", "instruction_set", "threading_layer", "openmp_runtime"}
     common |= {"max_threads", "threads", "cython_kernels"}
-    assert (
-        set(info) == common | {"numba": {"numba"}, "cython": {"compiler", "flags"}}[info["backend"]]
-    )
+    assert set(info) == common | own
+    assert info["cython_kernels"] == (build.MISSING or ", ".join(build.LEVELS))
     assert info["max_threads"] >= 1
 
 
@@ -214,7 +214,7 @@ import_module(f"fastgmm._kernels._cython.passes_{os.environ['FASTGMM_INSTRUCTION
 """
 
 # Denormal numbers are not flushed to zero, neither as operands nor as results, and rounding is to
-# the nearest: in this thread, in one that NumPy's loops run in, and in a new one.
+# the nearest: in Python, in NumPy's scalars and in its loops; in this thread and in a new one.
 FLOATING_POINT = """
 import threading
 import numpy as np
@@ -269,7 +269,7 @@ COMPARE = """
 after, *others_after = settings()
 assert others_after == others
 assert [pool for pool in after if pool["filepath"] in {old["filepath"] for old in pools}] == pools
-print(len(pools) > 0)
+print("same")
 """
 
 
@@ -282,4 +282,4 @@ def test_settings_of_other_libraries_stay(run_python, limit):
         f"import fastgmm._kernels._cython.passes_{level}" for level in usable_levels()
     )
     lines = run_lines(run_python, SETTINGS, imports, FIT, "fit()", COMPARE, **environment)
-    assert lines == ["True"]
+    assert lines == ["same"]

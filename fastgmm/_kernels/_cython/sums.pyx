@@ -101,6 +101,51 @@ cdef public void fastgmm_plane_sums(
     sums[5] = second11
 
 
+cdef extern from *:
+    """
+    /* 4 x 4 sums and their 8 factors need more than 16 vector registers */
+    #if defined(__AVX512F__) || defined(__aarch64__) || defined(_M_ARM64)
+    #define FASTGMM_WHOLE_TILES 1
+    #else
+    #define FASTGMM_WHOLE_TILES 0
+    #endif
+    """
+    const bint WHOLE_TILES "FASTGMM_WHOLE_TILES"
+
+
+cdef void _add_half_tile(
+    const double* restrict u, const double* restrict v, size_t count, double* restrict out
+) noexcept nogil:
+    """Add the 2 x 4 products of rows of u with rows of v."""
+    cdef double t00 = 0.0, t01 = 0.0, t02 = 0.0, t03 = 0.0
+    cdef double t10 = 0.0, t11 = 0.0, t12 = 0.0, t13 = 0.0
+    cdef double u0, u1, v0, v1, v2, v3
+    cdef size_t a
+    for a in range(count):
+        u0 = u[a]
+        u1 = u[STRIDE + a]
+        v0 = v[a]
+        v1 = v[STRIDE + a]
+        v2 = v[S2 + a]
+        v3 = v[S3 + a]
+        t00 += u0 * v0
+        t01 += u0 * v1
+        t02 += u0 * v2
+        t03 += u0 * v3
+        t10 += u1 * v0
+        t11 += u1 * v1
+        t12 += u1 * v2
+        t13 += u1 * v3
+    out[0] += t00
+    out[1] += t01
+    out[2] += t02
+    out[3] += t03
+    out[4] += t10
+    out[5] += t11
+    out[6] += t12
+    out[7] += t13
+
+
 cdef void _add_tile(
     const double* restrict u, const double* restrict v, size_t count, double* restrict out
 ) noexcept nogil:
@@ -161,5 +206,9 @@ cdef public void fastgmm_add_outer_products(
     cdef size_t i, j
     for i in range((d + 3) // 4):
         for j in range(i + 1):
-            _add_tile(wz + i * 4 * STRIDE, z + j * 4 * STRIDE, count, out)
+            if WHOLE_TILES:
+                _add_tile(wz + i * 4 * STRIDE, z + j * 4 * STRIDE, count, out)
+            else:
+                _add_half_tile(wz + i * 4 * STRIDE, z + j * 4 * STRIDE, count, out)
+                _add_half_tile(wz + (i * 4 + 2) * STRIDE, z + j * 4 * STRIDE, count, out + 8)
             out += 16
