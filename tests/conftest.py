@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import fastgmm
+
 # Numba starts no more threads than this; the machine may have fewer cores.
 os.environ.setdefault("NUMBA_NUM_THREADS", "8")
 
-ROOT = Path(__file__).parent.parent
+# the fastgmm that these tests import, installed or not, is also that of their scripts
+HOME = Path(fastgmm.__file__).parent.parent
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def run_python() -> Callable[..., str]:
     """Run a script in a fresh interpreter and return what it prints; None unsets a variable."""
 
     def run(script: str, *, timeout: float = 300, **environment: str | None) -> str:
-        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])
         variables = {**os.environ, "PYTHONPATH": path, **environment}
         outcome = subprocess.run(
             [sys.executable, "-c", script],
