@@ -18,7 +18,7 @@ HOME = Path(fastgmm.__file__).parent.parent
 
 
 @pytest.fixture
-def run_python() -> Callable[..., str]:
+def run_python(tmp_path: Path) -> Callable[..., str]:
     """Run a script in a fresh interpreter and return what it prints; None unsets a variable."""
 
     def run(script: str, *, timeout: float = 300, **environment: str | None) -> str:
@@ -26,6 +26,7 @@ def run_python() -> Callable[..., str]:
         variables = {**os.environ, "PYTHONPATH": path, **environment}
         outcome = subprocess.run(
             [sys.executable, "-c", script],
+            cwd=tmp_path,  # which comes first on the path
             env={name: value for name, value in variables.items() if value is not None},
             capture_output=True,
             text=True,

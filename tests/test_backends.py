@@ -273,7 +273,7 @@ print("same")
 """
 
 
-@pytest.mark.parametrize("limit", [None, "1", "3"])
+@pytest.mark.parametrize("limit", [None, "1"])
 def test_settings_of_other_libraries_stay(run_python, limit):
     """Also those of threads: the kernels take as many as n_jobs says, and limit nobody else."""
     skip_without("cython")
