@@ -29,7 +29,7 @@ DEPENDENCIES = [
     "threadpoolctl>=3.1",
 ]
 
-# One module for each instruction set, from the same source; the import chooses.
+# One module for each instruction set and type of blocks, from the same source; the import chooses.
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
 LEVELS = ["baseline", "v3", "v4"] if IS_X86 else ["baseline"]
 # None of these assumes away NaN or infinity, and none is on the link line.
@@ -42,6 +42,8 @@ UNIX_LEVEL_FLAGS = {
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
 MSVC_LEVEL_FLAGS = {"baseline": [], "v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}
+# macros, by the type of the blocks
+PRECISIONS = {"float64": [], "float32": [("FASTGMM_FLOAT32", "1")]}
 # for sums.pyx alone: a sum may keep partial sums in vector lanes
 UNIX_REASSOCIATE = ["-fassociative-math", "-fno-signed-zeros"]
 # compile flags, link flags
@@ -51,6 +53,11 @@ UNIX_OPENMP = [
 ]
 PROGRAM = "int main(void) { return 0; }\n"
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+
+
+def module_name(level, precision):
+    """Return the name of one module of kernels."""
+    return f"passes_{level}_{precision}"
 
 
 class BuildKernels(build_ext):
@@ -65,9 +72,10 @@ class BuildKernels(build_ext):
         try:
             self._set_up_compiler()
             openmp = self._find_openmp()
-            for level, extension in zip(LEVELS, self.extensions, strict=True):
+            for level in LEVELS:
                 if level == "baseline" or self._accepts(level):
-                    built[level] = self._build_level(level, extension, sources, openmp)
+                    for precision in PRECISIONS:
+                        built[level] = self._build(level, precision, sources, openmp)
                 else:
                     print(f"fastgmm: this compiler knows no {level}", file=sys.stderr)
         except (BaseError, CCompilerError, OSError) as error:
@@ -140,7 +148,8 @@ class BuildKernels(build_ext):
         subprocess.run(command, check=True)
         return str(target)
 
-    def _build_level(self, level, extension, sources, openmp):
+    def _build(self, level, precision, sources, openmp):
+        """Build one module and return its flags."""
         openmp_compile, openmp_link = openmp or ([], [])
         if self.is_msvc:
             flags = ["/O2", *MSVC_LEVEL_FLAGS[level]]
@@ -148,13 +157,14 @@ class BuildKernels(build_ext):
         else:
             flags = [*UNIX_FLAGS, *UNIX_LEVEL_FLAGS[level]]
             reassociate = UNIX_REASSOCIATE
-        module = f"passes_{level}"
+        module = module_name(level, precision)
+        (extension,) = (e for e in self.extensions if e.name == f"{PACKAGE}.{module}")
         objects = []
         for name, extra in (("passes", openmp_compile), ("sums", reassociate)):
             objects += self.compiler.compile(
                 [sources[name]],
-                output_dir=str(Path(self.build_temp, level)),
-                macros=[("PyInit_passes", f"PyInit_{module}")] if name == "passes" else [],
+                output_dir=str(Path(self.build_temp, module)),
+                macros=[("PyInit_passes", f"PyInit_{module}"), *PRECISIONS[precision]],
                 extra_postargs=[*flags, *extra],
             )
         target = Path(self.get_ext_fullpath(extension.name))
@@ -199,6 +209,10 @@ if BACKEND not in ("numba", "cython"):
 
 setup(
     install_requires=[*(["numba>=0.63"] if BACKEND == "numba" else []), *DEPENDENCIES],
-    ext_modules=[Extension(f"{PACKAGE}.passes_{level}", [], optional=True) for level in LEVELS],
+    ext_modules=[
+        Extension(f"{PACKAGE}.{module_name(level, precision)}", [], optional=True)
+        for level in LEVELS
+        for precision in PRECISIONS
+    ],
     cmdclass={"build_ext": BuildKernels},
 )

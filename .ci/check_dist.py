@@ -123,7 +123,8 @@ def check_wheel(wheel: Path, tracked: list[str], backend: str, levels: list[str]
     package = {name for name in names if ".dist-info/" not in name}
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     wanted = {name for name in tracked if name.startswith("fastgmm/") and name.endswith(".py")}
-    wanted |= {CONFIG, "fastgmm/py.typed"} | {f"{MODULES}{level}{suffix}" for level in levels}
+    modules = [f"{level}_{precision}" for level in levels for precision in ("float64", "float32")]
+    wanted |= {CONFIG, "fastgmm/py.typed"} | {f"{MODULES}{module}{suffix}" for module in modules}
     if missing := sorted(wanted - package):
         fail(f"the {backend} wheel lacks {', '.join(missing)}")
     if extra := sorted(package - wanted):

@@ -97,6 +97,15 @@ class CovarianceType(ABC):
     def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
         """Return the covariances as (K, d, d) matrices (a view where possible)."""
 
+    def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        """Return the variance of each feature in each component, (K, d)."""
+        diagonals = np.diagonal(covariances, axis1=-2, axis2=-1)
+        return np.broadcast_to(diagonals, (n_components, n_features))
+
+    def whitened_bound(self, precisions_cholesky: Array, lengths: Array) -> Array:
+        """Return sum_j |U_ji| length_kj, which bounds the terms of U^T z for |z| <= length."""
+        return np.asarray(lengths[:, np.newaxis, :] @ np.abs(precisions_cholesky))[:, 0]
+
     @abstractmethod
     def scale(self, covariances: Array, component: int, normals: Array) -> Array:
         """Turn (m, d) standard normals into draws with one component's covariance."""
@@ -244,6 +253,12 @@ class Diag(CovarianceType):
 
     def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.asarray(covariances[:, :, np.newaxis] * np.eye(n_features))
+
+    def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(covariances.reshape(n_components, -1), (n_components, n_features))
+
+    def whitened_bound(self, precisions_cholesky: Array, lengths: Array) -> Array:
+        return np.asarray(lengths * precisions_cholesky.reshape(len(lengths), -1))
 
     def scale(self, covariances: Array, component: int, normals: Array) -> Array:
         return np.asarray(normals * np.sqrt(covariances[component]))

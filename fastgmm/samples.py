@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernels.layout import BLOCK, Array
+from ._kernels.layout import LARGEST_BLOCK, Array
 
 # Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
 _CONVERTED_ELEMENTS = 2**21
@@ -39,6 +39,11 @@ class Samples:
         """Whether rows are converted block by block, and not read in place."""
         return not _is_float_array(self._table)
 
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """The type in which rows are handed to the kernels."""
+        return np.dtype(np.float64) if self.is_converted else np.dtype(self._table.dtype)
+
     def with_weight(self, sample_weight: Array | None) -> "Samples":
         """Return the same samples with other weights."""
         return Samples(self._table, sample_weight)
@@ -57,7 +62,7 @@ class Samples:
         """Yield the rows of each block."""
         step = self.n_samples
         if self.is_converted:
-            step = max(_CONVERTED_ELEMENTS // self.n_features // BLOCK, 1) * BLOCK
+            step = max(_CONVERTED_ELEMENTS // self.n_features // LARGEST_BLOCK, 1) * LARGEST_BLOCK
         for start in range(0, self.n_samples, step):
             yield slice(start, min(start + step, self.n_samples))
 

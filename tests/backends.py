@@ -45,7 +45,13 @@ def available() -> list[str]:
 
 def level_module(level: str) -> ModuleType:
     """Return the compiled Cython kernels of a level."""
-    return import_module(f"fastgmm._kernels._cython.passes_{level}")
+    return level_modules(level)[8]
+
+
+def level_modules(level: str) -> dict[int, ModuleType]:
+    """Return them by the bytes of a number in their blocks."""
+    modules: dict[int, ModuleType] = import_module("fastgmm._kernels._cython")._load(level)
+    return modules
 
 
 @contextmanager
@@ -57,5 +63,6 @@ def using(variant: str) -> Iterator[None]:
         else:
             backend = import_module("fastgmm._kernels._cython")
             patch.setattr(backend, "_passes", level_module(variant))
+            patch.setattr(backend, "_kernels", level_modules(variant))
         patch.setattr(kernels, "backend", lambda: backend)
         yield

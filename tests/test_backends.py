@@ -210,7 +210,7 @@ def test_cython_run_imports_no_numba(run_python):
 IMPORT_LEVEL = """
 import os
 from importlib import import_module
-import_module(f"fastgmm._kernels._cython.passes_{os.environ['FASTGMM_INSTRUCTION_SET']}")
+import_module(f"fastgmm._kernels._cython.passes_{os.environ['FASTGMM_INSTRUCTION_SET']}_float64")
 """
 
 # Denormal numbers are not flushed to zero, neither as operands nor as results, and rounding is to
@@ -279,7 +279,7 @@ def test_settings_of_other_libraries_stay(run_python, limit):
     skip_without("cython")
     environment = {"FASTGMM_BACKEND": "cython", "OMP_NUM_THREADS": limit}
     imports = "\n".join(
-        f"import fastgmm._kernels._cython.passes_{level}" for level in usable_levels()
+        f"import fastgmm._kernels._cython.passes_{level}_float64" for level in usable_levels()
     )
     lines = run_lines(run_python, SETTINGS, imports, FIT, "fit()", COMPARE, **environment)
     assert lines == ["same"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import LEVELS, level_module, skip_without, using
+from backends import LEVELS, level_modules, skip_without, using
 from generators import COVARIANCE_TYPES
 from kernel_cases import KERNELS_AND_TYPES, call, outputs, values
 
@@ -29,7 +29,7 @@ class Guarded:
         """Return an array that begins ``shift`` elements later than it might."""
         start = GUARD + shift
         inner = slice(start, start + int(np.prod(shape)))
-        whole = np.full(inner.stop + GUARD, -7, dtype)
+        whole = np.full(inner.stop + GUARD, np.array(-7).astype(dtype))
         if dtype == np.float64:
             whole[inner] = np.nan
         self._parts.append((whole, inner))
@@ -37,8 +37,9 @@ class Guarded:
 
     def assert_intact(self) -> None:
         for whole, inner in self._parts:
-            assert (whole[: inner.start] == -7).all()
-            assert (whole[inner.stop :] == -7).all()
+            untouched = np.array(-7).astype(whole.dtype)
+            assert (whole[: inner.start] == untouched).all()
+            assert (whole[inner.stop :] == untouched).all()
 
 
 def components(covariance_type: str, given: dict[str, Any]) -> layout.Components:
@@ -49,9 +50,11 @@ def components(covariance_type: str, given: dict[str, Any]) -> layout.Components
 @each_level
 def test_constants_are_those_of_the_layout(level):
     skip_without(level)
-    constants = level_module(level).constants()
-    assert (constants["BLOCK"], constants["STRIDE"]) == (layout.BLOCK, layout.STRIDE)
-    assert (constants["openmp"] > 0) == bool(build.OPENMP)
+    for itemsize, module in level_modules(level).items():
+        constants = module.constants()
+        expected = layout.block_size(itemsize), layout.block_stride(itemsize)
+        assert (constants["BLOCK"], constants["STRIDE"]) == expected
+        assert (constants["openmp"] > 0) == bool(build.OPENMP)
 
 
 @each_level
@@ -69,8 +72,8 @@ def test_scratch_is_large_enough_and_need_not_be_cleared(
         for shift in range(8):  # elements after the start of a cache line
             guarded = Guarded()
 
-            def scratch(K, d, n_threads, n_slots, moments, guarded=guarded, shift=shift):
-                return guarded((1, level_module(level).scratch_size(K, d, moments)), shift=shift)
+            def scratch(size, n_threads, n_slots, guarded=guarded, shift=shift):
+                return guarded((1, size), shift=shift)
 
             with using(level), monkeypatch.context() as patch:
                 patch.setattr(_cython, "_scratch", scratch)
@@ -127,12 +130,15 @@ def test_accumulate_writes_its_statistics_wholly_and_no_further(covariance_type,
         bounds = slot_bounds(n, size)
         guarded = Guarded()
         slots, out = guarded((len(bounds) - 1, size)), guarded((size,))
+        todo = guarded((-(-n // layout.SMALLEST_BLOCK),), np.uint8)
+        todo[...] = 1
         out[...] = 0.0
         resp = np.empty((1, 1))
         with using(level):
             kernels.backend().accumulate(
-                given["X"], given["sample_weight"], resp, packed, bounds, slots, out, 2
+                given["X"], given["sample_weight"], resp, packed, bounds, todo, slots, out, 2
             )
         guarded.assert_intact()
         assert np.isfinite(slots).all()
+        assert not todo.any()
         np.testing.assert_allclose(out, slots.sum(axis=0), rtol=1e-12, atol=1e-9)

@@ -18,7 +18,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "_kernels": 0,
     **dict.fromkeys(
-        ["covariance", "moments", "parameters", "criteria", "validation", "samples"], 1
+        ["covariance", "moments", "parameters", "precision", "criteria", "validation", "samples"], 1
     ),
     "em": 2,
     "init": 3,

@@ -9,7 +9,7 @@ from backends import skip_without
 
 from fastgmm import GaussianMixture
 from fastgmm._kernels import backend_info
-from fastgmm._kernels.layout import BLOCK
+from fastgmm._kernels.layout import LARGEST_BLOCK
 from fastgmm._kernels.threads import ThreadGuard, count_threads, slot_bounds
 
 HAS_AFFINITY = hasattr(os, "sched_setaffinity")
@@ -163,10 +163,10 @@ def test_slot_bounds(n_samples, statistics_size):
     n_slots = len(bounds) - 1
     assert bounds.dtype == np.int64
     assert (bounds[0], bounds[-1]) == (0, n_samples)
-    assert (bounds[:-1] % BLOCK == 0).all()
+    assert (bounds[:-1] % LARGEST_BLOCK == 0).all()
     sizes = np.diff(bounds)
     assert (sizes > 0).all()
-    assert sizes.max() - sizes.min() <= 2 * BLOCK
+    assert sizes.max() - sizes.min() <= 2 * LARGEST_BLOCK
     assert n_slots <= 128
     assert n_slots <= 8 or n_slots * statistics_size * 8 <= 32 * 2**20
 

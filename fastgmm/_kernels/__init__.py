@@ -13,18 +13,29 @@ from numpy.typing import NDArray
 from . import build
 from .backend import backend
 from .layout import (
+    SMALLEST_BLOCK,
     Array,
     Components,
     Moments,
     Packed,
     add_packed_statistics,
+    float32_centers,
     pack,
     pack_centers,
+    pack_float32,
     statistics_size,
 )
 from .threads import count_threads, slot_bounds
 
-__all__ = ["accumulate", "backend_info", "mahalanobis", "moments", "normalize", "posterior"]
+__all__ = [
+    "accumulate",
+    "backend_info",
+    "float32_centers",
+    "mahalanobis",
+    "moments",
+    "normalize",
+    "posterior",
+]
 
 _NO_ROWS: Array = np.empty(0)
 _NO_TABLE: Array = np.empty((0, 0))
@@ -63,9 +74,20 @@ def accumulate(
     sums: Moments,
     log_likelihood: Array,
     n_threads: int,
+    float32_blocks: bool = False,
 ) -> None:
-    """Add moments about the means, and sum w log p(x), in one read of X (the E step)."""
-    _add(X, sample_weight, _NO_RESP, pack(components), sums, log_likelihood, n_threads)
+    """Add moments about the means, and sum w log p(x), in one read of X (the E step).
+
+    With ``float32_blocks`` the arithmetic of a block is in float32 where that is safe, and moments
+    are about ``float32_centers`` of the means.
+    """
+    if float32_blocks:
+        centers = float32_centers(components.means)
+        single = pack_float32(components, centers)
+        packed = [single, pack(components, centers)]
+    else:
+        packed = [pack(components)]
+    _add(X, sample_weight, _NO_RESP, packed, sums, log_likelihood, n_threads)
 
 
 def moments(
@@ -79,24 +101,29 @@ def moments(
 ) -> None:
     """Add moments about the centres under given responsibilities."""
     packed = pack_centers(covariance_type, centers)
-    _add(X, sample_weight, resp, packed, sums, np.zeros(1), n_threads)
+    _add(X, sample_weight, resp, [packed], sums, np.zeros(1), n_threads)
 
 
 def _add(
     X: NDArray[Any],
     sample_weight: Array,
     resp: Array,
-    packed: Packed,
+    attempts: list[Packed],
     sums: Moments,
     log_likelihood: Array,
     n_threads: int,
 ) -> None:
-    size = statistics_size(packed.kind, packed.n_components, packed.n_features)
+    """Add all blocks; each attempt takes those that the ones before it had to leave."""
+    size = statistics_size(*attempts[0][:3])
     bounds = slot_bounds(len(X), size)
     slots = np.empty((len(bounds) - 1, size))
-    out = np.zeros(size)
-    backend().accumulate(X, sample_weight, resp, packed, bounds, slots, out, n_threads)
-    add_packed_statistics(out, packed.kind, sums, log_likelihood)
+    todo = np.ones(-(-len(X) // SMALLEST_BLOCK), np.uint8)
+    for packed in attempts:
+        out = np.zeros(size)
+        backend().accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, n_threads)
+        add_packed_statistics(out, packed.kind, sums, log_likelihood)
+        if not todo.any():
+            return
 
 
 def posterior(

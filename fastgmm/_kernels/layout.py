@@ -1,31 +1,49 @@
 """The memory layout that every backend shares: blocks, packed components, packed moments.
 
-A block is ``BLOCK`` consecutive samples, stored transposed so that SIMD lanes run
-over samples: feature ``j`` of sample ``b`` stands at ``block[j * STRIDE + b]``.
+A block is some consecutive samples, as many as fill 2 KiB a feature, stored transposed so that SIMD
+lanes run over samples: feature ``j`` of sample ``b`` stands at ``block[j * stride + b]``.
 Parameters and statistics are handed to the compiled kernels as flat float64 arrays,
 whatever the covariance type, so that one compiled signature serves all four.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Samples per block.
-BLOCK = 256
-#: Elements between two rows of a block. Eight more than BLOCK: rows 4 KiB apart make loads
-#: wait for unrelated stores (84 instead of 74 GFLOP/s in the distance tile).
-STRIDE = BLOCK + 8
+_BLOCK_BYTES = 2048
+# 64 more than a block: rows 4 KiB apart make loads wait for unrelated stores (84 instead
+# of 74 GFLOP/s in the distance tile).
+_STRIDE_BYTES = _BLOCK_BYTES + 64
+#: Samples in the smallest block, of float64, and in the largest, of float32.
+SMALLEST_BLOCK = _BLOCK_BYTES // 8
+LARGEST_BLOCK = _BLOCK_BYTES // 4
 #: Components (or features) per register tile.
 TILE = 4
 
 # Largest half squared distance of a mean from the origin at which distances are expanded.
 _LARGEST_EXPANDED = 1000.0
+_FLOAT32_LARGEST_EXPANDED = 100.0
+
+# Half squared distances up to 1000 keep an error of 1e-4 in float32.
+_FLOAT32_LOWEST = -1000.0
+# Weights times squares of up to 1e27 stay in its range.
+_FLOAT32_WEIGHTS = (1e-6, 1e6)
 
 FULL, TIED, DIAG, SPHERICAL = range(4)
 KIND = {"full": FULL, "tied": TIED, "diag": DIAG, "spherical": SPHERICAL}
+
+
+def block_size(itemsize: int) -> int:
+    """Return the number of samples in a block: 256 of float64, 512 of float32."""
+    return _BLOCK_BYTES // itemsize
+
+
+def block_stride(itemsize: int) -> int:
+    """Return the number of elements between two rows of a block."""
+    return _STRIDE_BYTES // itemsize
 
 
 class Components(NamedTuple):
@@ -57,13 +75,17 @@ class Moments(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Components and centres as the compiled kernels read them (all flat float64).
+    """Components and centres as the compiled kernels read them: flat arrays of one float type.
 
     ``factors`` holds the whitening factors divided by sqrt(2), so that
     ``log_prob = coefficient - |factor x + shift|^2`` takes one multiply-add per term.
     Samples and centres are taken relative to ``origin``, which keeps data far from zero exact.
     Where ``squares`` is not empty the distances are expanded instead:
-    ``log_prob = shift + squares |x|^2 + factors x``.
+    ``log_prob = shift + squares |x|^2 + factors x``. ``offset`` is left out of all of them.
+
+    A block cannot be added in the type of the arrays where the largest log-probability of a sample
+    is not above ``lowest``: farther out its rounding would show in responsibilities, or
+    it has overflowed; nor where a weight other than 0 is not within the last two.
     """
 
     kind: int
@@ -76,6 +98,19 @@ class Packed(NamedTuple):
     squares: Array
     whitener: Array
     centers: Array
+    offset: float = 0.0
+    lowest: float = -np.inf
+    smallest_weight: float = 0.0
+    largest_weight: float = np.inf
+
+    def in_float32(self) -> "Packed":
+        """Return the same in float32; the origin and the centres must be float32 numbers."""
+        arrays: dict[str, Any] = {
+            name: value.astype(np.float32)
+            for name, value in self._asdict().items()
+            if isinstance(value, np.ndarray)
+        }
+        return self._replace(**arrays)
 
 
 def second_shape(covariance_type: str, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -93,13 +128,52 @@ def empty_moments(covariance_type: str, n_components: int, n_features: int) -> M
     )
 
 
-def pack(components: Components) -> Packed:
-    """Lay out parameters for the compiled kernels."""
+def float32_centers(means: Array) -> Array:
+    """Return centres near the means that are float32 numbers about the kernels' origin."""
+    origin = _float32(means.mean(axis=0))
+    return origin + _float32(means - origin)
+
+
+def _float32(values: Array) -> Array:
+    return values.astype(np.float32).astype(np.float64)
+
+
+def pack_float32(components: Components, centers: Array) -> Packed:
+    """Lay out parameters in float32, with centres from ``float32_centers``."""
+    largest = float(components.log_coefficients.max())
+    differences = components.log_coefficients - largest
+    packed = pack(
+        components._replace(log_coefficients=differences),
+        centers,
+        _float32(components.means.mean(axis=0)),
+        _FLOAT32_LARGEST_EXPANDED,
+    ).in_float32()
+    smallest_weight, largest_weight = _FLOAT32_WEIGHTS
+    return packed._replace(
+        offset=largest,
+        lowest=_FLOAT32_LOWEST + float(differences.min()),
+        smallest_weight=smallest_weight,
+        largest_weight=largest_weight,
+    )
+
+
+def pack(
+    components: Components,
+    centers: Array | None = None,
+    origin: Array | None = None,
+    largest_expanded: float = _LARGEST_EXPANDED,
+) -> Packed:
+    """Lay out parameters for the compiled kernels.
+
+    Moments are about ``centers``, by default the means; the origin is by default their mean.
+    """
     kind = KIND[components.covariance_type]
     means = components.means
     K, d = means.shape
-    origin = means.mean(axis=0)
-    centers = means - origin
+    if origin is None:
+        origin = means.mean(axis=0)
+    locations = means - origin
+    centers = locations if centers is None else centers - origin
     # y = P (x - mu) / sqrt(2) with P = U^T, lower triangular
     precisions = components.precisions_cholesky * np.sqrt(0.5)
     padded = -(-K // TILE) * TILE
@@ -107,15 +181,15 @@ def pack(components: Components) -> Packed:
     coefficients[:K] = components.log_coefficients
     whitener = squares = np.zeros(0)
     if kind == FULL:
-        factors, shifts = _pack_triangles(precisions, centers, padded)
+        factors, shifts = _pack_triangles(precisions, locations, padded)
     else:
-        whitened = centers
+        whitened = locations
         scale = precisions
         if kind == TIED:
             whitener = np.ascontiguousarray(precisions.T)
-            whitened = centers @ precisions
+            whitened = locations @ precisions
             scale = np.ones(K)
-        if kind != DIAG and d >= TILE and _may_expand(whitened, scale):
+        if kind != DIAG and d >= TILE and _may_expand(whitened, scale, largest_expanded):
             factors, shifts, squares = _pack_expanded(whitened, scale, coefficients)
         else:
             scale = np.broadcast_to(scale.reshape(K, -1), (K, d))
@@ -154,14 +228,15 @@ def pack_centers(covariance_type: str, centers: Array) -> Packed:
     )
 
 
-def _may_expand(centers: Array, scale: Array) -> bool:
+def _may_expand(centers: Array, scale: Array, largest: float) -> bool:
     """Tell whether |x|^2 - 2 mu x + |mu|^2 loses nothing to cancellation.
 
     Its error is about eps p^2 (|x|^2 + |mu|^2). Where |x| > 2 |mu| that is of the order of the
-    distance itself times eps; elsewhere it is at most 5 eps p^2 |mu|^2: up to 1e-12.
+    distance itself times eps; elsewhere it is at most 5 eps p^2 |mu|^2: up to 1e-12, or 6e-5 in
+    float32.
     """
     distances = scale**2 * np.einsum("kj,kj->k", centers, centers)
-    return bool(np.all(distances <= _LARGEST_EXPANDED))
+    return bool(np.all(distances <= largest))
 
 
 def _pack_expanded(centers: Array, scale: Array, coefficients: Array) -> tuple[Array, Array, Array]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from .layout import Array, Components, Moments
+from .layout import Array, Components, Moments, float32_centers
 
 
 def _whitened(X: NDArray[Any], components: Components) -> Array:
@@ -90,10 +90,13 @@ def accumulate(
     sums: Moments,
     log_likelihood: Array,
     n_threads: int = 1,
+    float32_blocks: bool = False,
 ) -> None:
-    """Add moments about the means under the posterior, and sum w log p(x)."""
+    """Add moments about the means (or near them) under the posterior, and sum w log p(x)."""
     resp = np.empty((len(X), len(components.means)))
     norm = np.empty(len(X))
     posterior(X, components, log_prob_norm=norm, resp=resp)
-    moments(X, sample_weight, resp, components.covariance_type, components.means, sums)
+    means = components.means
+    centers = float32_centers(means) if float32_blocks else means
+    moments(X, sample_weight, resp, components.covariance_type, centers, sums)
     log_likelihood += sample_weight @ norm

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from .layout import BLOCK
+from .layout import LARGEST_BLOCK
 
 # Slots bound the number of threads that can work, and each carries its own statistics.
 _MAX_SLOTS = 128
-_SLOT_ROWS = 4 * BLOCK
+_SLOT_ROWS = 2 * LARGEST_BLOCK
 # All slots' statistics together take this much, or 8 slots however large.
 _SLOT_MEMORY = 32 * 2**20
 _SLOTS_AT_LEAST = 8
@@ -50,8 +50,8 @@ def slot_bounds(n_samples: int, statistics_size: int = 0) -> NDArray[np.int64]:
     """
     affordable = max(_SLOT_MEMORY // max(8 * statistics_size, 1), _SLOTS_AT_LEAST)
     n_slots = max(1, min(_MAX_SLOTS, affordable, n_samples // _SLOT_ROWS))
-    blocks = -(-n_samples // BLOCK)
-    bounds = (blocks * np.arange(n_slots + 1, dtype=np.int64) // n_slots) * BLOCK
+    blocks = -(-n_samples // LARGEST_BLOCK)
+    bounds = (blocks * np.arange(n_slots + 1, dtype=np.int64) // n_slots) * LARGEST_BLOCK
     return np.minimum(bounds, n_samples)
 
 

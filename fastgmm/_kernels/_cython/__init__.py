@@ -15,14 +15,16 @@ from ..threads import guard
 NAME = "cython"
 
 
-def _load(level: str) -> ModuleType:
-    return import_module(f".passes_{level}", __name__)
+def _load(level: str) -> dict[int, ModuleType]:
+    """Return the kernels of a level by the bytes of a number in their blocks."""
+    names = {8: f".passes_{level}_float64", 4: f".passes_{level}_float32"}
+    return {itemsize: import_module(name, __name__) for itemsize, name in names.items()}
 
 
-def _choose() -> tuple[str, ModuleType]:
+def _choose() -> tuple[str, dict[int, ModuleType]]:
     """Return the best level that was built and that this processor runs, or the one asked for."""
-    baseline = _load("baseline")
-    usable = [level for level in build.LEVELS if level in baseline.supported_levels()]
+    supported = _load("baseline")[8].supported_levels()
+    usable = [level for level in build.LEVELS if level in supported]
     level = os.environ.get("FASTGMM_INSTRUCTION_SET", usable[-1])
     if level not in usable:
         raise ImportError(
@@ -32,15 +34,15 @@ def _choose() -> tuple[str, ModuleType]:
     return level, _load(level)
 
 
-INSTRUCTION_SET, _passes = _choose()
+INSTRUCTION_SET, _kernels = _choose()
+_passes = _kernels[8]
 _OPENMP: int = _passes.constants()["openmp"]
 
 
-def _scratch(n_components: int, d: int, n_threads: int, n_slots: int, moments: bool) -> Array:
+def _scratch(size: int, n_threads: int, n_slots: int) -> Array:
     """Return a row of workspace for each thread that has work and may run."""
     is_serial = not _OPENMP or guard.must_be_serial()
-    rows = 1 if is_serial else min(n_threads, n_slots)
-    return np.empty((rows, _passes.scratch_size(n_components, d, moments)))
+    return np.empty((1 if is_serial else min(n_threads, n_slots), size))
 
 
 def accumulate(
@@ -49,14 +51,20 @@ def accumulate(
     resp: Array,
     packed: Packed,
     bounds: NDArray[np.int64],
+    todo: NDArray[np.uint8],
     slots: Array,
     out: Array,
     n_threads: int,
 ) -> None:
-    """Add packed statistics to ``out``: under the posterior or, with bare centres, ``resp``."""
-    memory = _scratch(packed.n_components, packed.n_features, n_threads, len(slots), True)
+    """Add packed statistics to ``out``: under the posterior or, with bare centres, ``resp``.
+
+    ``todo`` has an element for each block, which is set to 0 when the block has been added.
+    """
+    passes = _kernels[packed.centers.itemsize]
+    size = passes.scratch_size(packed.n_components, packed.n_features, True)
+    memory = _scratch(size, n_threads, len(slots))
     with guard.launch(concurrent=True):
-        _passes.accumulate(X, sample_weight, resp, packed, bounds, slots, out, memory)
+        passes.accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory)
 
 
 def posterior(
@@ -70,7 +78,8 @@ def posterior(
     n_threads: int,
 ) -> None:
     """Evaluate every sample; outputs of length 0 are left alone."""
-    memory = _scratch(packed.n_components, packed.n_features, n_threads, len(bounds) - 1, False)
+    size = _passes.scratch_size(packed.n_components, packed.n_features, False)
+    memory = _scratch(size, n_threads, len(bounds) - 1)
     with guard.launch(concurrent=True):
         _passes.posterior(X, packed, bounds, log_prob, log_prob_norm, resp, labels, memory)
 
@@ -79,7 +88,7 @@ def normalize(
     log_prob: Array, log_prob_norm: Array, bounds: NDArray[np.int64], n_threads: int
 ) -> None:
     """Normalise (n, K) log-probabilities in place."""
-    memory = _scratch(log_prob.shape[1], 1, n_threads, len(bounds) - 1, False)
+    memory = _scratch(_passes.scratch_size(log_prob.shape[1], 1, False), n_threads, len(bounds) - 1)
     with guard.launch(concurrent=True):
         _passes.normalize(log_prob, log_prob_norm, bounds, memory)
 

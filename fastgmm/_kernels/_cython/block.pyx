@@ -1,7 +1,7 @@
 """Loops over one block that several kernels share."""
 
 
-cdef void fill(double* out, double value) noexcept nogil:
+cdef void fill(work* out, work value) noexcept nogil:
     """Set one row of a block to a constant."""
     cdef size_t b
     for b in range(BLOCK):
@@ -9,7 +9,7 @@ cdef void fill(double* out, double value) noexcept nogil:
 
 
 cdef void transpose(
-    const double* restrict rows, size_t d, size_t count, double* restrict out
+    const work* restrict rows, size_t d, size_t count, work* restrict out
 ) noexcept nogil:
     """Write samples given as rows into the rows of a block; count is a multiple of 4."""
     cdef size_t a, j, i, to
@@ -24,14 +24,14 @@ cdef void transpose(
 
 
 cdef void advance(
-    const double* restrict p, const double* restrict x, double* restrict y
+    const work* restrict p, const work* restrict x, work* restrict y
 ) noexcept nogil:
     """Y += P[:, j:j+4] x."""
-    cdef double a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
-    cdef double b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
-    cdef double c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
-    cdef double d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
-    cdef double x0, x1, x2, x3
+    cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
+    cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
+    cdef work c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
+    cdef work d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
+    cdef work x0, x1, x2, x3
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]

@@ -1,6 +1,6 @@
 """Constants and structures of layout.py, for C."""
 
-from libc.stdint cimport int64_t, uint64_t  # no-cython-lint
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t  # no-cython-lint
 
 cdef extern from *:
     """
@@ -18,10 +18,22 @@ cdef extern from *:
     size_t trailing_zeros "fastgmm_trailing_zeros"(uint64_t word) noexcept nogil
 
 cdef extern from *:
-    const size_t BLOCK "((size_t)256)"
-    const size_t STRIDE "((size_t)264)"
-    const size_t S2 "((size_t)528)"
-    const size_t S3 "((size_t)792)"
+    """
+    /* compiled twice: blocks of float64, and of float32 */
+    #ifdef FASTGMM_FLOAT32
+    typedef float fastgmm_work;
+    #else
+    typedef double fastgmm_work;
+    #endif
+    #define FASTGMM_BLOCK (2048 / sizeof(fastgmm_work))
+    #define FASTGMM_STRIDE (2112 / sizeof(fastgmm_work))
+    """
+    ctypedef double work "fastgmm_work"
+    const size_t BLOCK "FASTGMM_BLOCK"
+    const size_t STRIDE "FASTGMM_STRIDE"
+    const size_t S2 "(2 * FASTGMM_STRIDE)"
+    const size_t S3 "(3 * FASTGMM_STRIDE)"
+    const size_t SMALLEST_BLOCK "((size_t)256)"
     const size_t FULL "((size_t)0)"
     const size_t TIED "((size_t)1)"
     const size_t DIAG "((size_t)2)"
@@ -33,32 +45,39 @@ cdef struct Packed:
     size_t kind
     size_t n_components
     size_t n_features
-    const double* origin
-    const double* coefficients
-    const double* factors
-    const double* shifts
-    const double* squares
-    const double* whitener
-    const double* centers
+    const work* origin
+    const work* coefficients
+    const work* factors
+    const work* shifts
+    const work* squares
+    const work* whitener
+    const work* centers
+    double offset
+    double lowest
+    double smallest_weight
+    double largest_weight
 
 
 cdef struct Scratch:
     # the memory of one thread; see passes.scratch_size
-    double* rows
-    double* block
-    double* whitened
-    double* values
+    work* rows
+    work* block
+    work* whitened
+    work* values
+    work* maximum
+    work* share
     double* norm
     double* scale
+    double* weight
     # samples that wait to be added, up to capacity for each component
     size_t capacity
     uint64_t* waiting
-    double* waiting_weight
-    double* waiting_rows
+    work* waiting_weight
+    work* waiting_rows
     uint64_t* index
-    double* w
-    double* z
-    double* wz
+    work* w
+    work* z
+    work* wz
 
 
 cdef inline size_t up_to_four(size_t count) noexcept nogil:

@@ -8,13 +8,13 @@ is expanded to a product of matrices where that is as exact: half the work.
 
 
 cdef void _subtract_four(
-    const double* restrict p, const double* restrict s, const double* restrict x,
-    double* restrict out
+    const work* restrict p, const work* restrict s, const work* restrict x,
+    work* restrict out
 ) noexcept nogil:
     """Out -= sum over 4 features of (p x + s)^2."""
-    cdef double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]
-    cdef double s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
-    cdef double y0, y1, y2, y3
+    cdef work p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]
+    cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
+    cdef work y0, y1, y2, y3
     cdef size_t b
     for b in range(BLOCK):
         y0 = p0 * x[b] + s0
@@ -25,15 +25,15 @@ cdef void _subtract_four(
 
 
 cdef void _subtract_eight(
-    const double* restrict p, const double* restrict s, const double* restrict x,
-    double* restrict out
+    const work* restrict p, const work* restrict s, const work* restrict x,
+    work* restrict out
 ) noexcept nogil:
     """Out -= sum over 8 features of (p x + s)^2."""
-    cdef double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]
-    cdef double p4 = p[4], p5 = p[5], p6 = p[6], p7 = p[7]
-    cdef double s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
-    cdef double s4 = s[4], s5 = s[5], s6 = s[6], s7 = s[7]
-    cdef double y0, y1, y2, y3, y4, y5, y6, y7, low
+    cdef work p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]
+    cdef work p4 = p[4], p5 = p[5], p6 = p[6], p7 = p[7]
+    cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
+    cdef work s4 = s[4], s5 = s[5], s6 = s[6], s7 = s[7]
+    cdef work y0, y1, y2, y3, y4, y5, y6, y7, low
     cdef size_t b
     for b in range(BLOCK):
         y0 = p0 * x[b] + s0
@@ -49,10 +49,10 @@ cdef void _subtract_eight(
 
 
 cdef void _subtract_one(
-    double p0, double s0, const double* restrict x, double* restrict out
+    work p0, work s0, const work* restrict x, work* restrict out
 ) noexcept nogil:
     """Out -= (p x + s)^2."""
-    cdef double y0
+    cdef work y0
     cdef size_t b
     for b in range(BLOCK):
         y0 = p0 * x[b] + s0
@@ -60,8 +60,8 @@ cdef void _subtract_one(
 
 
 cdef void _subtract_diagonals(
-    const double* block, size_t d, size_t n_components, const double* factors,
-    const double* shifts, double* out
+    const work* block, size_t d, size_t n_components, const work* factors,
+    const work* shifts, work* out
 ) noexcept nogil:
     """Diagonal factors (diag, spherical, and tied once whitened)."""
     cdef size_t k, j, o
@@ -79,14 +79,14 @@ cdef void _subtract_diagonals(
             j += 1
 
 
-cdef void _add_scaled_row(double p, const double* restrict x, double* restrict out) noexcept nogil:
+cdef void _add_scaled_row(work p, const work* restrict x, work* restrict out) noexcept nogil:
     cdef size_t b
     for b in range(BLOCK):
         out[b] += p * x[b]
 
 
 cdef void _whiten(
-    const double* block, size_t d, const double* whitener, double* out
+    const work* block, size_t d, const work* whitener, work* out
 ) noexcept nogil:
     """Out = P x / sqrt(2) with the one factor that tied components share."""
     cdef size_t i, j
@@ -96,7 +96,7 @@ cdef void _whiten(
             _add_scaled_row(whitener[i * d + j], block + j * STRIDE, out + i * STRIDE)
 
 
-cdef void _add_square(const double* restrict x, double* restrict out) noexcept nogil:
+cdef void _add_square(const work* restrict x, work* restrict out) noexcept nogil:
     """Out += x^2."""
     cdef size_t b
     for b in range(BLOCK):
@@ -104,17 +104,17 @@ cdef void _add_square(const double* restrict x, double* restrict out) noexcept n
 
 
 cdef void _open_expanded(
-    const double* restrict p, const double* restrict s, const double* restrict q,
-    const double* restrict x, const double* restrict norm, double* restrict y
+    const work* restrict p, const work* restrict s, const work* restrict q,
+    const work* restrict x, const work* restrict norm, work* restrict y
 ) noexcept nogil:
     """Y = shift + q |x|^2 + P[:, 0:4] x."""
-    cdef double q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3]
-    cdef double s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
-    cdef double a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
-    cdef double b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
-    cdef double c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
-    cdef double d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
-    cdef double square, x0, x1, x2, x3
+    cdef work q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3]
+    cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
+    cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
+    cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
+    cdef work c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
+    cdef work d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
+    cdef work square, x0, x1, x2, x3
     cdef size_t b
     for b in range(BLOCK):
         square = norm[b]
@@ -129,12 +129,12 @@ cdef void _open_expanded(
 
 
 cdef void _subtract_expanded(
-    const double* samples, double* norm, size_t d, size_t groups, const double* factors,
-    const double* shifts, const double* squares, double* out
+    const work* samples, work* norm, size_t d, size_t groups, const work* factors,
+    const work* shifts, const work* squares, work* out
 ) noexcept nogil:
     """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2."""
     cdef size_t g, j
-    cdef double* y
+    cdef work* y
     fill(norm, 0.0)
     for j in range(d):
         _add_square(samples + j * STRIDE, norm)
@@ -148,7 +148,7 @@ cdef void _subtract_expanded(
 
 
 cdef void block_log_prob(
-    const double* block, const Packed* packed, double* scratch, double* norm, double* out
+    const work* block, const Packed* packed, work* scratch, work* norm, work* out
 ) noexcept nogil:
     """Write coefficient - |factor x + shift|^2 for every component of one block.
 
@@ -159,7 +159,7 @@ cdef void block_log_prob(
     """
     cdef size_t d = packed.n_features
     cdef size_t groups = (packed.n_components + 3) // 4
-    cdef const double* samples = block
+    cdef const work* samples = block
     cdef size_t k
     if packed.kind == TIED:
         _whiten(block, d, packed.whitener, scratch)

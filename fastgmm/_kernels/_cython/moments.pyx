@@ -10,42 +10,52 @@ rows, until there are enough (added at once, 4 samples a block take 3 times as l
 
 cdef extern from *:
     """
-    double fastgmm_weigh(const double*, const double*, size_t, double*);
-    double fastgmm_center(const double*, double, const double*, size_t, double*, double*);
-    double fastgmm_center_in_place(double*, double, const double*, size_t, double*);
-    void fastgmm_weighted_sums(const double*, double, const double*, size_t, double*);
+    typedef fastgmm_work real_t;
+    size_t fastgmm_count_unsafe(
+        const real_t*, const double*, size_t, double, double, double);
+    double fastgmm_share_out(const double*, const double*, const double*, real_t*);
+    real_t fastgmm_weigh(const real_t*, const real_t*, size_t, real_t*);
+    real_t fastgmm_center(const real_t*, real_t, const real_t*, size_t, real_t*, real_t*);
+    real_t fastgmm_center_in_place(real_t*, real_t, const real_t*, size_t, real_t*);
+    void fastgmm_weighted_sums(const real_t*, real_t, const real_t*, size_t, real_t*);
     void fastgmm_plane_sums(
-        const double*, const double*, const double*, double, double, size_t, double*);
-    void fastgmm_add_outer_products(const double*, const double*, size_t, size_t, double*);
+        const real_t*, const real_t*, const real_t*, real_t, real_t, size_t, real_t*);
+    void fastgmm_add_outer_products(const real_t*, const real_t*, size_t, size_t, double*);
     """
     # from sums.pyx
-    double weigh "fastgmm_weigh"(
-        const double* resp, const double* share, size_t count, double* w) noexcept nogil
-    double center "fastgmm_center"(
-        const double* block, double mean, const double* w, size_t count, double* z,
-        double* wz) noexcept nogil
-    double center_in_place "fastgmm_center_in_place"(
-        double* z, double mean, const double* w, size_t count, double* wz) noexcept nogil
+    size_t count_unsafe "fastgmm_count_unsafe"(
+        const work* maximum, const double* weight, size_t count, double lowest, double smallest,
+        double largest) noexcept nogil
+    double share_out "fastgmm_share_out"(
+        const double* weight, const double* log_prob_norm, const double* scale,
+        work* share) noexcept nogil
+    work weigh "fastgmm_weigh"(
+        const work* resp, const work* share, size_t count, work* w) noexcept nogil
+    work center "fastgmm_center"(
+        const work* block, work mean, const work* w, size_t count, work* z,
+        work* wz) noexcept nogil
+    work center_in_place "fastgmm_center_in_place"(
+        work* z, work mean, const work* w, size_t count, work* wz) noexcept nogil
     void weighted_sums "fastgmm_weighted_sums"(
-        const double* block, double mean, const double* w, size_t count,
-        double* sums) noexcept nogil
+        const work* block, work mean, const work* w, size_t count,
+        work* sums) noexcept nogil
     void plane_sums "fastgmm_plane_sums"(
-        const double* resp, const double* share, const double* block, double c0, double c1,
-        size_t count, double* sums) noexcept nogil
+        const work* resp, const work* share, const work* block, work c0, work c1,
+        size_t count, work* sums) noexcept nogil
     void add_outer_products "fastgmm_add_outer_products"(
-        const double* wz, const double* z, size_t d, size_t count, double* out) noexcept nogil
+        const work* wz, const work* z, size_t d, size_t count, double* out) noexcept nogil
     # A responsibility below this changes no sum beyond rounding: its sample's whole weight
     # is counted in the other components.
-    const double NEGLIGIBLE "1e-16"
+    const work NEGLIGIBLE "((fastgmm_work)1e-16)"
 
 
 cdef size_t waiting_capacity(size_t n_components, size_t d) noexcept nogil:
     """Return how many samples may wait for each component: 4 MB in all."""
-    cdef size_t capacity = (<size_t> 1 << 19) // (n_components * d) // 8 * 8
+    cdef size_t capacity = (<size_t> 1 << 22) // (n_components * d * sizeof(work)) // 8 * 8
     return min(max(capacity, <size_t> 16), BLOCK)
 
 
-cdef size_t _count_selected(const double* restrict resp) noexcept nogil:
+cdef size_t _count_selected(const work* restrict resp) noexcept nogil:
     """Return how many samples have a responsibility that can matter."""
     cdef uint64_t count = 0
     cdef size_t b
@@ -54,7 +64,7 @@ cdef size_t _count_selected(const double* restrict resp) noexcept nogil:
     return count
 
 
-cdef uint64_t _select_word(const double* restrict resp) noexcept nogil:
+cdef uint64_t _select_word(const work* restrict resp) noexcept nogil:
     """Return the same for 64 samples, as bits."""
     cdef uint64_t word = 0
     cdef uint64_t b
@@ -63,7 +73,7 @@ cdef uint64_t _select_word(const double* restrict resp) noexcept nogil:
     return word
 
 
-cdef void _select(const double* resp, uint64_t* index) noexcept nogil:
+cdef void _select(const work* resp, uint64_t* index) noexcept nogil:
     """List the samples whose responsibility can matter."""
     cdef size_t m = 0
     cdef size_t first
@@ -86,16 +96,16 @@ cdef size_t _second_start(size_t k, size_t kind, size_t n_components, size_t d) 
 
 
 cdef void _add_plane(
-    const double* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
+    const work* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
     double* statistics
 ) noexcept nogil:
     """Add all samples of a block with one or two features."""
     cdef size_t d = packed.n_features
     cdef size_t first = packed.n_components + k * d
     cdef size_t second = _second_start(k, packed.kind, packed.n_components, d)
-    cdef double[6] sums
+    cdef work[6] sums
     plane_sums(
-        resp, scratch.scale, scratch.block, packed.centers[k * d],
+        resp, scratch.share, scratch.block, packed.centers[k * d],
         packed.centers[k * d + 1] if d == 2 else 0.0, count, sums
     )
     statistics[k] += sums[0]
@@ -112,7 +122,7 @@ cdef void _add_plane(
 
 
 cdef void _add_whole_block(
-    const double* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
+    const work* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
     double* statistics
 ) noexcept nogil:
     """Add all samples of a block to component k."""
@@ -120,10 +130,10 @@ cdef void _add_whole_block(
     cdef size_t first = packed.n_components + k * d
     cdef size_t second = _second_start(k, packed.kind, packed.n_components, d)
     cdef bint is_matrix = packed.kind == FULL or packed.kind == TIED
-    cdef const double* centers = packed.centers + k * d
-    cdef double[2] sums
+    cdef const work* centers = packed.centers + k * d
+    cdef work[2] sums
     cdef size_t j, o
-    statistics[k] += weigh(resp, scratch.scale, count, scratch.w)
+    statistics[k] += weigh(resp, scratch.share, count, scratch.w)
     for j in range(d):
         o = j * STRIDE
         if is_matrix:
@@ -145,11 +155,11 @@ cdef void _flush(
     cdef size_t d = packed.n_features
     cdef size_t K = packed.n_components
     cdef size_t m = scratch.waiting[k]
-    cdef size_t padded = (m + 7) // 8 * 8
-    cdef const double* weight = scratch.waiting_weight + k * scratch.capacity
+    cdef size_t padded = (m + 15) // 16 * 16
+    cdef const work* weight = scratch.waiting_weight + k * scratch.capacity
     cdef double total = 0.0
     cdef size_t a, j
-    cdef double* z
+    cdef work* z
     scratch.waiting[k] = 0
     for a in range(m):
         scratch.w[a] = weight[a]
@@ -181,9 +191,9 @@ cdef void flush_all(
 
 
 cdef void _append(
-    const double* restrict rows, size_t d, const double* restrict resp,
-    const double* restrict share, const uint64_t* restrict index, size_t count,
-    double* restrict out, double* restrict out_weight
+    const work* restrict rows, size_t d, const work* restrict resp,
+    const work* restrict share, const uint64_t* restrict index, size_t count,
+    work* restrict out, work* restrict out_weight
 ) noexcept nogil:
     """Copy listed samples and their w r."""
     cdef size_t i, j, b
@@ -195,13 +205,13 @@ cdef void _append(
 
 
 cdef double _add_rows(
-    const double* restrict rows, size_t d, const double* restrict resp,
-    const double* restrict share, const uint64_t* restrict index, size_t count,
-    const double* restrict centers, double* restrict first, double* restrict second
+    const work* restrict rows, size_t d, const work* restrict resp,
+    const work* restrict share, const uint64_t* restrict index, size_t count,
+    const work* restrict centers, double* restrict first, double* restrict second
 ) noexcept nogil:
     """Add listed samples to diagonal moments; return the sum of w r."""
     cdef double total = 0.0
-    cdef double w, z, value
+    cdef work w, z, value
     cdef size_t i, j, b
     for i in range(count):
         b = index[i]
@@ -226,7 +236,7 @@ cdef void add_block_moments(
     cdef size_t K = packed.n_components
     cdef size_t capacity = scratch.capacity
     cdef size_t k, selected, s, n, a
-    cdef const double* resp
+    cdef const work* resp
     for k in range(K):
         resp = scratch.values + k * STRIDE
         if d <= 2:
@@ -246,7 +256,7 @@ cdef void add_block_moments(
                 n = min(selected - s, capacity - scratch.waiting[k])
                 a = k * capacity + scratch.waiting[k]
                 _append(
-                    scratch.rows, d, resp, scratch.scale, scratch.index + s, n,
+                    scratch.rows, d, resp, scratch.share, scratch.index + s, n,
                     scratch.waiting_rows + a * d, scratch.waiting_weight + a
                 )
                 s += n
@@ -255,6 +265,6 @@ cdef void add_block_moments(
                     _flush(k, packed, scratch, statistics)
         else:
             statistics[k] += _add_rows(
-                scratch.rows, d, resp, scratch.scale, scratch.index, selected,
+                scratch.rows, d, resp, scratch.share, scratch.index, selected,
                 packed.centers + k * d, statistics + K + k * d, statistics + K + K * d + k * d
             )

@@ -44,7 +44,7 @@ cdef struct Samples:
 
 cdef void _load_rows(
     real* tag, const Samples* X, size_t start, size_t count, size_t d,
-    const double* restrict origin, double* restrict rows
+    const work* restrict origin, work* restrict rows
 ) noexcept nogil:
     cdef size_t b, j
     cdef const char* row
@@ -62,7 +62,7 @@ cdef void _load_rows(
 
 cdef void _load_columns(
     real* tag, const Samples* X, size_t start, size_t count, size_t d,
-    const double* restrict origin, double* restrict block
+    const work* restrict origin, work* restrict block
 ) noexcept nogil:
     cdef size_t b, j
     cdef const char* column
@@ -82,7 +82,7 @@ cdef void _load(
     One or two features, which the moments take from the block alone, are not copied as rows.
     """
     cdef size_t d = packed.n_features
-    cdef const double* origin = packed.origin
+    cdef const work* origin = packed.origin
     cdef size_t o
     if d <= 2:
         if X.is_float32:
@@ -99,52 +99,73 @@ cdef void _load(
     transpose(scratch.rows, d, BLOCK, scratch.block)
 
 
-def scratch_size(size_t n_components, size_t d, bint with_moments):
-    """Return how many numbers of 8 bytes one thread needs for scratch."""
-    cdef size_t rows = up_to_four(d)
-    cdef size_t size = 8 + (2 * rows + up_to_four(n_components) + 2) * STRIDE + BLOCK * d
-    if with_moments:
-        size += n_components * (1 + waiting_capacity(n_components, d) * (1 + d))
-        size += (2 * rows + 1) * STRIDE + BLOCK + 8
-    return size
+cdef struct Memory:
+    # what is left of the workspace of one thread, or NULL, and how many bytes have been taken
+    char* start
+    size_t taken
 
 
-cdef double* _take(double** memory, size_t size) noexcept nogil:
-    cdef double* start = memory[0]
-    memory[0] = start + size
+cdef void* _take(Memory* memory, size_t size) noexcept nogil:
+    """Take so many bytes, rounded up to whole cache lines."""
+    cdef void* start = memory.start
+    size = (size + 63) // 64 * 64
+    memory.taken += size
+    if memory.start != NULL:
+        memory.start += size
     return start
 
 
-cdef void _lay_out(
-    double* memory, size_t n_components, size_t d, bint with_moments, Scratch* scratch
+cdef work* _take_rows(Memory* memory, size_t used, size_t count) noexcept nogil:
+    """Take rows of a block; those that are not used hold zeros."""
+    cdef work* rows = <work*> _take(memory, count * STRIDE * sizeof(work))
+    cdef size_t i
+    if rows != NULL:
+        for i in range(used, count):
+            fill(rows + i * STRIDE, 0.0)
+    return rows
+
+
+cdef size_t _lay_out(
+    double* start, size_t n_components, size_t d, bint with_moments, Scratch* scratch
 ) noexcept nogil:
-    """Divide the memory of one thread; rows that pad the features hold zeros."""
+    """Divide the memory of one thread, if there is any; return how many bytes it needs."""
+    cdef Memory own
+    cdef Memory* memory = &own
     cdef size_t rows = up_to_four(d)
-    cdef size_t o
-    memory += (64 - <size_t> memory % 64) % 64 // 8
-    scratch.block = _take(&memory, rows * STRIDE)
-    scratch.whitened = _take(&memory, rows * STRIDE)
-    scratch.values = _take(&memory, up_to_four(n_components) * STRIDE)
-    scratch.norm = _take(&memory, STRIDE)
-    scratch.scale = _take(&memory, STRIDE)
-    for o in range(d * STRIDE, rows * STRIDE):
-        scratch.block[o] = 0.0
-        scratch.whitened[o] = 0.0
+    cdef size_t waiting, k
+    own.taken = 0
+    own.start = <char*> start
+    if start != NULL:
+        own.start += (64 - <size_t> start % 64) % 64
+    scratch.block = _take_rows(memory, d, rows)
+    scratch.whitened = _take_rows(memory, d, rows)
+    scratch.values = <work*> _take(memory, up_to_four(n_components) * STRIDE * sizeof(work))
+    scratch.maximum = <work*> _take(memory, STRIDE * sizeof(work))
+    scratch.share = <work*> _take(memory, STRIDE * sizeof(work))
+    scratch.norm = <double*> _take(memory, STRIDE * sizeof(double))
+    scratch.scale = <double*> _take(memory, STRIDE * sizeof(double))
+    scratch.weight = <double*> _take(memory, STRIDE * sizeof(double))
     if with_moments:
-        scratch.w = _take(&memory, STRIDE)
-        scratch.z = _take(&memory, rows * STRIDE)
-        scratch.wz = _take(&memory, rows * STRIDE)
-        for o in range(d * STRIDE, rows * STRIDE):
-            scratch.z[o] = 0.0
-            scratch.wz[o] = 0.0
-        scratch.index = <uint64_t*> _take(&memory, BLOCK + 8)
         scratch.capacity = waiting_capacity(n_components, d)
-        scratch.waiting_weight = _take(&memory, n_components * scratch.capacity)
-        scratch.waiting_rows = _take(&memory, n_components * scratch.capacity * d)
-        scratch.waiting = <uint64_t*> _take(&memory, n_components)
-        for o in range(n_components):
-            scratch.waiting[o] = 0
-    scratch.rows = _take(&memory, BLOCK * d)
+        waiting = n_components * scratch.capacity
+        scratch.w = <work*> _take(memory, STRIDE * sizeof(work))
+        scratch.z = _take_rows(memory, d, rows)
+        scratch.wz = _take_rows(memory, d, rows)
+        scratch.index = <uint64_t*> _take(memory, (BLOCK + 8) * sizeof(uint64_t))
+        scratch.waiting_weight = <work*> _take(memory, waiting * sizeof(work))
+        scratch.waiting_rows = <work*> _take(memory, waiting * d * sizeof(work))
+        scratch.waiting = <uint64_t*> _take(memory, n_components * sizeof(uint64_t))
+        if start != NULL:
+            for k in range(n_components):
+                scratch.waiting[k] = 0
+    scratch.rows = <work*> _take(memory, BLOCK * d * sizeof(work))
+    return own.taken + 64
+
+
+def scratch_size(size_t n_components, size_t d, bint with_moments):
+    """Return how many numbers of 8 bytes one thread needs for scratch."""
+    cdef Scratch scratch
+    return _lay_out(NULL, n_components, d, with_moments, &scratch) // 8
 
 
 cdef struct Weights:
@@ -156,69 +177,88 @@ cdef struct Weights:
     Py_ssize_t resp_column
 
 
-cdef double _share(
-    const Weights* weights, size_t start, size_t count, const double* restrict log_prob_norm,
-    double* restrict scale
+cdef void _load_weight(
+    const Weights* weights, size_t start, size_t count, double* weight
 ) noexcept nogil:
-    """Turn scale into w scale, zero where there is no sample; return sum w log p(x)."""
-    cdef double total = 0.0
-    cdef double weight
+    """Copy the weights of a block; they are zero where there is no sample."""
+    cdef const char* first = weights.data + <Py_ssize_t> start * weights.row
     cdef size_t b
     for b in range(count):
-        weight = (<const double*> (weights.data + <Py_ssize_t> (start + b) * weights.row))[0]
-        total += weight * log_prob_norm[b]
-        scale[b] *= weight
-    for b in range(count, BLOCK):
-        scale[b] = 0.0
-    return total
+        weight[b] = (<const double*> (first + <Py_ssize_t> b * weights.row))[0]
+    for b in range(count, STRIDE):
+        weight[b] = 0.0
 
 
 cdef void _load_resp(
-    const Weights* weights, size_t start, size_t count, size_t n_components, double* block,
+    const Weights* weights, size_t start, size_t count, size_t n_components, work* block,
     double* scale
 ) noexcept nogil:
     """Copy the block's given responsibilities, which are already normalised."""
     cdef size_t k, b
     cdef const char* column
-    fill(scale, 1.0)
+    for b in range(BLOCK):
+        scale[b] = 1.0
     for k in range(n_components):
         column = weights.resp + <Py_ssize_t> start * weights.resp_row
         column += <Py_ssize_t> k * weights.resp_column
         for b in range(count):
-            block[k * STRIDE + b] = (
+            block[k * STRIDE + b] = <work> (
                 <const double*> (column + <Py_ssize_t> b * weights.resp_row)
             )[0]
         for b in range(count, BLOCK):
             block[k * STRIDE + b] = 0.0
 
 
+cdef bint _is_safe(size_t count, const Packed* packed, const Scratch* scratch) noexcept nogil:
+    """Return whether the type of the blocks can represent this one."""
+    return 0 == count_unsafe(
+        scratch.maximum, scratch.weight, count, packed.lowest, packed.smallest_weight,
+        packed.largest_weight
+    )
+
+
 cdef void _accumulate_slot(
     const Samples* X, const Weights* weights, const Packed* packed, size_t start, size_t stop,
-    double* memory, double* statistics, size_t size
+    uint8_t* todo, double* memory, double* statistics, size_t size
 ) noexcept nogil:
-    """Write the statistics of the rows start to stop.
+    """Write the statistics of those blocks of the rows start to stop that are still to do.
 
     Where ``packed`` has coefficients the responsibilities are the posterior: distances,
     normalisation and moments of a block follow one another while it is in cache. Where it has
-    centres alone they are given.
+    centres alone they are given. A block that its type cannot represent is left to do.
     """
     cdef size_t K = packed.n_components
-    cdef size_t i, first, count, o
+    cdef size_t i, first, count, o, unit
     cdef Scratch scratch
     _lay_out(memory, K, packed.n_features, True, &scratch)
     for o in range(size):
         statistics[o] = 0.0
-    fill(scratch.norm, 0.0)
+    for o in range(STRIDE):
+        scratch.norm[o] = 0.0
     for i in range((stop - start + BLOCK - 1) // BLOCK):
         first = start + i * BLOCK
+        if todo[first // SMALLEST_BLOCK] == 0:
+            continue
         count = min(BLOCK, stop - first)
         _load(X, first, count, packed, &scratch)
+        _load_weight(weights, first, count, scratch.weight)
         if packed.coefficients == NULL:
             _load_resp(weights, first, count, K, scratch.values, scratch.scale)
         else:
-            block_log_prob(scratch.block, packed, scratch.whitened, scratch.norm, scratch.values)
-            normalize_block(scratch.values, K, scratch.norm, scratch.scale)
-        statistics[size - 1] += _share(weights, first, count, scratch.norm, scratch.scale)
+            block_log_prob(
+                scratch.block, packed, scratch.whitened, scratch.maximum, scratch.values
+            )
+            normalize_block(
+                scratch.values, K, packed.offset, scratch.maximum, scratch.share, scratch.norm,
+                scratch.scale
+            )
+            if not _is_safe(count, packed, &scratch):
+                continue
+        for unit in range(first // SMALLEST_BLOCK, (first + count - 1) // SMALLEST_BLOCK + 1):
+            todo[unit] = 0
+        statistics[size - 1] += share_out(
+            scratch.weight, scratch.norm, scratch.scale, scratch.share
+        )
         add_block_moments(count, packed, &scratch, statistics)
     flush_all(packed, &scratch, statistics)
 
@@ -232,7 +272,7 @@ cdef struct Outputs:
 
 
 cdef void _store_rows(
-    const double* values, size_t start, size_t count, size_t n_components, double* out
+    const work* values, size_t start, size_t count, size_t n_components, double* out
 ) noexcept nogil:
     cdef size_t b, k
     for b in range(count):
@@ -241,7 +281,7 @@ cdef void _store_rows(
 
 
 cdef void _store_scaled_rows(
-    const double* values, const double* scale, size_t start, size_t count, size_t n_components,
+    const work* values, const double* scale, size_t start, size_t count, size_t n_components,
     double* out
 ) noexcept nogil:
     cdef size_t b, k
@@ -263,7 +303,7 @@ cdef void _posterior_slot(
         first = start + i * BLOCK
         count = min(BLOCK, stop - first)
         _load(X, first, count, packed, &scratch)
-        block_log_prob(scratch.block, packed, scratch.whitened, scratch.norm, scratch.values)
+        block_log_prob(scratch.block, packed, scratch.whitened, scratch.maximum, scratch.values)
         if out.log_prob != NULL:
             _store_rows(scratch.values, first, count, K, out.log_prob)
         if out.labels != NULL:
@@ -271,7 +311,10 @@ cdef void _posterior_slot(
                 out.labels[first + b] = <int64_t> best_component(scratch.values, K, b)
         if out.log_prob_norm == NULL and out.resp == NULL:
             continue
-        normalize_block(scratch.values, K, scratch.norm, scratch.scale)
+        normalize_block(
+            scratch.values, K, packed.offset, scratch.maximum, scratch.share, scratch.norm,
+            scratch.scale
+        )
         if out.log_prob_norm != NULL:
             for b in range(count):
                 out.log_prob_norm[first + b] = scratch.norm[b]
@@ -294,8 +337,11 @@ cdef void _normalize_slot(
         count = min(BLOCK, stop - first)
         for k in range(n_components):
             for b in range(count):
-                scratch.values[k * STRIDE + b] = log_prob[(first + b) * n_components + k]
-        normalize_block(scratch.values, n_components, scratch.norm, scratch.scale)
+                scratch.values[k * STRIDE + b] = <work> log_prob[(first + b) * n_components + k]
+        normalize_block(
+            scratch.values, n_components, 0.0, scratch.maximum, scratch.share, scratch.norm,
+            scratch.scale
+        )
         for b in range(count):
             log_prob_norm[first + b] = scratch.norm[b]
         _store_scaled_rows(scratch.values, scratch.scale, first, count, n_components, log_prob)
@@ -315,16 +361,22 @@ cdef void* _address(array) except? NULL:
 
 cdef Packed _packed(packed) except *:
     cdef Packed result
+    if packed.centers.itemsize != sizeof(work):
+        raise TypeError(f"components of another type: {packed.centers.dtype}")
     result.kind = packed.kind
     result.n_components = packed.n_components
     result.n_features = packed.n_features
-    result.origin = <const double*> _address(packed.origin)
-    result.coefficients = <const double*> _address(packed.coefficients)
-    result.factors = <const double*> _address(packed.factors)
-    result.shifts = <const double*> _address(packed.shifts)
-    result.squares = <const double*> _address(packed.squares)
-    result.whitener = <const double*> _address(packed.whitener)
-    result.centers = <const double*> _address(packed.centers)
+    result.origin = <const work*> _address(packed.origin)
+    result.coefficients = <const work*> _address(packed.coefficients)
+    result.factors = <const work*> _address(packed.factors)
+    result.shifts = <const work*> _address(packed.shifts)
+    result.squares = <const work*> _address(packed.squares)
+    result.whitener = <const work*> _address(packed.whitener)
+    result.centers = <const work*> _address(packed.centers)
+    result.offset = packed.offset
+    result.lowest = packed.lowest
+    result.smallest_weight = packed.smallest_weight
+    result.largest_weight = packed.largest_weight
     return result
 
 
@@ -336,7 +388,7 @@ cdef Samples _samples(X) except *:
     return result
 
 
-def accumulate(X, sample_weight, resp, packed, bounds, slots, out, memory):
+def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory):
     """Run ``_accumulate_slot`` for every slot, on as many threads as memory has rows; merge."""
     cdef Samples samples = _samples(X)
     cdef Packed components = _packed(packed)
@@ -346,6 +398,7 @@ def accumulate(X, sample_weight, resp, packed, bounds, slots, out, memory):
     cdef Py_ssize_t scratch = memory.shape[1]
     cdef int n_threads = memory.shape[0]
     cdef const int64_t* edges = <const int64_t*> _address(bounds)
+    cdef uint8_t* open_blocks = <uint8_t*> _address(todo)
     cdef double* statistics = <double*> _address(slots)
     cdef double* sums = <double*> _address(out)
     cdef double* own = <double*> _address(memory)
@@ -358,14 +411,14 @@ def accumulate(X, sample_weight, resp, packed, bounds, slots, out, memory):
         if n_threads == 1:  # in a forked child no OpenMP function may be entered
             for t in range(n_slots):
                 _accumulate_slot(
-                    &samples, &weights, &components, edges[t], edges[t + 1], own,
-                    statistics + t * size, size
+                    &samples, &weights, &components, edges[t], edges[t + 1],
+                    open_blocks, own, statistics + t * size, size
                 )
         else:
             for t in prange(n_slots, schedule="dynamic", chunksize=1, num_threads=n_threads):
                 _accumulate_slot(
                     &samples, &weights, &components, edges[t], edges[t + 1],
-                    own + threadid() * scratch, statistics + t * size, size
+                    open_blocks, own + threadid() * scratch, statistics + t * size, size
                 )
         for t in range(n_slots):
             for i in range(size):

@@ -15,7 +15,7 @@ cdef union Word:
     int64_t bits
 
 
-cdef inline double exp(double x) noexcept nogil:
+cdef inline double exp64(double x) noexcept nogil:
     """Return e^x for x <= 0; below -708 the result is 0."""
     cdef double y = x if x > -708.0 else -708.0
     # 1.5 * 2^52: adding it rounds to an integer in the low bits
@@ -34,6 +34,32 @@ cdef inline double exp(double x) noexcept nogil:
     power.bits = <int64_t> ((<uint64_t> power.bits + 1023) << 52)
     value = (1.0 + (r + r * r * g)) * power.value
     return value if x >= -708.0 else 0.0
+
+
+cdef union Word32:
+    float value
+    int32_t bits
+
+
+cdef inline float exp32(float x) noexcept nogil:
+    """Return e^x for x <= 0; below -87 the result is 0."""
+    cdef float y = x if x > -87.0 else -87.0
+    # 1.5 * 2^23
+    cdef float t = y * <float> 1.4426950408889634 + <float> 12582912.0
+    cdef float n = t - <float> 12582912.0
+    cdef float r = y - n * <float> 0.693359375 - n * <float> -0.00021219444005469057
+    cdef float h = <float> 0.041666556 + r * <float> 0.008363179 + r * r * <float> 0.0013926184
+    cdef Word32 power
+    cdef float value
+    h = <float> 0.5 + r * <float> 0.16666577 + r * r * h
+    power.value = t
+    power.bits = <int32_t> ((<uint32_t> power.bits + 127) << 23)
+    value = (<float> 1.0 + (r + r * r * h)) * power.value
+    return value if x >= -87.0 else <float> 0.0
+
+
+cdef inline work exp(work x) noexcept nogil:
+    return <work> exp32(<float> x) if sizeof(work) == 4 else <work> exp64(x)
 
 
 cdef inline double log(double x) noexcept nogil:
@@ -57,7 +83,7 @@ cdef inline double log(double x) noexcept nogil:
 
 
 cdef void _raise_maximum(
-    const double* restrict log_prob, double* restrict maximum
+    const work* restrict log_prob, work* restrict maximum
 ) noexcept nogil:
     cdef size_t b
     for b in range(BLOCK):
@@ -65,10 +91,10 @@ cdef void _raise_maximum(
 
 
 cdef void _raise_maximum4(
-    const double* restrict log_prob, double* restrict maximum
+    const work* restrict log_prob, work* restrict maximum
 ) noexcept nogil:
     cdef size_t b
-    cdef double low, high
+    cdef work low, high
     for b in range(BLOCK):
         low = log_prob[b] if log_prob[b] > log_prob[STRIDE + b] else log_prob[STRIDE + b]
         high = (
@@ -79,47 +105,56 @@ cdef void _raise_maximum4(
 
 
 cdef void _exponentiate(
-    double* restrict log_prob, const double* restrict maximum, double* restrict total
+    work* restrict log_prob, work lowest, const work* restrict maximum, work* restrict total
 ) noexcept nogil:
     cdef size_t b
-    cdef double x
+    cdef work x
     for b in range(BLOCK):
-        x = log_prob[b] if log_prob[b] > LOG_PROB_FLOOR else LOG_PROB_FLOOR
+        x = log_prob[b] if log_prob[b] > lowest else lowest
         x = exp(x - maximum[b])
         log_prob[b] = x
         total[b] += x
 
 
-cdef void _finish(double* restrict maximum, double* restrict total) noexcept nogil:
+cdef void _finish(
+    const work* restrict maximum, const work* restrict total, double offset,
+    double* restrict log_prob_norm, double* restrict scale
+) noexcept nogil:
     cdef size_t b
     for b in range(BLOCK):
-        maximum[b] += log(total[b])
-        total[b] = 1.0 / total[b]
+        log_prob_norm[b] = offset + (<double> maximum[b] + log(<double> total[b]))
+        scale[b] = 1.0 / <double> total[b]
 
 
 cdef void normalize_block(
-    double* log_prob, size_t n_components, double* log_prob_norm, double* scale
+    work* log_prob, size_t n_components, double offset, work* maximum, work* total,
+    double* log_prob_norm, double* scale
 ) noexcept nogil:
     """Turn log-probabilities into unnormalised responsibilities, in place.
 
     log_prob       IN OUT  (K rows)   out: exp(log_prob - max); times scale they sum to 1 over k
-    log_prob_norm  OUT     (1 row)    log p(x)
-    scale          OUT     (1 row)
+    offset         IN                 what has been left out of all log-probabilities
+    maximum        OUT     (1 row)    in the type of log_prob
+    total                  (1 row)    workspace
+    log_prob_norm  OUT     (1 row)    log p(x), in float64
+    scale          OUT     (1 row)    in float64
     """
     cdef size_t k
     cdef size_t fours = n_components // 4 * 4
-    fill(log_prob_norm, LOG_PROB_FLOOR)
-    fill(scale, 0.0)
+    cdef work lowest
+    fill(maximum, <work> LOG_PROB_FLOOR)
+    fill(total, 0.0)
+    lowest = maximum[0]  # in float32 it is minus infinity, and such a block is done again
     for k in range(0, fours, 4):
-        _raise_maximum4(log_prob + k * STRIDE, log_prob_norm)
+        _raise_maximum4(log_prob + k * STRIDE, maximum)
     for k in range(fours, n_components):
-        _raise_maximum(log_prob + k * STRIDE, log_prob_norm)
+        _raise_maximum(log_prob + k * STRIDE, maximum)
     for k in range(n_components):
-        _exponentiate(log_prob + k * STRIDE, log_prob_norm, scale)
-    _finish(log_prob_norm, scale)
+        _exponentiate(log_prob + k * STRIDE, lowest, maximum, total)
+    _finish(maximum, total, offset, log_prob_norm, scale)
 
 
-cdef size_t best_component(const double* log_prob, size_t n_components, size_t b) noexcept nogil:
+cdef size_t best_component(const work* log_prob, size_t n_components, size_t b) noexcept nogil:
     """Return the component of the largest log-probability; the first of equals."""
     cdef size_t best = 0
     cdef size_t k

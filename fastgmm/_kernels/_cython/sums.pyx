@@ -1,18 +1,46 @@
 # cython: language_level=3
 """Sums over the samples of a block: the only loops whose terms may be added in any order.
 
-A unit of its own, compiled with reassociation and linked to every level's passes.
+A unit of its own, compiled with reassociation and linked to every level's passes. They add in the
+type of the block; sums over blocks are in float64.
 """
 
 include "layout.pyx"
 
 
-cdef public double fastgmm_weigh(
-    const double* restrict resp, const double* restrict share, size_t count, double* restrict w
+cdef public size_t fastgmm_count_unsafe(
+    const work* restrict maximum, const double* restrict weight, size_t count, double lowest,
+    double smallest, double largest
+) noexcept nogil:
+    """Return how many samples their type cannot represent; see layout.Packed."""
+    cdef size_t unsafe = 0
+    cdef size_t b
+    for b in range(count):
+        unsafe += (not maximum[b] > lowest) | (
+            (weight[b] != 0.0) & ((weight[b] < smallest) | (weight[b] > largest))
+        )
+    return unsafe
+
+
+cdef public double fastgmm_share_out(
+    const double* restrict weight, const double* restrict log_prob_norm,
+    const double* restrict scale, work* restrict share
+) noexcept nogil:
+    """Write w scale and return sum w log p(x)."""
+    cdef double total = 0.0
+    cdef size_t b
+    for b in range(BLOCK):
+        total += weight[b] * log_prob_norm[b]
+        share[b] = <work> (weight[b] * scale[b])
+    return total
+
+
+cdef public work fastgmm_weigh(
+    const work* restrict resp, const work* restrict share, size_t count, work* restrict w
 ) noexcept nogil:
     """Write w r and return its sum."""
-    cdef double total = 0.0
-    cdef double value
+    cdef work total = 0.0
+    cdef work value
     cdef size_t a
     for a in range(count):
         value = resp[a] * share[a]
@@ -21,13 +49,13 @@ cdef public double fastgmm_weigh(
     return total
 
 
-cdef public double fastgmm_center(
-    const double* restrict block, double mean, const double* restrict w, size_t count,
-    double* restrict z, double* restrict wz
+cdef public work fastgmm_center(
+    const work* restrict block, work mean, const work* restrict w, size_t count,
+    work* restrict z, work* restrict wz
 ) noexcept nogil:
     """Write z and w r z for one feature and return the sum of w r z."""
-    cdef double total = 0.0
-    cdef double x, value
+    cdef work total = 0.0
+    cdef work x, value
     cdef size_t a
     for a in range(count):
         x = block[a] - mean
@@ -38,12 +66,12 @@ cdef public double fastgmm_center(
     return total
 
 
-cdef public double fastgmm_center_in_place(
-    double* restrict z, double mean, const double* restrict w, size_t count, double* restrict wz
+cdef public work fastgmm_center_in_place(
+    work* restrict z, work mean, const work* restrict w, size_t count, work* restrict wz
 ) noexcept nogil:
     """Turn x into z and write w r z for one feature; return the sum of w r z."""
-    cdef double total = 0.0
-    cdef double x, value
+    cdef work total = 0.0
+    cdef work x, value
     cdef size_t a
     for a in range(count):
         x = z[a] - mean
@@ -55,13 +83,13 @@ cdef public double fastgmm_center_in_place(
 
 
 cdef public void fastgmm_weighted_sums(
-    const double* restrict block, double mean, const double* restrict w, size_t count,
-    double* restrict sums
+    const work* restrict block, work mean, const work* restrict w, size_t count,
+    work* restrict sums
 ) noexcept nogil:
     """Write sum w r z and sum w r z^2 for one feature."""
-    cdef double first = 0.0
-    cdef double second = 0.0
-    cdef double x, value
+    cdef work first = 0.0
+    cdef work second = 0.0
+    cdef work x, value
     cdef size_t a
     for a in range(count):
         x = block[a] - mean
@@ -73,13 +101,13 @@ cdef public void fastgmm_weighted_sums(
 
 
 cdef public void fastgmm_plane_sums(
-    const double* restrict resp, const double* restrict share, const double* restrict block,
-    double c0, double c1, size_t count, double* restrict sums
+    const work* restrict resp, const work* restrict share, const work* restrict block,
+    work c0, work c1, size_t count, work* restrict sums
 ) noexcept nogil:
     """Write all sums of at most two features."""
-    cdef double total = 0.0, first0 = 0.0, first1 = 0.0
-    cdef double second00 = 0.0, second10 = 0.0, second11 = 0.0
-    cdef double w, z0, z1, value0, value1
+    cdef work total = 0.0, first0 = 0.0, first1 = 0.0
+    cdef work second00 = 0.0, second10 = 0.0, second11 = 0.0
+    cdef work w, z0, z1, value0, value1
     cdef size_t b
     for b in range(count):
         w = resp[b] * share[b]
@@ -114,12 +142,12 @@ cdef extern from *:
 
 
 cdef void _add_half_tile(
-    const double* restrict u, const double* restrict v, size_t count, double* restrict out
+    const work* restrict u, const work* restrict v, size_t count, double* restrict out
 ) noexcept nogil:
     """Add the 2 x 4 products of rows of u with rows of v."""
-    cdef double t00 = 0.0, t01 = 0.0, t02 = 0.0, t03 = 0.0
-    cdef double t10 = 0.0, t11 = 0.0, t12 = 0.0, t13 = 0.0
-    cdef double u0, u1, v0, v1, v2, v3
+    cdef work t00 = 0.0, t01 = 0.0, t02 = 0.0, t03 = 0.0
+    cdef work t10 = 0.0, t11 = 0.0, t12 = 0.0, t13 = 0.0
+    cdef work u0, u1, v0, v1, v2, v3
     cdef size_t a
     for a in range(count):
         u0 = u[a]
@@ -147,14 +175,14 @@ cdef void _add_half_tile(
 
 
 cdef void _add_tile(
-    const double* restrict u, const double* restrict v, size_t count, double* restrict out
+    const work* restrict u, const work* restrict v, size_t count, double* restrict out
 ) noexcept nogil:
     """Add the 4 x 4 products of rows of u with rows of v."""
-    cdef double t00 = 0.0, t01 = 0.0, t02 = 0.0, t03 = 0.0
-    cdef double t10 = 0.0, t11 = 0.0, t12 = 0.0, t13 = 0.0
-    cdef double t20 = 0.0, t21 = 0.0, t22 = 0.0, t23 = 0.0
-    cdef double t30 = 0.0, t31 = 0.0, t32 = 0.0, t33 = 0.0
-    cdef double u0, u1, u2, u3, v0, v1, v2, v3
+    cdef work t00 = 0.0, t01 = 0.0, t02 = 0.0, t03 = 0.0
+    cdef work t10 = 0.0, t11 = 0.0, t12 = 0.0, t13 = 0.0
+    cdef work t20 = 0.0, t21 = 0.0, t22 = 0.0, t23 = 0.0
+    cdef work t30 = 0.0, t31 = 0.0, t32 = 0.0, t33 = 0.0
+    cdef work u0, u1, u2, u3, v0, v1, v2, v3
     cdef size_t a
     for a in range(count):
         u0 = u[a]
@@ -200,7 +228,7 @@ cdef void _add_tile(
 
 
 cdef public void fastgmm_add_outer_products(
-    const double* wz, const double* z, size_t d, size_t count, double* out
+    const work* wz, const work* z, size_t d, size_t count, double* out
 ) noexcept nogil:
     """Add sum w r z z^T as the lower triangle of 4 x 4 tiles."""
     cdef size_t i, j

@@ -7,11 +7,11 @@ component; in the others 16 coefficients stay in registers while the loop over s
 
 
 cdef void _start1(
-    const double* restrict p, const double* restrict s, double coefficient,
-    const double* restrict x, double* restrict out
+    const work* restrict p, const work* restrict s, work coefficient,
+    const work* restrict x, work* restrict out
 ) noexcept nogil:
     """Out = coefficient - y0^2."""
-    cdef double s0 = s[0], p00 = p[0], y0
+    cdef work s0 = s[0], p00 = p[0], y0
     cdef size_t b
     for b in range(BLOCK):
         y0 = s0 + p00 * x[b]
@@ -19,13 +19,13 @@ cdef void _start1(
 
 
 cdef void _start2(
-    const double* restrict p, const double* restrict s, double coefficient,
-    const double* restrict x, double* restrict out
+    const work* restrict p, const work* restrict s, work coefficient,
+    const work* restrict x, work* restrict out
 ) noexcept nogil:
     """Out = coefficient - y0^2 - y1^2."""
-    cdef double s0 = s[0], s1 = s[4]
-    cdef double p00 = p[0], p10 = p[4], p11 = p[8]
-    cdef double x0, y0, y1
+    cdef work s0 = s[0], s1 = s[4]
+    cdef work p00 = p[0], p10 = p[4], p11 = p[8]
+    cdef work x0, y0, y1
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]
@@ -35,14 +35,14 @@ cdef void _start2(
 
 
 cdef void _start3(
-    const double* restrict p, const double* restrict s, double coefficient,
-    const double* restrict x, double* restrict out
+    const work* restrict p, const work* restrict s, work coefficient,
+    const work* restrict x, work* restrict out
 ) noexcept nogil:
     """Out = coefficient - y0^2 - y1^2 - y2^2."""
-    cdef double s0 = s[0], s1 = s[4], s2 = s[8]
-    cdef double p00 = p[0], p10 = p[4], p11 = p[8]
-    cdef double p20 = p[12], p21 = p[16], p22 = p[20]
-    cdef double x0, x1, y0, y1, y2
+    cdef work s0 = s[0], s1 = s[4], s2 = s[8]
+    cdef work p00 = p[0], p10 = p[4], p11 = p[8]
+    cdef work p20 = p[12], p21 = p[16], p22 = p[20]
+    cdef work x0, x1, y0, y1, y2
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]
@@ -54,15 +54,15 @@ cdef void _start3(
 
 
 cdef void _start4(
-    const double* restrict p, const double* restrict s, double coefficient,
-    const double* restrict x, double* restrict out
+    const work* restrict p, const work* restrict s, work coefficient,
+    const work* restrict x, work* restrict out
 ) noexcept nogil:
     """Out = coefficient - y0^2 - y1^2 - y2^2 - y3^2."""
-    cdef double s0 = s[0], s1 = s[4], s2 = s[8], s3 = s[12]
-    cdef double p00 = p[0], p10 = p[4], p11 = p[8]
-    cdef double p20 = p[12], p21 = p[16], p22 = p[20]
-    cdef double p30 = p[24], p31 = p[28], p32 = p[32], p33 = p[36]
-    cdef double x0, x1, x2, y0, y1, y2, y3
+    cdef work s0 = s[0], s1 = s[4], s2 = s[8], s3 = s[12]
+    cdef work p00 = p[0], p10 = p[4], p11 = p[8]
+    cdef work p20 = p[12], p21 = p[16], p22 = p[20]
+    cdef work p30 = p[24], p31 = p[28], p32 = p[32], p33 = p[36]
+    cdef work x0, x1, x2, y0, y1, y2, y3
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]
@@ -76,8 +76,8 @@ cdef void _start4(
 
 
 cdef void _start(
-    size_t width, const double* p, const double* s, double coefficient,
-    const double* x, double* out
+    size_t width, const work* p, const work* s, work coefficient,
+    const work* x, work* out
 ) noexcept nogil:
     """Begin with the first 1 to 4 rows of one component's factor; p and s go in steps of 4."""
     if width == 4:
@@ -91,16 +91,16 @@ cdef void _start(
 
 
 cdef void _open(
-    const double* restrict p, const double* restrict s, const double* restrict x,
-    double* restrict y
+    const work* restrict p, const work* restrict s, const work* restrict x,
+    work* restrict y
 ) noexcept nogil:
     """Y = shift + P[:, 0:4] x."""
-    cdef double s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
-    cdef double a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
-    cdef double b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
-    cdef double c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
-    cdef double d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
-    cdef double x0, x1, x2, x3
+    cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
+    cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
+    cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
+    cdef work c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
+    cdef work d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
+    cdef work x0, x1, x2, x3
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]
@@ -114,12 +114,12 @@ cdef void _open(
 
 
 cdef void _close1(
-    const double* restrict p, const double* restrict x, const double* restrict y,
-    double* restrict out
+    const work* restrict p, const work* restrict x, const work* restrict y,
+    work* restrict out
 ) noexcept nogil:
     """Out -= (y + P[:, j] x)^2."""
-    cdef double a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
-    cdef double x0, y0, y1, y2, y3
+    cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
+    cdef work x0, y0, y1, y2, y3
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]
@@ -134,13 +134,13 @@ cdef void _close1(
 
 
 cdef void _close2(
-    const double* restrict p, const double* restrict x, const double* restrict y,
-    double* restrict out
+    const work* restrict p, const work* restrict x, const work* restrict y,
+    work* restrict out
 ) noexcept nogil:
     """Out -= (y + P[:, j:j+2] x)^2."""
-    cdef double a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
-    cdef double b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
-    cdef double x0, x1, y0, y1, y2, y3
+    cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
+    cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
+    cdef work x0, x1, y0, y1, y2, y3
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]
@@ -156,14 +156,14 @@ cdef void _close2(
 
 
 cdef void _close3(
-    const double* restrict p, const double* restrict x, const double* restrict y,
-    double* restrict out
+    const work* restrict p, const work* restrict x, const work* restrict y,
+    work* restrict out
 ) noexcept nogil:
     """Out -= (y + P[:, j:j+3] x)^2."""
-    cdef double a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
-    cdef double b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
-    cdef double c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
-    cdef double x0, x1, x2, y0, y1, y2, y3
+    cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
+    cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
+    cdef work c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
+    cdef work x0, x1, x2, y0, y1, y2, y3
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]
@@ -180,15 +180,15 @@ cdef void _close3(
 
 
 cdef void _close4(
-    const double* restrict p, const double* restrict x, const double* restrict y,
-    double* restrict out
+    const work* restrict p, const work* restrict x, const work* restrict y,
+    work* restrict out
 ) noexcept nogil:
     """Out -= (y + P[:, j:j+4] x)^2."""
-    cdef double a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
-    cdef double b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
-    cdef double c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
-    cdef double d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
-    cdef double x0, x1, x2, x3, y0, y1, y2, y3
+    cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
+    cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
+    cdef work c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]
+    cdef work d0 = p[12], d1 = p[13], d2 = p[14], d3 = p[15]
+    cdef work x0, x1, x2, x3, y0, y1, y2, y3
     cdef size_t b
     for b in range(BLOCK):
         x0 = x[b]
@@ -206,7 +206,7 @@ cdef void _close4(
 
 
 cdef void _close(
-    size_t width, const double* p, const double* x, const double* y, double* out
+    size_t width, const work* p, const work* x, const work* y, work* out
 ) noexcept nogil:
     """Finish a row: its last 1 to 4 columns, then the square."""
     if width == 4:
@@ -220,8 +220,8 @@ cdef void _close(
 
 
 cdef void subtract_triangles(
-    const double* block, size_t d, size_t groups, const double* constants,
-    const double* factors, const double* shifts, double* y, double* out
+    const work* block, size_t d, size_t groups, const work* constants,
+    const work* factors, const work* shifts, work* y, work* out
 ) noexcept nogil:
     """Full covariances: four components at a time, row by row of their factors."""
     cdef size_t g, c, k, i, j

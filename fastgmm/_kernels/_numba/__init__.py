@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..layout import Array, Packed
 from ..threads import guard
 from . import passes
-from ._jit import U
+from ._jit import U, address
 
 NAME = "numba"
 
@@ -54,17 +54,22 @@ def accumulate(
     resp: Array,
     packed: Packed,
     bounds: NDArray[np.int64],
+    todo: NDArray[np.uint8],
     slots: Array,
     out: Array,
     n_threads: int,
 ) -> None:
-    """Add packed statistics to ``out``: under the posterior or, with bare centres, ``resp``."""
+    """Add packed statistics to ``out``: under the posterior or, with bare centres, ``resp``.
+
+    ``todo`` has an element for each block, which is set to 0 when the block has been added.
+    """
     rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
     if not guard.must_be_serial():
-        _launch(passes.accumulate, n_threads, len(slots), *rows, bounds, slots, out)
+        slot = address(passes.accumulate_slot, *rows, U(0), U(0), todo, out)
+        _launch(passes.accumulate, n_threads, len(slots), slot, *rows, bounds, todo, slots, out)
         return
     for t, (start, stop) in enumerate(pairwise(bounds)):
-        passes.accumulate_slot(*rows, U(start), U(stop), slots[t])
+        passes.accumulate_slot(*rows, U(start), U(stop), todo, slots[t])
         out += slots[t]
 
 
@@ -82,7 +87,8 @@ def posterior(
     X = _repeated(X)
     outputs = (log_prob, log_prob_norm, resp, labels)
     if not guard.must_be_serial():
-        _launch(passes.posterior, n_threads, len(bounds) - 1, X, packed, bounds, *outputs)
+        slot = address(passes.posterior_slot, X, packed, U(0), U(0), *outputs)
+        _launch(passes.posterior, n_threads, len(bounds) - 1, slot, X, packed, bounds, *outputs)
         return
     passes.posterior_slot(X, packed, U(0), U(bounds[-1]), *outputs)
 
@@ -92,7 +98,8 @@ def normalize(
 ) -> None:
     """Normalise (n, K) log-probabilities in place."""
     if not guard.must_be_serial():
-        _launch(passes.normalize, n_threads, len(bounds) - 1, log_prob, log_prob_norm, bounds)
+        slot = address(passes.normalize_slot, log_prob, log_prob_norm, U(0), U(0))
+        _launch(passes.normalize, n_threads, len(bounds) - 1, slot, log_prob, log_prob_norm, bounds)
         return
     passes.normalize_slot(log_prob, log_prob_norm, U(0), U(bounds[-1]))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import njit, typeof, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastgmm._kernels import layout
@@ -15,9 +16,6 @@ from fastgmm._kernels import layout
 # Indices are unsigned: a signed index must be tested for wraparound, which stops LLVM
 # from vectorising (84 -> 11 GFLOP/s in the distance tile).
 U = np.uint64
-BLOCK = U(layout.BLOCK)
-STRIDE = U(layout.STRIDE)
-S2, S3 = U(2 * layout.STRIDE), U(3 * layout.STRIDE)
 I0, I1, I2, I3, I4, I8, I12, I16 = U(0), U(1), U(2), U(3), U(4), U(8), U(12), U(16)
 FULL, TIED, DIAG, SPHERICAL = U(layout.FULL), U(layout.TIED), U(layout.DIAG), U(layout.SPHERICAL)
 
@@ -50,6 +48,7 @@ _INTERNAL: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
+BLOCK_OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, **_INTERNAL}
 
 
 def block_function(function: Callable[..., Any]) -> Any:
@@ -58,7 +57,7 @@ def block_function(function: Callable[..., Any]) -> Any:
     ``contract`` lets a product and a sum become one multiply-add; nothing else is relaxed, so
     NaN and infinity keep their meaning and the result does not depend on the vector width.
     """
-    return njit(fastmath={"contract"}, **_INTERNAL)(function)
+    return njit(**BLOCK_OPTIONS)(function)
 
 
 def reduction(function: Callable[..., Any]) -> Any:
@@ -80,20 +79,79 @@ def parallel(function: Callable[..., Any]) -> Any:
 def vector_loop(typingctx: Any) -> Any:
     """Tell LLVM what it needs to know to vectorise the calling function.
 
-    Its float64 arrays do not overlap, so no loop has to test for it (Numba has no ``restrict``);
+    Its floating-point arrays do not overlap, so no loop has to test for it (Numba has no
+    ``restrict``);
     and 512-bit vectors are welcome: LLVM's default on processors with AVX-512 is 256 bits,
     a choice for code that mixes short vector loops with scalar work (59 -> 84 GFLOP/s).
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointers = (ir.PointerType(ir.DoubleType()), ir.PointerType(ir.FloatType()))
         # llvmlite's own add() refuses attributes of the form key=value
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
         for argument in builder.function.args:
-            if argument.type == ir.PointerType(ir.DoubleType()):
+            if argument.type in pointers:
                 argument.add_attribute("noalias")
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+def address(function: Any, *arguments: Any) -> int:
+    """Compile a function for given arguments and return where its code begins."""
+    signature = tuple(typeof(argument) for argument in arguments)
+    function.compile(signature)
+    compiled = function.overloads[signature]
+    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+
+
+@intrinsic
+def call(typingctx: Any, address: Any, *arguments: Any) -> Any:
+    """Call the function that begins at an address; it returns nothing.
+
+    A call by name would make LLVM optimise the callee again in each of the four functions that
+    Numba makes of one parallel loop, which was a third of the compile time.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        convention = context.call_conv
+        kinds = signature.args[1]
+        values = cgutils.unpack_tuple(builder, args[1])
+        kind = convention.get_function_type(types.void, kinds)
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        status, _ = convention.call_function(builder, function, types.void, kinds, values)
+        with cgutils.if_unlikely(builder, status.is_error):
+            convention.return_status_propagate(builder, status)
+        return context.get_dummy_value()
+
+    return types.void(address, types.StarArgTuple.from_types(arguments)), codegen
+
+
+@intrinsic
+def sizes(typingctx: Any, array: Any) -> Any:
+    """Return BLOCK, STRIDE, 2 STRIDE and 3 STRIDE of blocks of an array's type, as constants."""
+    itemsize = array.dtype.bitwidth // 8
+    stride = layout.block_stride(itemsize)
+    values = (layout.block_size(itemsize), stride, 2 * stride, 3 * stride)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        constants = [ir.Constant(ir.IntType(64), value) for value in values]
+        return context.make_tuple(builder, signature.return_type, constants)
+
+    return types.UniTuple(types.uint64, len(values))(array), codegen
+
+
+@intrinsic
+def row_pointer(typingctx: Any, X: Any, i: Any) -> Any:
+    """Return where row i of an array begins."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        stride = builder.extract_value(array.strides, 0)
+        offset = builder.mul(stride, args[1])
+        return cgutils.pointer_add(builder, array.data, offset, array.data.type)
+
+    return types.CPointer(X.dtype)(X, types.uint64), codegen
 
 
 @intrinsic
@@ -107,8 +165,9 @@ def trailing_zeros(typingctx: Any, word: Any) -> Any:
 
 
 @block_function
-def aligned_empty(size: int) -> Any:
-    """Return an uninitialised float64 array that starts on a cache line."""
-    array = np.empty(size + I8, np.float64)
-    start = U((I8 - (U(array.ctypes.data) >> I3) % I8) % I8)
+def aligned_empty(size: int, like: Any) -> Any:
+    """Return an uninitialised array of the type of another that starts on a cache line."""
+    array = np.empty(size + I16, like.dtype)
+    line = I16 * I4 // U(array.itemsize)
+    start = (line - U(array.ctypes.data) // U(array.itemsize) % line) % line
     return array[start : start + size]

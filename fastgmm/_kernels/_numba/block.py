@@ -1,12 +1,13 @@
 """Loops over one block that several kernels share."""
 
-from ._jit import BLOCK, I0, I1, I2, I3, I4, I8, I12, S2, S3, STRIDE, block_function, vector_loop
+from ._jit import I0, I1, I2, I3, I4, I8, I12, block_function, sizes, vector_loop
 
 
 @block_function
 def fill(out, start, value):
     """Set one row of a block to a constant."""
     vector_loop()
+    BLOCK = sizes(out)[0]
     for b in range(BLOCK):
         out[start + b] = value
 
@@ -15,6 +16,7 @@ def fill(out, start, value):
 def transpose(rows, o, d, count, out):
     """Write samples given as rows into the rows of a block; count is a multiple of 4."""
     vector_loop()
+    STRIDE = sizes(out)[1]
     d2, d3 = d * I2, d * I3
     for a in range(I0, count, I4):
         for j in range(d):
@@ -35,6 +37,7 @@ def coefficients(p, o):
 def advance(p, o, x, xo, y, yo):
     """Y += P[:, j:j+4] x."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     a0, a1, a2, a3 = coefficients(p, o)
     b0, b1, b2, b3 = coefficients(p, o + I4)
     c0, c1, c2, c3 = coefficients(p, o + I8)

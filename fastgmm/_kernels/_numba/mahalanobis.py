@@ -7,7 +7,6 @@ is expanded to a product of matrices where that is as exact: half the work.
 """
 
 from ._jit import (
-    BLOCK,
     FULL,
     I0,
     I1,
@@ -16,12 +15,10 @@ from ._jit import (
     I8,
     I12,
     I16,
-    S2,
-    S3,
-    STRIDE,
     TIED,
     U,
     block_function,
+    sizes,
     vector_loop,
 )
 from .block import advance, coefficients, fill
@@ -32,6 +29,7 @@ from .triangle import subtract_triangles
 def _subtract_four(p, s, o, x, xo, out, oo):
     """Out -= sum over 4 features of (p x + s)^2."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     p0, p1, p2, p3 = coefficients(p, o)
     s0, s1, s2, s3 = coefficients(s, o)
     for b in range(BLOCK):
@@ -46,6 +44,7 @@ def _subtract_four(p, s, o, x, xo, out, oo):
 def _subtract_eight(p, s, o, x, xo, out, oo):
     """Out -= sum over 8 features of (p x + s)^2."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     p0, p1, p2, p3 = coefficients(p, o)
     p4, p5, p6, p7 = coefficients(p, o + I4)
     s0, s1, s2, s3 = coefficients(s, o)
@@ -68,6 +67,7 @@ def _subtract_eight(p, s, o, x, xo, out, oo):
 def _subtract_one(p, s, o, x, xo, out, oo):
     """Out -= (p x + s)^2."""
     vector_loop()
+    BLOCK = sizes(x)[0]
     p0 = p[o]
     s0 = s[o]
     for b in range(BLOCK):
@@ -78,6 +78,7 @@ def _subtract_one(p, s, o, x, xo, out, oo):
 @block_function
 def _subtract_diagonals(block, d, n_components, factors, shifts, out):
     """Diagonal factors (diag, spherical, and tied once whitened)."""
+    STRIDE = sizes(block)[1]
     for k in range(n_components):
         j = I0
         while j + I8 <= d:
@@ -94,6 +95,7 @@ def _subtract_diagonals(block, d, n_components, factors, shifts, out):
 @block_function
 def _add_scaled_row(p, x, xo, out, oo):
     vector_loop()
+    BLOCK = sizes(x)[0]
     for b in range(BLOCK):
         out[oo + b] += p * x[xo + b]
 
@@ -101,6 +103,7 @@ def _add_scaled_row(p, x, xo, out, oo):
 @block_function
 def _whiten(block, d, whitener, out):
     """Out = P x / sqrt(2) with the one factor that tied components share."""
+    STRIDE = sizes(block)[1]
     for i in range(d):
         fill(out, i * STRIDE, 0.0)
         for j in range(i + I1):
@@ -111,6 +114,7 @@ def _whiten(block, d, whitener, out):
 def _add_square(x, xo, out, oo):
     """Out += x^2."""
     vector_loop()
+    BLOCK = sizes(x)[0]
     for b in range(BLOCK):
         out[oo + b] += x[xo + b] * x[xo + b]
 
@@ -119,6 +123,7 @@ def _add_square(x, xo, out, oo):
 def _open_expanded(p, o, s, so, q, x, y, yo, norm):
     """Y = shift + q |x|^2 + P[:, 0:4] x."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     q0, q1, q2, q3 = coefficients(q, so)
     s0, s1, s2, s3 = coefficients(s, so)
     a0, a1, a2, a3 = coefficients(p, o)
@@ -140,6 +145,7 @@ def _open_expanded(p, o, s, so, q, x, y, yo, norm):
 @block_function
 def _subtract_expanded(samples, norm, d, groups, factors, shifts, squares, out):
     """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2."""
+    STRIDE = sizes(out)[1]
     fill(norm, I0, 0.0)
     for j in range(d):
         _add_square(samples, j * STRIDE, norm, I0)
@@ -162,6 +168,7 @@ def block_log_prob(block, packed, scratch, norm, out):
     norm          (1 row)                           workspace
     out      OUT  (K rows, up to a multiple of 4)
     """
+    STRIDE = sizes(block)[1]
     d = U(packed.n_features)
     kind = U(packed.kind)
     groups = (U(packed.n_components) + I3) // I4

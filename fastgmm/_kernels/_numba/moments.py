@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._jit import (
-    BLOCK,
     FULL,
     I0,
     I1,
@@ -22,15 +21,15 @@ from ._jit import (
     I4,
     I8,
     I16,
-    STRIDE,
     TIED,
     U,
     aligned_empty,
     block_function,
+    sizes,
     trailing_zeros,
     vector_loop,
 )  # fmt: skip
-from .block import transpose
+from .block import fill, transpose
 from .sums import (
     add_outer_products,
     center,
@@ -44,8 +43,8 @@ from .sums import (
 # is counted in the other components.
 NEGLIGIBLE = 1e-16
 
-# Doubles that may wait in all components together: 4 MB, about a core's second-level cache.
-_PENDING = U(1 << 19)
+# Bytes that may wait in all components together, about a core's second-level cache.
+_PENDING = U(1 << 22)
 _WORD = U(64)
 
 
@@ -65,21 +64,23 @@ class Pending(NamedTuple):
 @block_function
 def empty_pending(packed):
     """Return room for the samples of one slot that wait."""
+    like = packed.centers
+    BLOCK, STRIDE = sizes(like)[:2]
     K, d = U(packed.n_components), U(packed.n_features)
-    capacity = min(max(_PENDING // (K * d) // I8 * I8, I16), BLOCK)
-    size = (d + I3) // I4 * I4 * STRIDE
-    z = aligned_empty(size)
-    wz = aligned_empty(size)
-    for o in range(d * STRIDE, size):
-        z[o] = 0.0
-        wz[o] = 0.0
+    capacity = min(max(_PENDING // (K * d * U(like.itemsize)) // I8 * I8, I16), BLOCK)
+    n_rows = (d + I3) // I4 * I4
+    z = aligned_empty(n_rows * STRIDE, like)
+    wz = aligned_empty(n_rows * STRIDE, like)
+    for j in range(d, n_rows):
+        fill(z, j * STRIDE, 0.0)
+        fill(wz, j * STRIDE, 0.0)
     return Pending(
         capacity,
         np.zeros(K, np.uint64),
-        np.empty(K * capacity),
-        np.empty(K * capacity * d),
+        np.empty(K * capacity, like.dtype),
+        np.empty(K * capacity * d, like.dtype),
         np.empty(BLOCK + I1, np.uint64),
-        aligned_empty(STRIDE),
+        aligned_empty(STRIDE, like),
         z,
         wz,
     )
@@ -89,9 +90,11 @@ def empty_pending(packed):
 def _count_selected(resp, o):
     """Return how many samples have a responsibility that can matter."""
     vector_loop()
+    BLOCK = sizes(resp)[0]
+    negligible = resp.dtype.type(NEGLIGIBLE)
     count = I0
     for b in range(BLOCK):
-        count += U(resp[o + b] > NEGLIGIBLE)
+        count += U(resp[o + b] > negligible)
     return count
 
 
@@ -99,15 +102,17 @@ def _count_selected(resp, o):
 def _select_word(resp, o):
     """Return the same for 64 samples, as bits."""
     vector_loop()
+    negligible = resp.dtype.type(NEGLIGIBLE)
     word = I0
     for b in range(_WORD):
-        word |= U(resp[o + b] > NEGLIGIBLE) << b
+        word |= U(resp[o + b] > negligible) << b
     return word
 
 
 @block_function
 def _select(resp, o, index):
     """List the samples whose responsibility can matter."""
+    BLOCK = sizes(resp)[0]
     m = I0
     for first in range(I0, BLOCK, _WORD):
         word = _select_word(resp, o + first)
@@ -130,7 +135,8 @@ def _second_start(k, kind, n_components, d):
 @block_function
 def _add_plane(block, resp, share, count, k, kind, n_components, d, centers, statistics):
     """Add all samples of a block with one or two features."""
-    c1 = centers[k * d + I1] if d == I2 else 0.0
+    STRIDE = sizes(block)[1]
+    c1 = centers[k * d + (d - I1)]
     total, first0, first1, second00, second10, second11 = plane_sums(
         resp, k * STRIDE, share, block, centers[k * d], c1, count
     )
@@ -154,6 +160,7 @@ def _add_whole_block(
     block, resp, share, count, k, kind, n_components, d, centers, w, z, wz, statistics
 ):
     """Add all samples of a block to component k."""
+    STRIDE = sizes(block)[1]
     first = n_components + k * d
     second = _second_start(k, kind, n_components, d)
     statistics[k] += weigh(resp, k * STRIDE, share, I0, count, w)
@@ -173,12 +180,13 @@ def _add_whole_block(
 @block_function
 def _flush(k, packed, pending, statistics):
     """Add the samples that wait to the sums of component k."""
+    STRIDE = sizes(packed.centers)[1]
     d = U(packed.n_features)
     K = U(packed.n_components)
     m = pending.count[k]
     pending.count[k] = I0
     o = k * pending.capacity
-    padded = (m + I8 - I1) // I8 * I8
+    padded = (m + I16 - I1) // I16 * I16
     w, z, wz, rows, centers = pending.w, pending.z, pending.wz, pending.rows, packed.centers
     total = 0.0
     for a in range(m):
@@ -247,6 +255,7 @@ def add_block_moments(rows, block, resp, share, count, packed, pending, statisti
     pending        IN OUT   samples that wait, by component
     statistics     adds to  packed nk, first, second
     """
+    STRIDE = sizes(block)[1]
     # Plain arrays and one loop: a call with all fields of both tuples costs as much as
     # gathering four samples (1.2 -> 0.6 ns per sample and component at 1 % selected).
     d = U(packed.n_features)

@@ -1,34 +1,48 @@
 """Parallel passes over the samples: blocks within slots, slots over threads.
 
 X arrives as (n, d, 2) and sample_weight as (n, 2), views that repeat each element: so every
-memory order has one type, and Numba compiles one signature for float64 and one for float32.
+memory order has one type. Scratch, and so the arithmetic, has the type of the packed components.
 A slot is a fixed range of rows with scratch and statistics of its own, merged in order:
 the number of threads changes no bit.
 """
 
-from numba import prange
+from numba import carray, prange
 
+from ..layout import SMALLEST_BLOCK
 from ._jit import (
-    BLOCK,
     I0,
     I1,
     I2,
     I3,
     I4,
-    STRIDE,
     U,
     aligned_empty,
     block_function,
+    call,
     parallel,
+    row_pointer,
+    sizes,
     slot_function,
+    vector_loop,
 )
-from .block import transpose
+from .block import fill, transpose
 from .mahalanobis import block_log_prob
 from .moments import add_block_moments, empty_pending, flush_all
 from .posterior import best_component, normalize_block
+from .sums import count_unsafe, share_out
 
 _MERGE_CHUNK_SIZE = 4096
 _MERGE_CHUNK = U(_MERGE_CHUNK_SIZE)
+_UNIT = U(SMALLEST_BLOCK)
+
+
+@block_function
+def _load_contiguous(values, step, count, d, origin, rows):
+    """Copy rows whose features lie side by side (2.3 -> X ns per sample of 8 features)."""
+    vector_loop()
+    for b in range(count):
+        for j in range(d):
+            rows[b * d + j] = values[b * step + j] - origin[j]
 
 
 @block_function
@@ -37,6 +51,7 @@ def _load(X, start, count, packed, rows, block):
 
     One or two features, which the moments take from the block alone, are not copied as rows.
     """
+    BLOCK, STRIDE = sizes(block)[:2]
     d = U(packed.n_features)
     origin = packed.origin
     if d <= I2:
@@ -47,9 +62,14 @@ def _load(X, start, count, packed, rows, block):
             for b in range(count, BLOCK):
                 block[o + b] = 0.0
         return
-    for b in range(count):
-        for j in range(d):
-            rows[b * d + j] = X[start + b, j, I0] - origin[j]
+    if X.strides[1] == X.itemsize and X.strides[0] % X.itemsize == 0 and X.strides[0] > 0:
+        step = U(X.strides[0] // X.itemsize)
+        values = carray(row_pointer(X, start), count * step)
+        _load_contiguous(values, step, count, d, origin, rows)
+    else:
+        for b in range(count):
+            for j in range(d):
+                rows[b * d + j] = X[start + b, j, I0] - origin[j]
     for o in range(count * d, BLOCK * d):
         rows[o] = 0.0
     transpose(rows, I0, d, BLOCK, block)
@@ -58,34 +78,34 @@ def _load(X, start, count, packed, rows, block):
 @block_function
 def _scratch_rows(packed):
     """Return rows for the features, and rows of zeros up to a multiple of 4."""
+    STRIDE = sizes(packed.centers)[1]
     d = U(packed.n_features)
-    rows = aligned_empty((d + I3) // I4 * I4 * STRIDE)
-    for o in range(d * STRIDE, U(rows.size)):
-        rows[o] = 0.0
+    n_rows = (d + I3) // I4 * I4
+    rows = aligned_empty(n_rows * STRIDE, packed.centers)
+    for j in range(d, n_rows):
+        fill(rows, j * STRIDE, 0.0)
     return rows
 
 
 @block_function
-def _component_rows(packed):
-    return aligned_empty((U(packed.n_components) + I3) // I4 * I4 * STRIDE)
+def _component_rows(n_components, like):
+    STRIDE = sizes(like)[1]
+    return aligned_empty((n_components + I3) // I4 * I4 * STRIDE, like)
 
 
 @block_function
-def _share(sample_weight, start, count, log_prob_norm, scale):
-    """Turn scale into w scale, zero where there is no sample; return sum w log p(x)."""
-    total = 0.0
+def _load_weight(sample_weight, start, count, weight):
+    """Copy the weights of a block; they are zero where there is no sample."""
     for b in range(count):
-        weight = sample_weight[start + b, I0]
-        total += weight * log_prob_norm[b]
-        scale[b] *= weight
-    for b in range(count, BLOCK):
-        scale[b] = 0.0
-    return total
+        weight[b] = sample_weight[start + b, I0]
+    for b in range(count, U(weight.size)):
+        weight[b] = 0.0
 
 
 @block_function
 def _load_resp(resp, start, count, n_components, block, scale):
     """Copy the block's given responsibilities, which are already normalised."""
+    BLOCK, STRIDE = sizes(block)[:2]
     scale[:] = 1.0
     for k in range(n_components):
         for b in range(count):
@@ -95,39 +115,55 @@ def _load_resp(resp, start, count, n_components, block, scale):
 
 
 @slot_function
-def accumulate_slot(X, sample_weight, resp, packed, start, stop, statistics):
-    """Write the statistics of the rows start to stop.
+def accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, statistics):
+    """Write the statistics of those blocks of the rows start to stop that are still to do.
 
     Where ``packed`` has coefficients the responsibilities are the posterior: distances,
     normalisation and moments of a block follow one another while it is in cache. Where it has
-    centres alone they are given by ``resp``.
+    centres alone they are given by ``resp``. A block that its type cannot represent is left
+    to do.
     """
+    BLOCK, STRIDE = sizes(packed.centers)[:2]
     K = U(packed.n_components)
+    like = packed.centers
     block = _scratch_rows(packed)
     scratch = _scratch_rows(packed)
-    values = _component_rows(packed)
-    norm = aligned_empty(STRIDE)
-    scale = aligned_empty(STRIDE)
-    rows = aligned_empty(BLOCK * U(packed.n_features))
+    values = _component_rows(K, like)
+    maximum = aligned_empty(STRIDE, like)
+    share = aligned_empty(STRIDE, like)
+    norm = aligned_empty(STRIDE, statistics)
+    scale = aligned_empty(STRIDE, statistics)
+    weight = aligned_empty(STRIDE, statistics)
+    rows = aligned_empty(BLOCK * U(packed.n_features), like)
     pending = empty_pending(packed)
     statistics[:] = 0.0
     norm[:] = 0.0
     for first in range(start, stop, BLOCK):
+        if todo[first // _UNIT] == 0:
+            continue
         count = min(BLOCK, stop - first)
         _load(X, first, count, packed, rows, block)
+        _load_weight(sample_weight, first, count, weight)
         if packed.coefficients.size == 0:
             _load_resp(resp, first, count, K, values, scale)
         else:
-            block_log_prob(block, packed, scratch, norm, values)
-            normalize_block(values, K, norm, scale)
-        total = _share(sample_weight, first, count, norm, scale)
-        statistics[statistics.size - I1] += total
-        add_block_moments(rows, block, values, scale, count, packed, pending, statistics)
+            block_log_prob(block, packed, scratch, maximum, values)
+            normalize_block(values, K, packed.offset, maximum, share, norm, scale)
+            if count_unsafe(
+                maximum, weight, count,
+                packed.lowest, packed.smallest_weight, packed.largest_weight,
+            ):  # fmt: skip
+                continue
+        for unit in range(first // _UNIT, (first + count + _UNIT - I1) // _UNIT):
+            todo[unit] = 0
+        statistics[statistics.size - I1] += share_out(weight, norm, scale, share)
+        add_block_moments(rows, block, values, share, count, packed, pending, statistics)
     flush_all(packed, pending, statistics)
 
 
 @block_function
 def _store_rows(values, start, count, n_components, out):
+    STRIDE = sizes(values)[1]
     for b in range(count):
         for k in range(n_components):
             out[start + b, k] = values[k * STRIDE + b]
@@ -135,6 +171,7 @@ def _store_rows(values, start, count, n_components, out):
 
 @block_function
 def _store_scaled_rows(values, scale, start, count, n_components, out):
+    STRIDE = sizes(values)[1]
     for b in range(count):
         for k in range(n_components):
             out[start + b, k] = values[k * STRIDE + b] * scale[b]
@@ -143,17 +180,21 @@ def _store_scaled_rows(values, scale, start, count, n_components, out):
 @slot_function
 def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels):
     """Evaluate the rows start to stop; outputs of length 0 are not wanted."""
+    BLOCK, STRIDE = sizes(packed.centers)[:2]
     K = U(packed.n_components)
     block = _scratch_rows(packed)
     scratch = _scratch_rows(packed)
-    values = _component_rows(packed)
-    norm = aligned_empty(STRIDE)
-    scale = aligned_empty(STRIDE)
-    rows = aligned_empty(BLOCK * U(packed.n_features))
+    like = packed.centers
+    values = _component_rows(K, like)
+    maximum = aligned_empty(STRIDE, like)
+    total = aligned_empty(STRIDE, like)
+    norm = aligned_empty(STRIDE, like)
+    scale = aligned_empty(STRIDE, like)
+    rows = aligned_empty(BLOCK * U(packed.n_features), like)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         _load(X, first, count, packed, rows, block)
-        block_log_prob(block, packed, scratch, norm, values)
+        block_log_prob(block, packed, scratch, maximum, values)
         if log_prob.shape[0] > 0:
             _store_rows(values, first, count, K, log_prob)
         if labels.shape[0] > 0:
@@ -161,7 +202,7 @@ def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels
                 labels[first + b] = best_component(values, K, b)
         if log_prob_norm.shape[0] == 0 and resp.shape[0] == 0:
             continue
-        normalize_block(values, K, norm, scale)
+        normalize_block(values, K, packed.offset, maximum, total, norm, scale)
         if log_prob_norm.shape[0] > 0:
             for b in range(count):
                 log_prob_norm[first + b] = norm[b]
@@ -172,17 +213,20 @@ def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels
 @slot_function
 def normalize_slot(log_prob, log_prob_norm, start, stop):
     """Normalise the rows start to stop of (n, K) log-probabilities in place."""
+    BLOCK, STRIDE = sizes(log_prob)[:2]
     K = U(log_prob.shape[1])
-    values = aligned_empty((K + I3) // I4 * I4 * STRIDE)
-    norm = aligned_empty(STRIDE)
-    scale = aligned_empty(STRIDE)
+    values = _component_rows(K, log_prob)
+    maximum = aligned_empty(STRIDE, log_prob)
+    total = aligned_empty(STRIDE, log_prob)
+    norm = aligned_empty(STRIDE, log_prob)
+    scale = aligned_empty(STRIDE, log_prob)
     values[:] = 0.0
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         for k in range(K):
             for b in range(count):
                 values[k * STRIDE + b] = log_prob[first + b, k]
-        normalize_block(values, K, norm, scale)
+        normalize_block(values, K, 0.0, maximum, total, norm, scale)
         for b in range(count):
             log_prob_norm[first + b] = norm[b]
         _store_scaled_rows(values, scale, first, count, K, log_prob)
@@ -199,25 +243,25 @@ def _merge_chunk(slots, chunk, out):
 
 
 @parallel
-def accumulate(X, sample_weight, resp, packed, bounds, slots, out):
-    """Run ``accumulate_slot`` for every slot and merge."""
+def accumulate(slot, X, sample_weight, resp, packed, bounds, todo, slots, out):
+    """Run ``accumulate_slot``, given by its address, for every slot and merge."""
     for t in prange(slots.shape[0]):
-        accumulate_slot(X, sample_weight, resp, packed, U(bounds[t]), U(bounds[t + 1]), slots[t])
+        start, stop = U(bounds[t]), U(bounds[t + 1])
+        call(slot, X, sample_weight, resp, packed, start, stop, todo, slots[t])
     for chunk in prange((out.size + _MERGE_CHUNK_SIZE - 1) // _MERGE_CHUNK_SIZE):
         _merge_chunk(slots, U(chunk), out)
 
 
 @parallel
-def posterior(X, packed, bounds, log_prob, log_prob_norm, resp, labels):
-    """Run ``posterior_slot`` for every slot."""
+def posterior(slot, X, packed, bounds, log_prob, log_prob_norm, resp, labels):
+    """Run ``posterior_slot``, given by its address, for every slot."""
     for t in prange(bounds.size - 1):
-        posterior_slot(
-            X, packed, U(bounds[t]), U(bounds[t + 1]), log_prob, log_prob_norm, resp, labels
-        )
+        start, stop = U(bounds[t]), U(bounds[t + 1])
+        call(slot, X, packed, start, stop, log_prob, log_prob_norm, resp, labels)
 
 
 @parallel
-def normalize(log_prob, log_prob_norm, bounds):
-    """Run ``normalize_slot`` for every slot."""
+def normalize(slot, log_prob, log_prob_norm, bounds):
+    """Run ``normalize_slot``, given by its address, for every slot."""
     for t in prange(bounds.size - 1):
-        normalize_slot(log_prob, log_prob_norm, U(bounds[t]), U(bounds[t + 1]))
+        call(slot, log_prob, log_prob_norm, U(bounds[t]), U(bounds[t + 1]))

@@ -6,8 +6,10 @@ range reduction subtracts nearly equal numbers.
 """
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
-from ._jit import BLOCK, I0, I1, I4, S2, S3, STRIDE, U, block_function, vector_loop
+from ._jit import BLOCK_OPTIONS, I0, I1, I4, U, block_function, sizes, vector_loop
 from .block import fill
 
 # Log-probabilities below this count as this, so that a sample whose distances overflow has
@@ -37,9 +39,24 @@ _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, _Q6, _Q7 = (
 )  # fmt: skip
 
 
-@block_function
+# the same in float32, of which 2^23 is the first number without a fraction: relative error 1e-8
+_F32 = np.float32
+_LOG2E_32, _ROUND_32, _SMALLEST_32 = _F32(_LOG2E), _F32(1.5 * 2**23), _F32(-87.0)
+_LN2_HIGH_32, _LN2_LOW_32 = _F32(0.693359375), _F32(np.log(2.0) - 0.693359375)
+_ONE_32, _ZERO_32 = _F32(1.0), _F32(0.0)
+_SHIFT_32, _BIAS_32 = np.int32(23), np.int32(127)
+_H0, _H1, _H2, _H3, _H4 = (
+    _F32(0.5), _F32(0.16666577), _F32(0.041666556), _F32(0.008363179), _F32(0.0013926184),
+)  # fmt: skip
+
+
 def exp(x):
-    """Return e^x for x <= 0; below -708 the result is 0."""
+    """Return e^x for x <= 0, in the type of x; below -708, or -87 in float32, the result is 0."""
+    raise NotImplementedError  # compiled by one of the two below
+
+
+@block_function
+def exp64(x):
     t = max(x, _EXP_SMALLEST) * _LOG2E + _ROUND
     n = t - _ROUND
     r = max(x, _EXP_SMALLEST) - n * _LN2_HIGH - n * _LN2_LOW
@@ -51,6 +68,25 @@ def exp(x):
     power = np.int64((np.float64(t).view(np.int64) + _BIAS) << _SHIFT).view(np.float64)
     value = (1.0 + (r + r * r * g)) * power
     return value if x >= _EXP_SMALLEST else 0.0
+
+
+@block_function
+def exp32(x):
+    t = max(x, _SMALLEST_32) * _LOG2E_32 + _ROUND_32
+    n = t - _ROUND_32
+    r = max(x, _SMALLEST_32) - n * _LN2_HIGH_32 - n * _LN2_LOW_32
+    h = _H2 + r * _H3 + r * r * _H4
+    h = _H0 + r * _H1 + r * r * h
+    power = np.int32(np.int32(_F32(t).view(np.int32) + _BIAS_32) << _SHIFT_32).view(_F32)
+    value = (_ONE_32 + (r + r * r * h)) * power
+    return value if x >= _SMALLEST_32 else _ZERO_32
+
+
+@overload(exp, jit_options=BLOCK_OPTIONS)
+def _choose_exp(x):
+    if x == types.float32:
+        return lambda x: exp32(x)
+    return lambda x: exp64(x)
 
 
 @block_function
@@ -74,6 +110,7 @@ def log(x):
 @block_function
 def _raise_maximum(log_prob, o, maximum):
     vector_loop()
+    BLOCK = sizes(log_prob)[0]
     for b in range(BLOCK):
         maximum[b] = max(maximum[b], log_prob[o + b])
 
@@ -81,6 +118,7 @@ def _raise_maximum(log_prob, o, maximum):
 @block_function
 def _raise_maximum4(log_prob, o, maximum):
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(log_prob)
     for b in range(BLOCK):
         low = max(log_prob[o + b], log_prob[o + STRIDE + b])
         high = max(log_prob[o + S2 + b], log_prob[o + S3 + b])
@@ -88,45 +126,54 @@ def _raise_maximum4(log_prob, o, maximum):
 
 
 @block_function
-def _exponentiate(log_prob, o, maximum, total):
+def _exponentiate(log_prob, o, lowest, maximum, total):
     vector_loop()
+    BLOCK = sizes(log_prob)[0]
     for b in range(BLOCK):
-        e = exp(max(log_prob[o + b], LOG_PROB_FLOOR) - maximum[b])
+        e = exp(max(log_prob[o + b], lowest) - maximum[b])
         log_prob[o + b] = e
         total[b] += e
 
 
 @block_function
-def _finish(maximum, total):
+def _finish(maximum, total, offset, log_prob_norm, scale):
     vector_loop()
+    BLOCK = sizes(maximum)[0]
     for b in range(BLOCK):
-        maximum[b] += log(total[b])
-        total[b] = 1.0 / total[b]
+        sum_ = np.float64(total[b])
+        log_prob_norm[b] = offset + (np.float64(maximum[b]) + log(sum_))
+        scale[b] = 1.0 / sum_
 
 
 @block_function
-def normalize_block(log_prob, n_components, log_prob_norm, scale):
+def normalize_block(log_prob, n_components, offset, maximum, total, log_prob_norm, scale):
     """Turn log-probabilities into unnormalised responsibilities, in place.
 
     log_prob       IN OUT  (K rows)   out: exp(log_prob - max); times scale they sum to 1 over k
-    log_prob_norm  OUT     (1 row)    log p(x)
-    scale          OUT     (1 row)
+    offset         IN                 what has been left out of all log-probabilities
+    maximum        OUT     (1 row)    in the type of log_prob
+    total                  (1 row)    workspace
+    log_prob_norm  OUT     (1 row)    log p(x), in float64
+    scale          OUT     (1 row)    in float64
     """
-    fill(log_prob_norm, I0, LOG_PROB_FLOOR)
-    fill(scale, I0, 0.0)
+    STRIDE = sizes(log_prob)[1]
+    fill(maximum, I0, LOG_PROB_FLOOR)
+    fill(total, I0, 0.0)
+    lowest = maximum[0]  # in float32 it is minus infinity, and such a block is done again
     fours = n_components // I4 * I4
     for k in range(I0, fours, I4):
-        _raise_maximum4(log_prob, k * STRIDE, log_prob_norm)
+        _raise_maximum4(log_prob, k * STRIDE, maximum)
     for k in range(fours, n_components):
-        _raise_maximum(log_prob, k * STRIDE, log_prob_norm)
+        _raise_maximum(log_prob, k * STRIDE, maximum)
     for k in range(n_components):
-        _exponentiate(log_prob, k * STRIDE, log_prob_norm, scale)
-    _finish(log_prob_norm, scale)
+        _exponentiate(log_prob, k * STRIDE, lowest, maximum, total)
+    _finish(maximum, total, offset, log_prob_norm, scale)
 
 
 @block_function
 def best_component(log_prob, n_components, b):
     """Return the component of the largest log-probability; the first of equals."""
+    STRIDE = sizes(log_prob)[1]
     best = I0
     for k in range(I1, n_components):
         if log_prob[k * STRIDE + b] > log_prob[best * STRIDE + b]:

@@ -1,13 +1,39 @@
-"""Sums over the samples of a block: the only loops whose terms may be added in any order."""
+"""Sums over the samples of a block: the only loops whose terms may be added in any order.
 
-from ._jit import I1, I2, I3, I4, I8, I16, S2, S3, STRIDE, U, block_function, reduction, vector_loop
+They add in the type of the block; sums over blocks are in float64.
+"""
+
+from ._jit import I0, I1, I2, I3, I4, I8, I16, U, block_function, reduction, sizes, vector_loop
+
+
+@reduction
+def count_unsafe(maximum, weight, count, lowest, smallest, largest):
+    """Return how many samples their type cannot represent; see layout.Packed."""
+    vector_loop()
+    unsafe = I0
+    for b in range(count):
+        w = weight[b]
+        unsafe += U(not maximum[b] > lowest) | (U(w != 0.0) & (U(w < smallest) | U(w > largest)))
+    return unsafe
+
+
+@reduction
+def share_out(weight, log_prob_norm, scale, share):
+    """Write w scale and return sum w log p(x)."""
+    vector_loop()
+    BLOCK = sizes(share)[0]
+    total = 0.0
+    for b in range(BLOCK):
+        total += weight[b] * log_prob_norm[b]
+        share[b] = weight[b] * scale[b]
+    return total
 
 
 @reduction
 def weigh(resp, o, share, first, count, w):
     """Write w r and return its sum."""
     vector_loop()
-    total = 0.0
+    total = w.dtype.type(0)
     for a in range(count):
         value = resp[o + first + a] * share[first + a]
         w[a] = value
@@ -19,7 +45,7 @@ def weigh(resp, o, share, first, count, w):
 def center(block, o, center, w, count, z, wz, oo):
     """Write z and w r z for one feature and return the sum of w r z."""
     vector_loop()
-    total = 0.0
+    total = w.dtype.type(0)
     for a in range(count):
         x = block[o + a] - center
         value = x * w[a]
@@ -33,7 +59,7 @@ def center(block, o, center, w, count, z, wz, oo):
 def center_in_place(z, o, center, w, count, wz):
     """Turn x into z and write w r z for one feature; return the sum of w r z."""
     vector_loop()
-    total = 0.0
+    total = w.dtype.type(0)
     for a in range(count):
         x = z[o + a] - center
         value = x * w[a]
@@ -47,8 +73,7 @@ def center_in_place(z, o, center, w, count, wz):
 def weighted_sums(block, o, center, w, count):
     """Return sum w r z and sum w r z^2 for one feature."""
     vector_loop()
-    first = 0.0
-    second = 0.0
+    first = second = w.dtype.type(0)
     for a in range(count):
         x = block[o + a] - center
         value = x * w[a]
@@ -61,7 +86,8 @@ def weighted_sums(block, o, center, w, count):
 def plane_sums(resp, o, share, block, c0, c1, count):
     """Return all sums of at most two features."""
     vector_loop()
-    total = first0 = first1 = second00 = second10 = second11 = 0.0
+    STRIDE = sizes(block)[1]
+    total = first0 = first1 = second00 = second10 = second11 = block.dtype.type(0)
     for b in range(count):
         w = resp[o + b] * share[b]
         z0 = block[b] - c0
@@ -81,8 +107,10 @@ def plane_sums(resp, o, share, block, c0, c1, count):
 def _add_tile(u, uo, v, vo, count, out, o):
     """Add the 4 x 4 products of rows of u with rows of v."""
     vector_loop()
-    t00 = t01 = t02 = t03 = t10 = t11 = t12 = t13 = 0.0
-    t20 = t21 = t22 = t23 = t30 = t31 = t32 = t33 = 0.0
+    STRIDE, S2, S3 = sizes(u)[1:]
+    zero = u.dtype.type(0)
+    t00 = t01 = t02 = t03 = t10 = t11 = t12 = t13 = zero
+    t20 = t21 = t22 = t23 = t30 = t31 = t32 = t33 = zero
     for a in range(count):
         u0 = u[uo + a]
         u1 = u[uo + STRIDE + a]
@@ -129,6 +157,7 @@ def _add_tile(u, uo, v, vo, count, out, o):
 @block_function
 def add_outer_products(wz, z, d, count, out, o):
     """Add sum w r z z^T as the lower triangle of 4 x 4 tiles."""
+    STRIDE = sizes(z)[1]
     for i in range((d + I3) // I4):
         for j in range(i + I1):
             _add_tile(wz, i * I4 * STRIDE, z, j * I4 * STRIDE, count, out, o)

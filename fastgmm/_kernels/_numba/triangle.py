@@ -6,7 +6,6 @@ component; in the others 16 coefficients stay in registers while the loop over s
 """
 
 from ._jit import (
-    BLOCK,
     I0,
     I1,
     I2,
@@ -15,11 +14,9 @@ from ._jit import (
     I8,
     I12,
     I16,
-    S2,
-    S3,
-    STRIDE,
     U,
     block_function,
+    sizes,
     vector_loop,
 )
 from .block import advance, coefficients
@@ -29,6 +26,7 @@ from .block import advance, coefficients
 def _start1(p, o, s, so, coefficient, x, out, oo):
     """Out = coefficient - y0^2."""
     vector_loop()
+    BLOCK = sizes(x)[0]
     s0 = s[so]
     p00 = p[o]
     for b in range(BLOCK):
@@ -40,6 +38,7 @@ def _start1(p, o, s, so, coefficient, x, out, oo):
 def _start2(p, o, s, so, coefficient, x, out, oo):
     """Out = coefficient - y0^2 - y1^2."""
     vector_loop()
+    BLOCK, STRIDE = sizes(x)[:2]
     s0, s1 = s[so], s[so + I4]
     p00, p10, p11 = p[o], p[o + I4], p[o + I8]
     for b in range(BLOCK):
@@ -53,6 +52,7 @@ def _start2(p, o, s, so, coefficient, x, out, oo):
 def _start3(p, o, s, so, coefficient, x, out, oo):
     """Out = coefficient - y0^2 - y1^2 - y2^2."""
     vector_loop()
+    BLOCK, STRIDE, S2 = sizes(x)[:3]
     s0, s1, s2 = s[so], s[so + I4], s[so + I8]
     p00, p10, p11 = p[o], p[o + I4], p[o + I8]
     p20, p21, p22 = p[o + I12], p[o + I16], p[o + U(20)]
@@ -69,6 +69,7 @@ def _start3(p, o, s, so, coefficient, x, out, oo):
 def _start4(p, o, s, so, coefficient, x, out, oo):
     """Out = coefficient - y0^2 - y1^2 - y2^2 - y3^2."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     s0, s1, s2, s3 = s[so], s[so + I4], s[so + I8], s[so + I12]
     p00, p10, p11 = p[o], p[o + I4], p[o + I8]
     p20, p21, p22 = p[o + I12], p[o + I16], p[o + U(20)]
@@ -101,6 +102,7 @@ def _start(width, p, o, s, so, coefficient, x, out, oo):
 def _open(p, o, s, so, x, y):
     """Y = shift + P[:, 0:4] x."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     s0, s1, s2, s3 = coefficients(s, so)
     a0, a1, a2, a3 = coefficients(p, o)
     b0, b1, b2, b3 = coefficients(p, o + I4)
@@ -121,6 +123,7 @@ def _open(p, o, s, so, x, y):
 def _close1(p, o, x, xo, y, out, oo):
     """Out -= (y + P[:, j] x)^2."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     a0, a1, a2, a3 = coefficients(p, o)
     for b in range(BLOCK):
         x0 = x[xo + b]
@@ -138,6 +141,7 @@ def _close1(p, o, x, xo, y, out, oo):
 def _close2(p, o, x, xo, y, out, oo):
     """Out -= (y + P[:, j:j+2] x)^2."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     a0, a1, a2, a3 = coefficients(p, o)
     b0, b1, b2, b3 = coefficients(p, o + I4)
     for b in range(BLOCK):
@@ -157,6 +161,7 @@ def _close2(p, o, x, xo, y, out, oo):
 def _close3(p, o, x, xo, y, out, oo):
     """Out -= (y + P[:, j:j+3] x)^2."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     a0, a1, a2, a3 = coefficients(p, o)
     b0, b1, b2, b3 = coefficients(p, o + I4)
     c0, c1, c2, c3 = coefficients(p, o + I8)
@@ -178,6 +183,7 @@ def _close3(p, o, x, xo, y, out, oo):
 def _close4(p, o, x, xo, y, out, oo):
     """Out -= (y + P[:, j:j+4] x)^2."""
     vector_loop()
+    BLOCK, STRIDE, S2, S3 = sizes(x)
     a0, a1, a2, a3 = coefficients(p, o)
     b0, b1, b2, b3 = coefficients(p, o + I4)
     c0, c1, c2, c3 = coefficients(p, o + I8)
@@ -213,6 +219,7 @@ def _close(width, p, o, x, xo, y, out, oo):
 @block_function
 def subtract_triangles(block, d, groups, constants, factors, shifts, y, out):
     """Full covariances: four components at a time, row by row of their factors."""
+    STRIDE = sizes(block)[1]
     o = I0
     width = min(d, I4)
     for g in range(groups):

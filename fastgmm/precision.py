@@ -1,0 +1,36 @@
+"""When float32 samples may be added up in float32 arithmetic."""
+
+import numpy as np
+
+from .covariance import get_covariance_type
+from .parameters import MixtureParameters
+from .samples import Samples
+
+#: Shorter passes take no time worth saving, and average fewer rounding errors.
+SMALLEST_PASS = 2**14
+# Root mean square error of a log-probability, in nats, from rounding in float32.
+_LARGEST_ERROR = 1e-4
+# Deviations, distances and precision factors within this keep squares in the range of float32.
+_LARGEST_MAGNITUDE = 1e12
+_ROUNDING = float(np.finfo(np.float32).eps) / 2
+
+
+def allows_float32(samples: Samples, parameters: MixtureParameters) -> bool:
+    """Return whether a pass over the samples may compute in float32.
+
+    With deviations s and the origin o of the kernels, y = P (x - mu) is formed of terms of at
+    most S = max_ki sum_j |P_kij| (|mu_kj - o_j| + s_kj), each rounded by u = 2^-24. The
+    log-probability, |y|^2 / 2 with d numbers of order 1, is then wrong by about u S sqrt(d). Moving
+    each sample by its own last bit does as much, if the samples are not centred.
+    """
+    if samples.dtype != np.float32 or samples.n_samples < SMALLEST_PASS:
+        return False
+    kind = get_covariance_type(parameters.covariance_type)
+    K, d = parameters.means.shape
+    deviations = np.sqrt(kind.variances(parameters.covariances, K, d))
+    lengths = np.abs(parameters.means - parameters.means.mean(axis=0)) + deviations
+    factors = np.abs(parameters.precisions_cholesky)
+    if max(lengths.max(), factors.max()) > _LARGEST_MAGNITUDE:
+        return False
+    largest = kind.whitened_bound(factors, lengths).max()
+    return bool(_ROUNDING * largest * np.sqrt(d) <= _LARGEST_ERROR)
