@@ -275,6 +275,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_fit(add: Callable[..., object]) -> None:
     kinds = ("full", "tied", "diag", "spherical")
     starts = ("kmeans", "k-means++", "random", "random_from_data")
+    accelerations = ("quasi-newton", "split-merge")
     count, positive = _number(int, 1), _number(float, 0)
     add("data", metavar="DATA", help=_DATA)
     add("-K", "--n-components", type=count, required=True, metavar="N", help="components")
@@ -283,7 +284,7 @@ def _add_fit(add: Callable[..., object]) -> None:
     add("--reg-covar", type=positive, default=1e-6, metavar="VAR", help="added to the variances")
     add("--max-iter", type=_number(int, 0), default=100, metavar="N", help="most iterations")
     add("--n-init", type=count, default=1, metavar="N", help="starts, of which the best is kept")
-    add("--acceleration", choices=["quasi-newton"], help="fewer iterations for a small --tol")
+    add("--acceleration", choices=accelerations, help="fewer iterations for a small --tol")
     add("--init", dest="init_params", choices=starts, default="kmeans", help="starting points")
     seed = _number(int, 0, 2**32 - 1)
     add("--seed", dest="random_state", type=seed, default=0, metavar="N", help="of the starts")

@@ -19,7 +19,7 @@ from ..em.loop import run
 from ..em.posterior import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.update import ClosedForm
-from ..init import INIT_PARAMS, initial_parameters
+from ..init import INIT_PARAMS, SplitMerge, initial_parameters
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from ..validation import check_warm_start
@@ -139,7 +139,7 @@ class GaussianMixture(BaseMixture):
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
-        "acceleration": [StrOptions({"quasi-newton"}), None],
+        "acceleration": [StrOptions({"quasi-newton", "split-merge"}), None],
         "n_jobs": [Integral, None],
     }
 
@@ -277,7 +277,7 @@ class GaussianMixture(BaseMixture):
             except CollapseError as error:
                 failure = error
                 continue
-            result = self._run(samples, parameters, verbose, warm)
+            result = self._run(samples, parameters, random_state, verbose, warm)
             verbose.end(result)
             if best is None or result.lower_bound > best.lower_bound:
                 best = result
@@ -287,14 +287,24 @@ class GaussianMixture(BaseMixture):
         return best
 
     def _run(
-        self, samples: Samples, parameters: MixtureParameters, verbose: Verbose, warm: bool
+        self,
+        samples: Samples,
+        parameters: MixtureParameters,
+        random_state: np.random.RandomState,
+        verbose: Verbose,
+        warm: bool,
     ) -> EMResult:
+        n_threads = count_threads(self.n_jobs)
+        convergence = LowerBoundChange(self.tol)
+        if self.acceleration == "split-merge" and self.max_iter > 0:
+            search = SplitMerge(self.reg_covar, n_threads, random_state)
+            return search.run(samples, parameters, convergence, self.max_iter, verbose.iteration)
         return run(
             samples,
             parameters,
-            posterior=ExactPosterior(count_threads(self.n_jobs)),
+            posterior=ExactPosterior(n_threads),
             update=ClosedForm(self.reg_covar),
-            convergence=LowerBoundChange(self.tol),
+            convergence=convergence,
             max_iter=self.max_iter,
             acceleration=None if self.acceleration is None else QuasiNewton(),
             lower_bound=self.lower_bound_ if warm else -math.inf,

@@ -1,5 +1,6 @@
-"""Floor 3: starting points."""
+"""Floor 3: starting points, and the search for better ones."""
 
+from .split_merge import SplitMerge
 from .starting_points import INIT_PARAMS, initial_parameters
 
-__all__ = ["INIT_PARAMS", "initial_parameters"]
+__all__ = ["INIT_PARAMS", "SplitMerge", "initial_parameters"]

@@ -1,0 +1,213 @@
+"""Split and merge moves: which components to merge, and which to split in their place.
+
+What a move gains is estimated from the samples of the components at hand: two components
+against one, for those to split and those to merge alike.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _kernels as kernels
+from ..covariance import CollapseError, get_covariance_type
+from ..em.convergence import LowerBoundChange
+from ..em.loop import run
+from ..em.posterior import ExactPosterior
+from ..em.update import ClosedForm, estimate
+from ..moments import SufficientStatistics
+from ..parameters import MixtureParameters
+from ..samples import Samples
+
+Rows = NDArray[np.int64]
+
+#: Components to split and pairs to merge that are looked at, and rows on which.
+_SPLITS = 64
+_MERGES = 32
+_ROWS = 1500
+_OVERLAP_ROWS = 8192
+_SMALLEST = 20
+# EM of two components on the samples of one.
+_ITERATIONS = 10
+_TOL = 1e-3
+# The outer part, when a component is split into a wide and a narrow one.
+_OUTER = 0.4
+
+
+class Move(NamedTuple):
+    """Merge the components of a pair, and split another into two; gain is in nats per sample."""
+
+    gain: float
+    split: int
+    halves: MixtureParameters
+    pair: tuple[int, int]
+    merged: MixtureParameters
+
+
+def moves(
+    samples: Samples, parameters: MixtureParameters, reg_covar: float, n_threads: int
+) -> Iterator[Move]:
+    """Yield moves by falling gain, no split and no merge twice.
+
+    Estimates are too low: all other components adapt as well.
+
+    Parameters
+    ----------
+    samples : Samples
+        Which fit in memory as one array of floats.
+    parameters : MixtureParameters
+    reg_covar : float
+    n_threads : int
+    """
+    groups = _groups(samples, parameters, n_threads)
+    heaviest = sorted(range(len(groups)), key=lambda k: -len(groups[k]))[:_SPLITS]
+    splits = [(k, *_split(samples, groups[k], parameters, reg_covar)) for k in heaviest]
+    merges = [
+        (pair, *_merge(samples, groups, pair, parameters, reg_covar))
+        for pair in _overlapping(samples, parameters, n_threads)
+    ]
+    candidates = [
+        Move(gain - loss, k, halves, pair, merged)
+        for k, gain, halves in splits
+        for pair, loss, merged in merges
+        if halves is not None and merged is not None and k not in pair and gain > 0.0
+    ]
+    used: set[int | tuple[int, int]] = set()
+    for move in sorted(candidates, key=lambda move: -move.gain):
+        if not used & {move.split, move.pair}:
+            used |= {move.split, move.pair}
+            yield move
+
+
+def apply(parameters: MixtureParameters, move: Move) -> MixtureParameters:
+    """Return the mixture after a move; the number of components stays the same.
+
+    A covariance that all share stays as it is.
+    """
+    (i, j), k = move.pair, move.split
+    weights, means = parameters.weights.copy(), parameters.means.copy()
+    covariances = parameters.covariances.copy()
+    weights[i] += weights[j]
+    weights[[k, j]] = weights[k] * move.halves.weights
+    means[i] = move.merged.means[0]
+    means[[k, j]] = move.halves.means
+    if get_covariance_type(parameters.covariance_type).per_component:
+        covariances[i] = move.merged.covariances[0]
+        covariances[[k, j]] = move.halves.covariances
+    return MixtureParameters.from_covariances(
+        parameters.covariance_type, weights / weights.sum(), means, covariances
+    )
+
+
+def _groups(samples: Samples, parameters: MixtureParameters, n_threads: int) -> list[Rows]:
+    """Return the rows of each component: those for which it is the best."""
+    labels = np.empty(samples.n_samples, np.int64)
+    kernels.posterior(samples.rows(slice(None)), parameters.components(), n_threads, labels=labels)
+    counts = np.bincount(labels, minlength=parameters.n_components)
+    return np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
+
+
+def _overlapping(
+    samples: Samples, parameters: MixtureParameters, n_threads: int
+) -> list[tuple[int, int]]:
+    """Return the pairs whose responsibilities are most alike, by their cosine."""
+    X = samples.rows(slice(_OVERLAP_ROWS))
+    resp = np.empty((len(X), parameters.n_components))
+    kernels.posterior(X, parameters.components(), n_threads, resp=resp)
+    resp /= np.maximum(np.linalg.norm(resp, axis=0), np.finfo(float).tiny)
+    i, j = np.triu_indices(parameters.n_components, 1)
+    best = np.argsort(-(resp.T @ resp)[i, j], kind="stable")[:_MERGES]
+    return [(int(i[pair]), int(j[pair])) for pair in best]
+
+
+def _split(
+    samples: Samples, rows: Rows, parameters: MixtureParameters, reg_covar: float
+) -> tuple[float, MixtureParameters | None]:
+    """Return what two components gain on the samples of one, and the two."""
+    local = _some(samples, rows)
+    best, halves = -np.inf, None
+    with suppress(CollapseError):
+        one = _fit(local, np.zeros(local.n_samples), 1, parameters.covariance_type, reg_covar)
+        for side in _sides(local.rows(slice(None)), one):
+            with suppress(CollapseError):
+                start = _fit(local, side, 2, parameters.covariance_type, reg_covar)
+                result = run(
+                    local,
+                    start,
+                    posterior=ExactPosterior(1),
+                    update=ClosedForm(reg_covar),
+                    convergence=LowerBoundChange(_TOL),
+                    max_iter=_ITERATIONS,
+                )
+                if result.lower_bound > best:
+                    best, halves = result.lower_bound, result.parameters
+        best -= _lower_bound(local, one)
+    return best * len(rows) / samples.n_samples, halves
+
+
+def _merge(
+    samples: Samples,
+    groups: list[Rows],
+    pair: tuple[int, int],
+    parameters: MixtureParameters,
+    reg_covar: float,
+) -> tuple[float, MixtureParameters | None]:
+    """Return what one component instead of two loses on the samples of both, and the one."""
+    rows = np.concatenate([groups[k] for k in pair])
+    local = _some(samples, rows)
+    kind = get_covariance_type(parameters.covariance_type)
+    chosen = list(pair)
+    with suppress(CollapseError):
+        one = _fit(local, np.zeros(local.n_samples), 1, kind.name, reg_covar)
+        weights = parameters.weights[chosen]
+        covariances = parameters.covariances
+        two = MixtureParameters.from_covariances(
+            kind.name,
+            weights / weights.sum(),
+            parameters.means[chosen],
+            covariances[chosen] if kind.per_component else covariances,
+        )
+        loss = _lower_bound(local, two) - _lower_bound(local, one)
+        return loss * len(rows) / samples.n_samples, one
+    return np.inf, None
+
+
+def _some(samples: Samples, rows: Rows) -> Samples:
+    """Return some of the rows, evenly chosen."""
+    rows = np.sort(rows)[:: max(1, -(-len(rows) // _ROWS))]
+    weight = samples.sample_weight[rows] if samples.is_weighted else None
+    return Samples(samples.rows(rows), weight)
+
+
+def _fit(
+    samples: Samples,
+    labels: NDArray[Any],
+    n_components: int,
+    covariance_type: str,
+    reg_covar: float,
+) -> MixtureParameters:
+    """Return the mixture of given groups."""
+    X, weight = samples.rows(slice(None)), samples.sample_weight
+    if len(X) < _SMALLEST:
+        raise CollapseError(None)
+    resp = (labels[:, np.newaxis] == np.arange(n_components)).astype(np.float64)
+    centers = np.tile(np.average(X, axis=0, weights=weight), (n_components, 1))
+    statistics = SufficientStatistics.zeros(covariance_type, centers.astype(np.float64))
+    kernels.moments(X, weight, resp, covariance_type, statistics.centers, statistics.moments, 1)
+    return MixtureParameters.from_covariances(covariance_type, *estimate(statistics, reg_covar))
+
+
+def _sides(X: NDArray[np.floating], one: MixtureParameters) -> Iterator[NDArray[np.bool_]]:
+    """Yield halves to start from: along the longest axis, and an inner and an outer part."""
+    z = X - one.means[0]
+    _, axes = np.linalg.eigh(z.T @ z)
+    yield z @ axes[:, -1] > 0.0
+    log_prob_norm = np.empty(len(X))
+    kernels.posterior(X, one.components(), 1, log_prob_norm=log_prob_norm)
+    yield log_prob_norm < np.quantile(log_prob_norm, _OUTER)
+
+
+def _lower_bound(samples: Samples, parameters: MixtureParameters) -> float:
+    return ExactPosterior(1).summarize(samples, parameters).lower_bound
