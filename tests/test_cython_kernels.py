@@ -142,3 +142,16 @@ def test_accumulate_writes_its_statistics_wholly_and_no_further(covariance_type,
         assert np.isfinite(slots).all()
         assert not todo.any()
         np.testing.assert_allclose(out, slots.sum(axis=0), rtol=1e-12, atol=1e-9)
+
+
+@each_level
+def test_gram_writes_its_slots_and_no_further(level):
+    skip_without(level)
+    for columns in ((0, 1), (0, 7, 300), (0, 8, 8, 17)):
+        guarded = Guarded()
+        values, slots = guarded((columns[-1] + 3 * 8,), shift=1), guarded((len(columns) - 1, 10))
+        values[...], slots[...] = 1.0, 0.0
+        with using(level):
+            kernels.backend().gram(values, 8, np.array(columns), 2, slots, 2)
+        guarded.assert_intact()
+        np.testing.assert_array_equal(slots, 2.0 * np.diff(columns)[:, np.newaxis] * np.ones(10))

@@ -100,3 +100,17 @@ def accumulate(
     centers = float32_centers(means) if float32_blocks else means
     moments(X, sample_weight, resp, components.covariance_type, centers, sums)
     log_likelihood += sample_weight @ norm
+
+
+def gram(
+    values: Array,
+    stride: int,
+    bounds: NDArray[np.int64],
+    n_repeats: int,
+    products: Array,
+    n_threads: int = 1,
+) -> None:
+    """Add ``n_repeats`` times the upper triangle of R R^T, R_ij = values[i stride + j]."""
+    columns = np.arange(bounds[0], bounds[-1])
+    rows = values[stride * np.arange(4)[:, np.newaxis] + columns]
+    products += n_repeats * (rows @ rows.T)[np.triu_indices(4)]

@@ -39,10 +39,15 @@ _passes = _kernels[8]
 _OPENMP: int = _passes.constants()["openmp"]
 
 
-def _scratch(size: int, n_threads: int, n_slots: int) -> Array:
-    """Return a row of workspace for each thread that has work and may run."""
+def _team(n_threads: int, n_slots: int) -> int:
+    """Return how many threads have work and may run."""
     is_serial = not _OPENMP or guard.must_be_serial()
-    return np.empty((1 if is_serial else min(n_threads, n_slots), size))
+    return 1 if is_serial else min(n_threads, n_slots)
+
+
+def _scratch(size: int, n_threads: int, n_slots: int) -> Array:
+    """Return a row of workspace for each thread."""
+    return np.empty((_team(n_threads, n_slots), size))
 
 
 def accumulate(
@@ -91,6 +96,19 @@ def normalize(
     memory = _scratch(_passes.scratch_size(log_prob.shape[1], 1, False), n_threads, len(bounds) - 1)
     with guard.launch(concurrent=True):
         _passes.normalize(log_prob, log_prob_norm, bounds, memory)
+
+
+def gram(
+    values: Array,
+    stride: int,
+    bounds: NDArray[np.int64],
+    n_repeats: int,
+    slots: Array,
+    n_threads: int,
+) -> None:
+    """Add to each slot the products of four rows over its columns."""
+    with guard.launch(concurrent=True):
+        _passes.gram(values, stride, bounds, n_repeats, slots, _team(n_threads, len(slots)))
 
 
 def describe() -> dict[str, Any]:

@@ -477,3 +477,6 @@ def normalize(log_prob, log_prob_norm, bounds, memory):
 def constants():
     """Return what must equal layout.py, and the date of the OpenMP standard (0: serial)."""
     return {"BLOCK": BLOCK, "STRIDE": STRIDE, "openmp": OPENMP_DATE}
+
+
+include "peak.pyx"

@@ -104,6 +104,24 @@ def normalize(
     passes.normalize_slot(log_prob, log_prob_norm, U(0), U(bounds[-1]))
 
 
+def gram(
+    values: Array,
+    stride: int,
+    bounds: NDArray[np.int64],
+    n_repeats: int,
+    slots: Array,
+    n_threads: int,
+) -> None:
+    """Add to each slot the products of four rows over its columns."""
+    from . import peak
+
+    if not guard.must_be_serial():
+        _launch(peak.gram, n_threads, len(slots), values, stride, bounds, n_repeats, slots)
+        return
+    for t, (start, stop) in enumerate(pairwise(bounds)):
+        peak.gram_slot(values, U(stride), U(start), U(stop), U(n_repeats), slots[t])
+
+
 def describe() -> dict[str, Any]:
     """Return what this backend runs on."""
     return {

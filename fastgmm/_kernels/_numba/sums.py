@@ -154,6 +154,41 @@ def _add_tile(u, uo, v, vo, count, out, o):
     out[o + U(15)] += t33
 
 
+@reduction
+def add_gram(values, stride, first, count, out, o):
+    """Add the 10 products of 4 rows, which may overlap: 10 multiply-adds on 4 loads."""
+    vector_loop()
+    o1 = first + stride
+    o2 = o1 + stride
+    o3 = o2 + stride
+    t00 = t01 = t02 = t03 = t11 = t12 = t13 = t22 = t23 = t33 = 0.0
+    for a in range(count):
+        u0 = values[first + a]
+        u1 = values[o1 + a]
+        u2 = values[o2 + a]
+        u3 = values[o3 + a]
+        t00 += u0 * u0
+        t01 += u0 * u1
+        t02 += u0 * u2
+        t03 += u0 * u3
+        t11 += u1 * u1
+        t12 += u1 * u2
+        t13 += u1 * u3
+        t22 += u2 * u2
+        t23 += u2 * u3
+        t33 += u3 * u3
+    out[o] += t00
+    out[o + I1] += t01
+    out[o + I2] += t02
+    out[o + I3] += t03
+    out[o + I4] += t11
+    out[o + U(5)] += t12
+    out[o + U(6)] += t13
+    out[o + U(7)] += t22
+    out[o + I8] += t23
+    out[o + U(9)] += t33
+
+
 @block_function
 def add_outer_products(wz, z, d, count, out, o):
     """Add sum w r z z^T as the lower triangle of 4 x 4 tiles."""
