@@ -41,7 +41,7 @@ class Progress:
         self._start = 0
         self._quiet = quiet
         self._last_line = perf_counter()
-        self._bar = None if quiet or not sys.stderr.isatty() else _open_bar(max_iter)
+        self._bar = None if quiet or not sys.stderr.isatty() else open_bar(max_iter)
 
     def phase(self, text: str) -> None:
         """Say what is being done before the first iteration."""
@@ -83,7 +83,8 @@ class Progress:
         return f"log-likelihood {iteration.lower_bound:.5f}{change}, {rate:.3f} M samples/s"
 
 
-def _open_bar(max_iter: int) -> Any:
+def open_bar(total: int) -> Any:
+    """Return a bar on stderr, or None, with a hint, where tqdm is missing."""
     try:
         from tqdm import tqdm
     except ImportError:
@@ -92,7 +93,7 @@ def _open_bar(max_iter: int) -> Any:
     # tqdm shows nothing on a terminal that does not tell its size; this falls back to 80 x 24
     columns, lines = get_terminal_size()
     shape = {"ncols": min(_BAR_COLUMNS, columns), "nrows": lines}
-    return tqdm(total=max_iter, file=sys.stderr, leave=False, bar_format="{desc}", **shape)
+    return tqdm(total=total, file=sys.stderr, leave=False, bar_format="{desc}", **shape)
 
 
 def evaluate(model: Any, X: NDArray[Any], sample_weight: Array | None) -> Report:
@@ -250,14 +251,14 @@ def _format_times(seconds: Report, speed: Report | None) -> list[tuple[str, str]
     if speed is None:
         return [("time", phases)]
     each = (
-        f"{_digits(1e3 * speed['seconds_per_iteration'])} ms, "
-        f"{_digits(speed['ns_per_sample_and_component'])} ns per sample and component, "
-        f"{_digits(1e-6 * speed['samples_per_second'])} M samples/s"
+        f"{digits(1e3 * speed['seconds_per_iteration'])} ms, "
+        f"{digits(speed['ns_per_sample_and_component'])} ns per sample and component, "
+        f"{digits(1e-6 * speed['samples_per_second'])} M samples/s"
     )
     return [("time", phases), ("median iteration", each)]
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Format with three significant digits, and never an exponent for large values."""
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 

@@ -9,11 +9,11 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
+from ._cli_options import file_type, number
 
 if TYPE_CHECKING:
     from ._cli_output import Progress, Report
@@ -31,6 +31,7 @@ the fit, 2 a wrong command line, 130 interrupted.
 """
 _MODEL = "file written by fastgmm fit --output"
 _TABLE = ".npy or .csv file (default: text on stdout)"
+_TABLE_FILE = file_type(".npy", ".csv")
 _WEIGHTS = ".npy or .csv file with one weight for each sample"
 _PARAMETERS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
@@ -276,17 +277,17 @@ def _add_fit(add: Callable[..., object]) -> None:
     kinds = ("full", "tied", "diag", "spherical")
     starts = ("kmeans", "k-means++", "random", "random_from_data")
     accelerations = ("quasi-newton", "split-merge")
-    count, positive = _number(int, 1), _number(float, 0)
+    count, positive = number(int, 1), number(float, 0)
     add("data", metavar="DATA", help=_DATA)
     add("-K", "--n-components", type=count, required=True, metavar="N", help="components")
     add("--covariance-type", choices=kinds, default="full", help="shape of the covariances")
     add("--tol", type=positive, default=1e-3, help="smallest change of the mean log-likelihood")
     add("--reg-covar", type=positive, default=1e-6, metavar="VAR", help="added to the variances")
-    add("--max-iter", type=_number(int, 0), default=100, metavar="N", help="most iterations")
+    add("--max-iter", type=number(int, 0), default=100, metavar="N", help="most iterations")
     add("--n-init", type=count, default=1, metavar="N", help="starts, of which the best is kept")
     add("--acceleration", choices=accelerations, help="fewer iterations for a small --tol")
     add("--init", dest="init_params", choices=starts, default="kmeans", help="starting points")
-    seed = _number(int, 0, 2**32 - 1)
+    seed = number(int, 0, 2**32 - 1)
     add("--seed", dest="random_state", type=seed, default=0, metavar="N", help="of the starts")
     add("--n-jobs", type=count, metavar="N", help="threads (default: all cores)")
     add("--dtype", choices=("float32", "float64"), help="convert the data (default: as it is)")
@@ -300,7 +301,7 @@ def _add_predict(add: Callable[..., object]) -> None:
     add("model", metavar="MODEL", help=_MODEL)
     add("data", metavar="DATA", help=_DATA)
     add("--proba", action="store_true", help="probability of each component instead")
-    add("-o", "--output", type=_table_file, metavar="FILE", help=_TABLE)
+    add("-o", "--output", type=_TABLE_FILE, metavar="FILE", help=_TABLE)
 
 
 def _add_score(add: Callable[..., object]) -> None:
@@ -308,28 +309,8 @@ def _add_score(add: Callable[..., object]) -> None:
     add("data", metavar="DATA", help=_DATA)
     add("--weights", metavar="FILE", help=_WEIGHTS)
     add("--samples", action="store_true", help="log-density of each sample instead")
-    add("-o", "--output", type=_table_file, metavar="FILE", help=f"with --samples: {_TABLE}")
+    add("-o", "--output", type=_TABLE_FILE, metavar="FILE", help=f"with --samples: {_TABLE}")
 
 
 def _add_info(add: Callable[..., object]) -> None:
     add("model", metavar="MODEL", nargs="?", help=_MODEL)
-
-
-def _number(kind: type[Any], low: float, high: float = sys.float_info.max) -> Callable[[str], Any]:
-    expected = f"{'an integer' if kind is int else 'a number'} of at least {low}"
-    if high < sys.float_info.max:
-        expected += f" and at most {high}"
-
-    def parse(text: str) -> Any:
-        with contextlib.suppress(ValueError):
-            if low <= (value := kind(text)) <= high:
-                return value
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-
-    return parse
-
-
-def _table_file(text: str) -> str:
-    if Path(text).suffix.lower() not in (".npy", ".csv"):
-        raise argparse.ArgumentTypeError(f"expected a .npy or .csv file, got {text!r}")
-    return text
