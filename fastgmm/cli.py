@@ -1,4 +1,4 @@
-"""The command line: ``fastgmm fit``, ``predict``, ``score`` and ``info``.
+"""The command line: ``fastgmm fit``, ``predict``, ``score``, ``info`` and ``bench``.
 
 Heavy imports are local, so that ``--help`` and ``--version`` are quick.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import __version__
+from . import __version__, _cli_bench
 from ._cli_options import file_type, number
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ examples:
   fastgmm fit sample:iris -K 3
   fastgmm fit data.npy -K 32 --covariance-type diag --output model.npz
   fastgmm predict model.npz data.npy --output labels.npy
+  fastgmm bench --plot speed.png
 
 Exit status: 0 success (also if EM did not converge, with a warning), 1 an error in the data or
 the fit, 2 a wrong command line, 130 interrupted.
@@ -264,9 +265,11 @@ def _parser() -> argparse.ArgumentParser:
         ("predict", "tell the component of each sample", _predict, _add_predict),
         ("score", "compute log-likelihood, AIC and BIC of data", _score, _add_score),
         ("info", "describe a model, or versions and threads", _info, _add_info),
+        ("bench", _cli_bench.ABOUT, _cli_bench.run, _cli_bench.add_options),
     ):
+        sentence = f"{text[0].upper()}{text[1:]}."
         command = commands.add_parser(
-            name, help=text, description=f"{text.capitalize()}.", formatter_class=_Formatter
+            name, help=text, description=sentence, formatter_class=_Formatter
         )
         add_options(command.add_argument)
         command.set_defaults(run=run, error=command.error, output=None)

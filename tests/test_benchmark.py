@@ -1,4 +1,7 @@
-"""What ``fastgmm bench`` measures; never how long it took."""
+"""What ``fastgmm bench`` measures and shows; never how long it took."""
+
+import json
+import sys
 
 import numpy as np
 import pytest
@@ -6,8 +9,9 @@ from backends import VARIANTS, skip_without, using
 from generators import COVARIANCE_TYPES, DTYPES
 from sklearn.mixture import GaussianMixture as Peer
 
+import fastgmm
+from fastgmm import _cli_bench, benchmark, cli
 from fastgmm import _kernels as kernels
-from fastgmm import benchmark
 from fastgmm._kernels import reference
 from fastgmm.benchmark import N_ITER, N_ITER_PEER, Shape, machine, time_iterations
 
@@ -23,6 +27,19 @@ def small_machine(monkeypatch):
     for name, value in {"_SECONDS": 0.0, "_AT_LEAST": 2, "_PEAK_REPEATS": 3}.items():
         monkeypatch.setattr(machine, name, value)
     monkeypatch.setattr(machine, "_MEMORY_COLUMNS", 2**12)
+
+
+@pytest.fixture
+def bench(small_machine, capsys, tmp_path, monkeypatch):
+    """Run the command on tiny shapes in an empty folder; return stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def bench(*options, shapes=TINY):
+        args = cli._parser().parse_args(["bench", *map(str, options)])
+        _cli_bench.run(args, shapes)
+        return capsys.readouterr()
+
+    return bench
 
 
 # the machine
@@ -131,3 +148,130 @@ def test_work_of_negligible_responsibilities_does_not_count():
     far = time_iterations(Shape("full", 4000, 20, 8), n_rounds=1, with_peer=False)
     assert far.significant == pytest.approx(1 / 8, abs=0.01)
     assert far.flops == pytest.approx(4000 * 8 * (1 + far.significant) * (20**2 + 3 * 20))
+
+
+# the command
+
+
+def test_table(bench):
+    out, err = bench("--quick")
+    head, table, legend = out.split("\n\n")
+    assert err == ""
+    assert head.startswith(f"fastgmm {fastgmm.__version__}, {kernels.backend().NAME} (")
+    assert "\nfloat64, 1/20 of the full number of samples (--full-size), but at least 2 d K" in head
+    titles, *rows = table.splitlines()
+    assert " ".join(titles.split()) == (
+        "covariance n d K ms ns GFLOP/s of peak scikit-learn ms ratio differ"
+    )
+    assert [row.split()[:4] for row in rows] == [
+        [name, "60", "3", "4"] for name in COVARIANCE_TYPES
+    ]
+    assert {len(row) for row in rows} == {len(titles)}
+    assert "after 3 iterations" in legend
+    assert max(map(len, out.splitlines())) < 110
+
+
+def test_table_without_peer(bench):
+    out, _ = bench("--no-peer", "--full-size", "--covariance-type", "diag", "--dtype", "float32")
+    head, table, legend = out.split("\n\n")
+    assert head.endswith("\nfloat32, the full number of samples")
+    titles, row = table.splitlines()
+    assert titles.endswith("  of peak")
+    assert row.split()[:4] == ["diag", "1,200", "3", "4"]
+    assert "scikit-learn's" not in legend
+
+
+def test_json(bench):
+    out, err = bench("--json", "--n-jobs", 1)
+    assert (err, out.count("\n")) == ("", 1)
+    report = json.loads(out)
+    assert report.keys() == {
+        *("versions", "backend_info", "blas", "dtype", "threads", "divisor"),
+        *("peak_flops_per_second", "memory_bytes_per_second", "rows"),
+    }
+    assert report["versions"]["fastgmm"] == fastgmm.__version__
+    assert report["backend_info"]["backend"] == kernels.backend().NAME
+    assert not report["versions"].keys() & report["backend_info"].keys()
+    assert (report["dtype"], report["threads"], report["divisor"]) == ("float64", 1, 4)
+    assert report["peak_flops_per_second"] > 0
+    assert report["memory_bytes_per_second"] > 0
+    assert [row["covariance_type"] for row in report["rows"]] == list(COVARIANCE_TYPES)
+    for row in report["rows"]:
+        assert row.keys() == {
+            *("covariance_type", "n_samples", "n_features", "n_components"),
+            *("seconds_per_iteration", "ns_per_sample_and_component", "significant_share"),
+            *("flops_per_second", "fraction_of_peak", "flops_per_byte"),
+            *("peer_seconds_per_iteration", "speed_up", "lower_bound_difference"),
+        }
+        assert (row["n_samples"], row["n_features"], row["n_components"]) == (300, 3, 4)
+        assert row["lower_bound_difference"] < 1e-12
+        ratio = row["peer_seconds_per_iteration"] / row["seconds_per_iteration"]
+        assert row["speed_up"] == pytest.approx(ratio)
+        assert row["ns_per_sample_and_component"] == pytest.approx(
+            1e9 * row["seconds_per_iteration"] / 1200
+        )
+        assert row["fraction_of_peak"] == pytest.approx(
+            row["flops_per_second"] / report["peak_flops_per_second"]
+        )
+
+
+def test_json_without_peer(bench):
+    report = json.loads(bench("--json", "--no-peer", "--quick")[0])
+    for row in report["rows"]:
+        for name in ("peer_seconds_per_iteration", "speed_up", "lower_bound_difference"):
+            assert row[name] is None
+
+
+@pytest.mark.parametrize("options", [[], ["--no-peer"], ["--covariance-type", "tied"]], ids=str)
+@pytest.mark.parametrize(
+    "suffix, magic", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
+)
+def test_plot(bench, tmp_path, suffix, magic, options):
+    pytest.importorskip("matplotlib")
+    bench("--quick", "--plot", f"speed.{suffix}", *options)
+    assert (tmp_path / f"speed.{suffix}").read_bytes().startswith(magic)
+
+
+def fail(capsys, *argv):
+    """Return the one line that a command prints which fails before it measures anything."""
+    assert cli.main(["bench", *argv]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    return err
+
+
+def test_no_matplotlib(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(_cli_bench, "_measure", None)
+    assert fail(capsys, "--plot", str(tmp_path / "x.png")) == (
+        "fastgmm: error: --plot needs matplotlib: pip install 'fastgmm[plot]'\n"
+    )
+
+
+def test_no_folder(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_cli_bench, "run", None)
+    expected = "no/x.png: expected a file in a folder that exists, got "
+    assert fail(capsys, "--plot", "no/x.png") == f"fastgmm: error: {expected}{tmp_path / 'no'}.\n"
+
+
+def test_progress_elsewhere_than_on_a_terminal(bench, monkeypatch):
+    monkeypatch.setattr(_cli_bench, "_LINE_SECONDS", 0.0)
+    out, err = bench("--quick", "--covariance-type", "full")
+    assert "fastgmm: machine" not in out
+    assert err.splitlines() == [
+        "fastgmm: machine, the first run also compiles the kernels, about 10 s",
+        "fastgmm: full 60 x 3 K=4",
+        "fastgmm: full 60 x 3 K=4, drawing samples",
+        "fastgmm: full 60 x 3 K=4, fastgmm, turn 1 of 1",
+        "fastgmm: full 60 x 3 K=4, scikit-learn, turn 1 of 1",
+    ]
+
+
+def test_progress_on_a_terminal(bench, monkeypatch):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    out, err = bench("--quick")
+    assert "\r" not in out
+    assert "3/4 |" in err
+    assert "spherical 60 x 3 K=4, scikit-learn, turn 1 of 1" in err

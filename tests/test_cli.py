@@ -75,17 +75,22 @@ def test_help_loads_nothing_heavy(run_python):
     script = """
 import sys
 from fastgmm.cli import main
-assert main(["fit", "--help"]) == 0
-print([name for name in ("numpy", "numba", "sklearn", "scipy", "tqdm") if name in sys.modules])
+assert main(["fit", "--help"]) == main(["bench", "--help"]) == 0
+heavy = ("numpy", "numba", "sklearn", "scipy", "tqdm", "matplotlib")
+print([name for name in heavy if name in sys.modules])
 """
     assert run_python(script).splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["", "fit", "predict", "score", "info"])
+@pytest.mark.parametrize("command", ["", "fit", "predict", "score", "info", "bench"])
 def test_help(run, command):
     code, out, err = run(*command.split(), "--help")
     assert (code, err) == (0, "")
     assert out.startswith(f"usage: fastgmm {command}".rstrip())
+
+
+def test_help_keeps_capitals(run):
+    assert "\nCompute log-likelihood, AIC and BIC of data.\n" in run("score", "--help")[1]
 
 
 def test_choices_are_those_of_the_library(run, fail):
@@ -119,6 +124,12 @@ def test_defaults_are_those_of_the_library():
         ("predict m x -o y.txt", "-o/--output: expected a .npy or .csv file, got 'y.txt'"),
         ("score m x -o y.npy", "--output needs --samples (see fastgmm score --help)"),
         ("score m x --samples --weights w.npy", "--weights does not go with --samples"),
+        (
+            "bench --n-jobs 0",
+            "--n-jobs: expected an integer of at least 1, got '0' (see fastgmm bench",
+        ),
+        ("bench --quick --full-size", "--quick does not go with --full-size (see fastgmm bench"),
+        ("bench --plot x.gif", "--plot: expected a .png, .pdf or .svg file, got 'x.gif' (see"),
         ("fit x -K 2 --what", "unrecognized arguments: --what"),
     ],
 )

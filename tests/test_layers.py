@@ -25,7 +25,7 @@ FLOORS = {
     "estimators": 4,
 }
 TOP = 5
-COMMAND_LINE = {"__main__", "cli", "_cli_options", "_cli_output"}
+COMMAND_LINE = {"__main__", "cli", "_cli_bench", "_cli_options", "_cli_output", "_cli_plot"}
 MAX_LINES = 350
 
 
