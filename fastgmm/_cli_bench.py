@@ -175,7 +175,7 @@ def _header(report: "Report") -> str:
     blas = {f"{library['internal_api']} {library['version']}" for library in report["blas"]}
     size = "the full number of samples"
     if report["divisor"] > 1:
-        size = f"1/{report['divisor']} of {size} (--full-size), but at least 2 d K"
+        size = f"1/{report['divisor']} of {size} (--full-size), but at least 5 d K"
     return (
         f"fastgmm {__version__}, {info['backend']} ({info['instruction_set']}), "
         f"{report['threads']} threads; scikit-learn {report['versions']['scikit-learn']}, "

@@ -83,7 +83,7 @@ def test_shapes_may_have_fewer_samples_but_enough():
     shape = Shape("full", 10_000, 20, 8)
     assert shape.divided(1) == shape
     assert shape.divided(4) == Shape("full", 2500, 20, 8)
-    assert shape.divided(100) == Shape("full", 320, 20, 8)
+    assert shape.divided(100) == Shape("full", 800, 20, 8)
     assert Shape("full", 100, 20, 8).divided(100).n_samples == 100
 
 
@@ -158,7 +158,7 @@ def test_table(bench):
     head, table, legend = out.split("\n\n")
     assert err == ""
     assert head.startswith(f"fastgmm {fastgmm.__version__}, {kernels.backend().NAME} (")
-    assert "\nfloat64, 1/20 of the full number of samples (--full-size), but at least 2 d K" in head
+    assert "\nfloat64, 1/20 of the full number of samples (--full-size), but at least 5 d K" in head
     titles, *rows = table.splitlines()
     assert " ".join(titles.split()) == (
         "covariance n d K ms ns GFLOP/s of peak scikit-learn ms ratio differ"

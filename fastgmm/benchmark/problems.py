@@ -17,8 +17,8 @@ class Shape(NamedTuple):
     n_components: int
 
     def divided(self, divisor: int) -> "Shape":
-        """Return the same with fewer samples, but at least 2 d of each component."""
-        enough = min(self.n_samples, 2 * self.n_features * self.n_components)
+        """Return the same with fewer samples, but at least 5 d of each component."""
+        enough = min(self.n_samples, 5 * self.n_features * self.n_components)
         return self._replace(n_samples=max(self.n_samples // divisor, enough))
 
 
