@@ -26,6 +26,9 @@ _PEER_LEGEND = """\
 ratio: scikit-learn's median iteration over fastgmm's; same process, data and start, in turns.
 differ: the lower bounds of the two after {} iterations, relative to their size.
 """
+_UNSTEADY_LEGEND = """\
+!: some iterations took less than 3/4 of the median. Other processes may have kept the cores busy.
+"""
 
 
 def add_options(add: Callable[..., object]) -> None:
@@ -102,8 +105,17 @@ def _measure(args: argparse.Namespace, shapes: "list[Shape]", progress: "_Progre
         row = _row(timing, report["peak_flops_per_second"])
         report["rows"].append(row)
         show(_line(table, row))
-    show(f"\n{_LEGEND}{'' if args.no_peer else _PEER_LEGEND.format(N_ITER_PEER)}".rstrip())
+    show(f"\n{_legend(report, N_ITER_PEER, not args.no_peer)}")
     return report
+
+
+def _legend(report: "Report", n_iter: int, with_peer: bool) -> str:
+    text = _LEGEND
+    if with_peer:
+        text += _PEER_LEGEND.format(n_iter)
+    if not all(row["steady"] for row in report["rows"]):
+        text += _UNSTEADY_LEGEND
+    return text.rstrip()
 
 
 def _timings(
@@ -167,6 +179,7 @@ def _row(timing: "Timing", peak: float) -> "Report":
         "peer_seconds_per_iteration": timing.peer_median,
         "speed_up": timing.speed_up,
         "lower_bound_difference": timing.difference,
+        "steady": timing.is_steady,
     }
 
 
@@ -219,10 +232,11 @@ def _columns(with_peer: bool) -> list[_Column]:
 def _line(columns: list[_Column], row: "Report | None" = None) -> str:
     """Return a line of the table, or its head."""
     texts = [column.title if row is None else column.text(row[column.key]) for column in columns]
-    return "".join(
+    cells = [
         text.ljust(-column.width) if column.width < 0 else text.rjust(column.width)
         for text, column in zip(texts, columns, strict=True)
-    )
+    ]
+    return "".join([*cells, "" if row is None or row["steady"] else " !"])
 
 
 class _Progress:

@@ -140,6 +140,19 @@ def test_without_peer():
     assert (timing.speed_up, timing.difference) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "seconds, peer_seconds, expected",
+    [
+        ([1.0, 1.0, 9.0], [], True),
+        ([0.8, 1.0, 1.0], [3.0], True),
+        ([0.7, 1.0, 1.0], [3.0], False),
+        ([1.0], [1.0, 2.0, 2.0], False),
+    ],
+)
+def test_steady(seconds, peer_seconds, expected):
+    assert benchmark.Timing(TINY[0], "float64", seconds, peer_seconds).is_steady is expected
+
+
 def test_work_of_negligible_responsibilities_does_not_count():
     near = time_iterations(Shape("full", 300, 2, 1), n_rounds=1, with_peer=False)
     assert near.significant == 1.0
@@ -166,7 +179,8 @@ def test_table(bench):
     assert [row.split()[:4] for row in rows] == [
         [name, "60", "3", "4"] for name in COVARIANCE_TYPES
     ]
-    assert {len(row) for row in rows} == {len(titles)}
+    assert {len(row.removesuffix(" !")) for row in rows} == {len(titles)}
+    assert ("\n!: some iterations took" in legend) == any(row.endswith(" !") for row in rows)
     assert "after 3 iterations" in legend
     assert max(map(len, out.splitlines())) < 110
 
@@ -202,6 +216,7 @@ def test_json(bench):
             *("seconds_per_iteration", "ns_per_sample_and_component", "significant_share"),
             *("flops_per_second", "fraction_of_peak", "flops_per_byte"),
             *("peer_seconds_per_iteration", "speed_up", "lower_bound_difference"),
+            "steady",
         }
         assert (row["n_samples"], row["n_features"], row["n_components"]) == (300, 3, 4)
         assert row["lower_bound_difference"] < 1e-12

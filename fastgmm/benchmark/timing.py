@@ -28,6 +28,7 @@ N_ITER_PEER = 3
 
 _COUNTED_SAMPLES = 1024
 _NEGLIGIBLE = 1e-16
+_STEADY = 0.75
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,15 @@ class Timing:
     def speed_up(self) -> float | None:
         """How many times as long scikit-learn's iteration takes."""
         return None if self.peer_median is None else self.peer_median / self.median
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether no iteration took less than 3/4 of the median, as if it alone had the cores."""
+        return all(
+            min(seconds) >= _STEADY * median(seconds)
+            for seconds in (self.seconds, self.peer_seconds)
+            if seconds
+        )
 
     @property
     def flops(self) -> float:
