@@ -312,14 +312,15 @@ def get_covariance_type(name: str) -> CovarianceType:
 
 
 def _inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
-    """Write U = L^-T for covariance = L L^T; return False where there is no such factor."""
-    lower, info = lapack.dpotrf(covariance, lower=1, clean=1)
-    diagonal = np.diagonal(lower)
+    """Write U = R^-1 for covariance = R^T R; return False where there is no such factor."""
+    # a symmetric matrix is its own transpose, which LAPACK reads without a copy of its own
+    upper, info = lapack.dpotrf(covariance.T, lower=0, clean=1)
+    diagonal = np.diagonal(upper)
     # a squared pivot within rounding of its own diagonal element is not a variance
     noise = np.maximum(np.finfo(float).eps * np.abs(np.diagonal(covariance)), smallest)
     if info != 0 or not (diagonal**2 > noise).all() or not np.isfinite(diagonal).all():
         return False
-    out[...] = _invert_triangle(lower.T)
+    out[...], _ = lapack.dtrtri(upper, lower=0, overwrite_c=1)
     return True
 
 

@@ -1,7 +1,7 @@
 """Which backend runs, what is said when one is missing, and what none may change."""
 
 import pytest
-from backends import LEVELS, level_module, skip_without, why_missing
+from backends import LEVELS, level_module, level_modules, skip_without, why_missing
 
 from fastgmm._kernels import backend_info, build
 
@@ -122,9 +122,9 @@ def test_best_instruction_set_that_the_processor_runs(monkeypatch):
     from fastgmm._kernels import _cython
 
     monkeypatch.delenv("FASTGMM_INSTRUCTION_SET", raising=False)
-    assert _cython._choose() == (usable_levels()[-1], level_module(usable_levels()[-1]))
+    assert _cython._choose() == (usable_levels()[-1], level_modules(usable_levels()[-1]))
     monkeypatch.setattr(level_module("baseline"), "supported_levels", lambda: ["baseline"])
-    assert _cython._choose() == ("baseline", level_module("baseline"))
+    assert _cython._choose() == ("baseline", level_modules("baseline"))
     monkeypatch.setenv("FASTGMM_INSTRUCTION_SET", "v3")
     with pytest.raises(ImportError, match=r"this processor runs, \['baseline'\], got 'v3'\.$"):
         _cython._choose()

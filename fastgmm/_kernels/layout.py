@@ -32,6 +32,9 @@ _FLOAT32_LOWEST = -1000.0
 # Weights times squares of up to 1e27 stay in its range.
 _FLOAT32_WEIGHTS = (1e-6, 1e6)
 
+# Numbers that stay in a second-level cache while they are laid out.
+_CACHED = 2**17
+
 FULL, TIED, DIAG, SPHERICAL = range(4)
 KIND = {"full": FULL, "tied": TIED, "diag": DIAG, "spherical": SPHERICAL}
 
@@ -254,11 +257,13 @@ def _pack_expanded(centers: Array, scale: Array, coefficients: Array) -> tuple[A
 def _pack_triangles(precisions: Array, centers: Array, padded: int) -> tuple[Array, Array]:
     """Interleave four components: factors[group][i][j <= i][4], shifts[group][i][4]."""
     K, d = centers.shape
-    rows, columns = np.tril_indices(d)
-    factors = np.zeros((padded, len(rows)))
-    factors[:K] = precisions[:, columns, rows]
+    factors = np.zeros((padded, d * (d + 1) // 2))
+    transposed = np.ascontiguousarray(precisions.swapaxes(1, 2))
+    for i in range(d):
+        start = i * (i + 1) // 2
+        factors[:K, start : start + i + 1] = transposed[:, i, : i + 1]
     shifts = np.zeros((padded, d))
-    shifts[:K] = -np.einsum("kji,kj->ki", precisions, centers)
+    shifts[:K] = -(transposed @ centers[:, :, np.newaxis])[:, :, 0]
     return _interleave(factors), _interleave(shifts)
 
 
@@ -308,7 +313,12 @@ def _unpack_tiles(second: Array, d: int) -> Array:
     rows = -(-d // TILE)
     tile_row, tile_column = np.tril_indices(rows)
     tiles = second.reshape(-1, len(tile_row), TILE, TILE)
-    padded = np.zeros((len(tiles), rows, TILE, rows, TILE))
-    padded[:, tile_row, :, tile_column, :] = tiles.swapaxes(0, 1)
-    lower = padded.reshape(len(tiles), rows * TILE, rows * TILE)[:, :d, :d]
-    return np.tril(lower) + np.tril(lower, -1).swapaxes(1, 2)
+    matrices = np.empty((len(tiles), rows, TILE, rows, TILE))
+    step = max(1, _CACHED // (rows * TILE) ** 2)
+    for first in range(0, len(tiles), step):
+        part, own = matrices[first : first + step], tiles[first : first + step].swapaxes(0, 1)
+        part[:, tile_row, :, tile_column, :] = own
+        part[:, tile_column, :, tile_row, :] = own.swapaxes(2, 3)
+        diagonal = np.tril(own[tile_row == tile_column])
+        part[:, range(rows), :, range(rows), :] = diagonal + np.tril(diagonal, -1).swapaxes(2, 3)
+    return matrices.reshape(len(tiles), rows * TILE, rows * TILE)[:, :d, :d]

@@ -7,6 +7,7 @@ from time import perf_counter
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from .acceleration import Acceleration, NoAcceleration
+from .blas import one_blas_thread
 from .convergence import Convergence
 from .posterior import Posterior
 from .result import EMResult, Iteration
@@ -53,7 +54,26 @@ def run(
     ValueError
         If the samples or parameters are so large that the log-likelihood overflows.
     """
-    acceleration = acceleration or NoAcceleration()
+    with one_blas_thread():
+        return _run(
+            samples,
+            parameters,
+            (posterior, update, convergence, acceleration or NoAcceleration()),
+            max_iter,
+            lower_bound,
+            callback,
+        )
+
+
+def _run(
+    samples: Samples,
+    parameters: MixtureParameters,
+    policies: tuple[Posterior, Update, Convergence, Acceleration],
+    max_iter: int,
+    lower_bound: float,
+    callback: Callable[[Iteration], object] | None,
+) -> EMResult:
+    posterior, update, convergence, acceleration = policies
     history: list[Iteration] = []
     collapsed: frozenset[int] = frozenset()
     converged = False
