@@ -233,12 +233,12 @@ def test_sample_beyond_reach_has_a_finite_posterior(size, covariance_type):
 
 
 def test_few_signatures_are_compiled():
-    """One for each dtype of X, whatever was called above: each takes seconds to compile."""
+    """One for each dtype of X and of blocks, whatever was called: each takes seconds to compile."""
     pytest.importorskip("numba")
     from fastgmm._kernels._numba import passes
 
     for dispatcher, limit in (
-        (passes.accumulate, 2),
+        (passes.accumulate, 3),
         (passes.posterior, 2),
         (passes.normalize, 1),
     ):
