@@ -77,9 +77,12 @@ class GaussianMixture(BaseMixture):
         1 prints starts and every ``verbose_interval``-th iteration, 2 also time and change.
     verbose_interval : int, default=10
         Number of iterations between two lines.
-    acceleration : {'quasi-newton'} or None, default=None
+    acceleration : {'quasi-newton', 'split-merge'} or None, default=None
         ``quasi-newton``: L-BFGS steps once EM gains less than 1e-3 nats a step, guarded by the
         likelihood: about a third of the iterations for a small ``tol``, perhaps another maximum.
+        ``split-merge``: moves that merge two components and split another, tried on a subsample,
+        before and after quasi-Newton on all samples: higher maxima, sooner; for 3 components
+        and more.
     n_jobs : int or None, default=None
         Number of threads. None: all cores that this process may use, by affinity and cgroup
         quota; -1 means the same.

@@ -35,9 +35,11 @@ _STILL_LOST = 0.08
 _TOL = 1e-5
 # In nats per sample: a move that gains less is not kept, and no further search begins.
 _WORTHWHILE = 1e-4
-# Moves in a row that may fail, and searches from where EM on all samples has ended.
+# Moves in a row that may fail before EM on all samples, and after it; how many searches, each on
+# another subsample, may then be in vain.
 _FAILURES = 6
-_SEARCHES = 4
+_LATER_FAILURES = 12
+_SEARCHES_IN_VAIN = 2
 
 
 class SplitMerge:
@@ -77,21 +79,24 @@ class SplitMerge:
         An iteration below the best lower bound so far leaves it as it was: a change of 0.
         """
         record = _Record(callback)
-        best = self._em(samples, self._search(samples, start)[0], convergence, max_iter, record)
-        for _ in range(_SEARCHES):
+        found, _ = self._search(samples, start, _FAILURES)
+        best = self._em(samples, found, convergence, max_iter, record)
+        in_vain = 0
+        while in_vain < _SEARCHES_IN_VAIN and len(record.history) < max_iter:
+            in_vain += 1
+            found, moved = self._search(samples, best.parameters, _LATER_FAILURES)
+            if not moved:
+                continue
             left = max_iter - len(record.history)
-            found, moved = self._search(samples, best.parameters)
-            if not moved or left <= 0:
-                break
             result = self._em(samples, found, convergence, left, record)
-            gain = result.lower_bound - best.lower_bound
-            best = result if gain > 0.0 else best
-            if gain < _WORTHWHILE:
-                break
+            if result.lower_bound > best.lower_bound + _WORTHWHILE:
+                in_vain = 0
+            if result.lower_bound > best.lower_bound:
+                best = result
         return replace(best, history=record.history)
 
     def _search(
-        self, samples: Samples, parameters: MixtureParameters
+        self, samples: Samples, parameters: MixtureParameters, allowed_failures: int
     ) -> tuple[MixtureParameters, bool]:
         """Return parameters that are better on a subsample, and whether moves led to them."""
         subsample = self._subsample(samples, parameters)
@@ -106,7 +111,7 @@ class SplitMerge:
                     best, failures, moved, go_on = result, 0, True, True
                     break
                 failures += 1
-                if failures == _FAILURES:
+                if failures == allowed_failures:
                     break
         return best.parameters, moved
 

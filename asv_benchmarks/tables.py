@@ -1,0 +1,153 @@
+"""The measured tables of docs/performance.md, as Markdown: run it on an idle machine.
+
+Every responsibility counts in these data (means from N(0, 0.05^2)), so that no sample is passed
+over and the useful work is known.
+"""
+
+import argparse
+from time import perf_counter
+
+import numpy as np
+
+from fastgmm import _kernels as kernels
+from fastgmm._kernels.layout import Components, empty_moments
+from fastgmm._kernels.threads import count_threads
+from fastgmm.benchmark import measure_peak, unit_precisions
+
+SPREAD = 0.05
+DENSE = [(1_000_000, 8, 16), (500_000, 16, 32), (200_000, 32, 32), (100_000, 64, 64)]
+DENSE += [(20_000, 256, 8), (5_000, 784, 4)]
+OTHERS = [("tied", 500_000, 16, 32), ("diag", 1_000_000, 16, 64), ("spherical", 1_000_000, 16, 64)]
+REPEATS = 7
+
+
+def components_of(covariance_type, means):
+    """Return equal weights and unit covariances."""
+    K, d = means.shape
+    log_coefficients = np.full(K, -np.log(K) - 0.5 * d * np.log(2 * np.pi))
+    return Components(
+        covariance_type, log_coefficients, means, unit_precisions(covariance_type, d, K)
+    )
+
+
+def best_seconds(function):
+    """Return the shortest of several runs: the others had company."""
+    function()
+    seconds = []
+    for _ in range(REPEATS):
+        start = perf_counter()
+        function()
+        seconds.append(perf_counter() - start)
+    return min(seconds)
+
+
+def pass_seconds(covariance_type, n, d, K, n_threads, dtype="float64"):
+    """Return the time of one pass of EM over samples."""
+    rng = np.random.default_rng(0)
+    means = SPREAD * rng.standard_normal((K, d))
+    X = rng.standard_normal((n, d)).astype(dtype)
+    weight = np.broadcast_to(1.0, n)
+    components = components_of(covariance_type, means)
+
+    def run():
+        sums = empty_moments(covariance_type, K, d)
+        kernels.accumulate(X, weight, components, sums, np.zeros(1), n_threads, dtype == "float32")
+
+    return best_seconds(run)
+
+
+def distance_seconds(d, K):
+    """Return the time of the Mahalanobis loop alone, per sample and component, on one thread."""
+    from importlib import import_module
+
+    from numba import njit
+
+    from fastgmm._kernels.layout import block_size, block_stride, pack
+
+    block_log_prob = import_module("fastgmm._kernels._numba.mahalanobis").block_log_prob
+    aligned_empty = import_module("fastgmm._kernels._numba._jit").aligned_empty
+
+    @njit
+    def aligned(size, like):
+        return aligned_empty(np.uint64(size), like)
+
+    @njit
+    def loop(block, packed, scratch, norm, out, n_repeats):
+        for _ in range(n_repeats):
+            block_log_prob(block, packed, scratch, norm, out)
+
+    like, stride = np.empty(0), block_stride(8)
+    packed = pack(components_of("full", SPREAD * np.random.default_rng(0).standard_normal((K, d))))
+    block, scratch, out = (aligned(-(-rows // 4) * 4 * stride, like) for rows in (d, d, K))
+    block[...] = 1.0
+    n_repeats = max(1, int(2e8 / (256 * K * (d * d + 20))))
+    seconds = best_seconds(
+        lambda: loop(block, packed, scratch, aligned(stride, like), out, n_repeats)
+    )
+    return seconds / (n_repeats * block_size(8) * K)
+
+
+def print_peak_shares():
+    """Print useful flops, (d^2 + 3 d) each for distances and moments, as a share of the peak."""
+    has_numba = kernels.backend().NAME == "numba"
+    all_threads = count_threads()
+    peak, peak_all = measure_peak(1), measure_peak()
+    print(
+        f"\nPeak: {peak / 1e9:.0f} GFLOP/s of one thread, {peak_all / 1e9:.0f} of {all_threads}\n"
+    )
+    print(
+        "| n | d | K | Mahalanobis loop | iteration, 1 thread | "
+        f"{all_threads} threads | speed-up | float32 / float64 |"
+    )
+    print("|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for n, d, K in DENSE:
+        flops = d * d + 3 * d
+        loop = f"{flops / distance_seconds(d, K) / peak:.0%}" if has_numba else ""
+        one = pass_seconds("full", n, d, K, 1)
+        team = pass_seconds("full", n, d, K, all_threads)
+        single = pass_seconds("full", n, d, K, all_threads, "float32")
+        work = 2 * flops * n * K
+        print(
+            f"| {n:,} | {d} | {K} | {loop} | {work / one / peak:.0%} | "
+            f"{work / team / peak_all:.0%} | {one / team:.2f} | {single / team:.2f} |",
+            flush=True,
+        )
+    for kind, n, d, K in OTHERS:
+        one, team = (pass_seconds(kind, n, d, K, threads) for threads in (1, all_threads))
+        single = pass_seconds(kind, n, d, K, all_threads, "float32")
+        shape = f"| {kind} {n:,} | {d} | {K} |"
+        print(f"{shape} | | | {one / team:.2f} | {single / team:.2f} |", flush=True)
+
+
+def print_scaling():
+    """Print ns per sample and component for growing n, d and K."""
+    threads = count_threads()
+    base = (200_000, 16, 32)
+    sweeps = {
+        "n": [(n, 16, 32) for n in (1_000, 10_000, 100_000, 1_000_000)],
+        "d": [(max(2**21 // d**2, 4096), d, 32) for d in (1, 2, 4, 8, 16, 32, 64, 128, 256)],
+        "K": [(max(2**22 // K, 4096), 16, K) for K in (1, 4, 16, 64, 256, 1024, 4096)],
+    }
+    print(f"\nns per sample and component, full, {threads} threads, about {base}\n")
+    for name, shapes in sweeps.items():
+        values = {"n": 0, "d": 1, "K": 2}[name]
+        times = [
+            1e9 * pass_seconds("full", *shape, threads) / shape[0] / shape[2] for shape in shapes
+        ]
+        print(f"| {name} | " + " | ".join(f"{shape[values]:,}" for shape in shapes) + " |")
+        print("|--|" + "--:|" * len(shapes))
+        print("| ns | " + " | ".join(f"{time:.3g}" for time in times) + " |\n", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["shares", "scaling"])
+    only = parser.parse_args().only
+    if only != "scaling":
+        print_peak_shares()
+    if only != "shares":
+        print_scaling()
+
+
+if __name__ == "__main__":
+    main()
