@@ -1,6 +1,6 @@
 """The Numba backend: runs compiled passes on the threads that are safe to use."""
 
-from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..layout import Array, Packed
 from ..threads import guard
 from . import passes
-from ._jit import U, address
+from ._jit import U, address, no_garbage_collection
 
 NAME = "numba"
 
@@ -37,13 +37,14 @@ def _threading_layer() -> str:
         return "not started"
 
 
-def _launch(kernel: Callable[..., None], n_threads: int, n_slots: int, *arguments: Any) -> None:
+def _launch(kernel: Any, n_threads: int, n_slots: int, *arguments: Any) -> None:
     """Run a parallel kernel on no more threads than there are slots to work on."""
     with guard.launch(_is_concurrent()):
         before = numba.get_num_threads()
         numba.set_num_threads(min(n_threads, n_slots, numba.config.NUMBA_NUM_THREADS))
         try:
-            kernel(*arguments)
+            with nullcontext() if kernel.overloads else no_garbage_collection():
+                kernel(*arguments)
         finally:
             numba.set_num_threads(before)
 

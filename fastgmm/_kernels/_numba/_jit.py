@@ -1,7 +1,9 @@
 """How Numba compiles the kernels: the only place with compile flags."""
 
+import gc
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,15 @@ def block_function(function: Callable[..., Any]) -> Any:
     return njit(**BLOCK_OPTIONS)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Make a function part of its caller before LLVM sees either.
+
+    For what calls loops and has none over samples itself: LLVM then optimises it once and not at
+    every level of calls (8.1 -> 7.5 s for a first pass).
+    """
+    return njit(inline="always", **BLOCK_OPTIONS)(function)
+
+
 def reduction(function: Callable[..., Any]) -> Any:
     """Compile a sum over a block; ``reassoc`` lets lanes keep partial sums."""
     return njit(fastmath={"contract", "reassoc"}, **_INTERNAL)(function)
@@ -97,10 +108,24 @@ def vector_loop(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Let a compilation make its millions of objects without looking for cycles (7.5 -> 6.7 s)."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def address(function: Any, *arguments: Any) -> int:
     """Compile a function for given arguments and return where its code begins."""
     signature = tuple(typeof(argument) for argument in arguments)
-    function.compile(signature)
+    if signature not in function.overloads:
+        with no_garbage_collection():
+            function.compile(signature)
     compiled = function.overloads[signature]
     return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
 

@@ -25,6 +25,7 @@ from ._jit import (
     U,
     aligned_empty,
     block_function,
+    inlined,
     sizes,
     trailing_zeros,
     vector_loop,
@@ -132,7 +133,7 @@ def _second_start(k, kind, n_components, d):
     return start if kind == TIED else start + k * d
 
 
-@block_function
+@inlined
 def _add_plane(block, resp, share, count, k, kind, n_components, d, centers, statistics):
     """Add all samples of a block with one or two features."""
     STRIDE = sizes(block)[1]
@@ -155,7 +156,7 @@ def _add_plane(block, resp, share, count, k, kind, n_components, d, centers, sta
         statistics[second + I1] += second11
 
 
-@block_function
+@inlined
 def _add_whole_block(
     block, resp, share, count, k, kind, n_components, d, centers, w, z, wz, statistics
 ):
@@ -177,7 +178,7 @@ def _add_whole_block(
         add_outer_products(wz, z, d, count, statistics, second)
 
 
-@block_function
+@inlined
 def _flush(k, packed, pending, statistics):
     """Add the samples that wait to the sums of component k."""
     STRIDE = sizes(packed.centers)[1]
@@ -206,7 +207,7 @@ def _flush(k, packed, pending, statistics):
     add_outer_products(wz, z, d, padded, statistics, second)
 
 
-@block_function
+@inlined
 def flush_all(packed, pending, statistics):
     """Add whatever is still pending."""
     for k in range(U(packed.n_components)):
@@ -245,7 +246,7 @@ def _add_rows(rows, d, resp, o, share, index, count, centers, co, first, fo, sec
     return total
 
 
-@block_function
+@inlined
 def add_block_moments(rows, block, resp, share, count, packed, pending, statistics):
     """Add the moments of one block, now or when a component has enough samples to be worth it.
 
