@@ -1,17 +1,21 @@
-"""Data, parameters and starting points that the benchmarks share with ``fastgmm bench``."""
+"""Samples and starting points of ``fastgmm bench``, and mixtures near them."""
+
+from functools import lru_cache
 
 import numpy as np
 
-from fastgmm._kernels.layout import Components
 from fastgmm.benchmark import make_samples, make_start, unit_precisions
+from fastgmm.parameters import MixtureParameters
 
-__all__ = ["make_components", "make_samples", "make_start"]
+__all__ = ["make_parameters", "make_start", "samples_and_means"]
+
+# asv runs setup before each sample
+samples_and_means = lru_cache(maxsize=1)(make_samples)
 
 
-def make_components(means, covariance_type):
-    """Return the kernels' parameters for equal weights and unit covariances."""
+def make_parameters(means, covariance_type):
+    """Return a mixture of equal weights and unit covariances."""
     K, d = means.shape
-    log_coefficients = np.full(K, -np.log(K) - 0.5 * d * np.log(2.0 * np.pi))
-    return Components(
-        covariance_type, log_coefficients, means, unit_precisions(covariance_type, d, K)
-    )
+    factors = unit_precisions(covariance_type, d, K)
+    weights = np.full(K, 1.0 / K)
+    return MixtureParameters.from_precisions_cholesky(covariance_type, weights, means, factors)
