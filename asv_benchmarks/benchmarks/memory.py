@@ -1,6 +1,5 @@
 """Memory of a fit, which beyond X must not grow with n_samples x n_components."""
 
-import resource
 import sys
 import warnings
 
@@ -13,6 +12,8 @@ from .sizes import COVARIANCE_TYPES, parse, shapes
 
 def peak():
     """Return the most bytes that this process has ever held."""
+    import resource  # not on Windows
+
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
