@@ -5,6 +5,7 @@ numbers and checks nothing: callers hand in finite float32 or float64 samples in
 order. ``contract.py`` lists the arguments, ``reference.py`` defines the results.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,13 +85,14 @@ def accumulate(
     With ``float32_blocks`` the arithmetic of a block is in float32 where that is safe, and moments
     are about ``float32_centers`` of the means.
     """
+    attempts: list[Callable[[], Packed]] = [lambda: pack(components)]
     if float32_blocks:
         centers = float32_centers(components.means)
-        single = pack_float32(components, centers)
-        packed = [single, pack(components, centers)]
-    else:
-        packed = [pack(components)]
-    _add(X, sample_weight, _NO_RESP, packed, sums, log_likelihood, n_threads)
+        attempts = [
+            lambda: pack_float32(components, centers),
+            lambda: pack(components, centers),
+        ]
+    _add(X, sample_weight, _NO_RESP, attempts, sums, log_likelihood, n_threads)
 
 
 def moments(
@@ -103,25 +105,26 @@ def moments(
     n_threads: int,
 ) -> None:
     """Add moments about the centres under given responsibilities."""
-    packed = pack_centers(covariance_type, centers)
-    _add(X, sample_weight, resp, [packed], sums, np.zeros(1), n_threads)
+    attempts = [lambda: pack_centers(covariance_type, centers)]
+    _add(X, sample_weight, resp, attempts, sums, np.zeros(1), n_threads)
 
 
 def _add(
     X: NDArray[Any],
     sample_weight: Array,
     resp: Array,
-    attempts: list[Packed],
+    attempts: Sequence[Callable[[], Packed]],
     sums: Moments,
     log_likelihood: Array,
     n_threads: int,
 ) -> None:
     """Add all blocks; each attempt takes those that the ones before it had to leave."""
-    size = statistics_size(*attempts[0][:3])
-    bounds = slot_bounds(len(X), size)
-    slots = np.empty((len(bounds) - 1, size))
     todo = np.ones(-(-len(X) // SMALLEST_BLOCK), np.uint8)
-    for packed in attempts:
+    for lay_out in attempts:
+        packed = lay_out()
+        size = statistics_size(packed.kind, packed.n_components, packed.n_features)
+        bounds = slot_bounds(len(X), size)
+        slots = np.empty((len(bounds) - 1, size))
         out = np.zeros(size)
         backend().accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, n_threads)
         add_packed_statistics(out, packed.kind, sums, log_likelihood)

@@ -257,14 +257,16 @@ def _pack_expanded(centers: Array, scale: Array, coefficients: Array) -> tuple[A
 def _pack_triangles(precisions: Array, centers: Array, padded: int) -> tuple[Array, Array]:
     """Interleave four components: factors[group][i][j <= i][4], shifts[group][i][4]."""
     K, d = centers.shape
-    factors = np.zeros((padded, d * (d + 1) // 2))
-    transposed = np.ascontiguousarray(precisions.swapaxes(1, 2))
+    if padded > K:
+        precisions = np.concatenate([precisions, np.zeros((padded - K, d, d))])
+    groups = precisions.reshape(-1, TILE, d, d).transpose(0, 3, 2, 1)
+    factors = np.empty((len(groups), d * (d + 1) // 2, TILE))
     for i in range(d):
         start = i * (i + 1) // 2
-        factors[:K, start : start + i + 1] = transposed[:, i, : i + 1]
+        factors[:, start : start + i + 1] = groups[:, i, : i + 1]
     shifts = np.zeros((padded, d))
-    shifts[:K] = -(transposed @ centers[:, :, np.newaxis])[:, :, 0]
-    return _interleave(factors), _interleave(shifts)
+    shifts[:K] = -(centers[:, np.newaxis, :] @ precisions[:K])[:, 0]
+    return factors.ravel(), _interleave(shifts)
 
 
 def _interleave(values: Array) -> Array:
