@@ -279,7 +279,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_fit(add: Callable[..., object]) -> None:
     kinds = ("full", "tied", "diag", "spherical")
     starts = ("kmeans", "k-means++", "random", "random_from_data")
-    accelerations = ("quasi-newton", "split-merge")
+    accelerations = ("quasi-newton", "subsample", "split-merge")
     count, positive = number(int, 1), number(float, 0)
     add("data", metavar="DATA", help=_DATA)
     add("-K", "--n-components", type=count, required=True, metavar="N", help="components")

@@ -89,10 +89,23 @@ def test_too_few_components_to_move(covariance_type, n_components):
     assert model.fit(X).lower_bound_ == pytest.approx(plain.lower_bound_, abs=1e-3)
 
 
-def test_no_iterations():
+@each_type
+def test_subsample_alone_ends_at_a_maximum_of_all_samples(covariance_type):
+    parameters = mixture(covariance_type, 4, 3)
+    X = draw(parameters, 40_000)
+    options = {"covariance_type": covariance_type, "random_state": 0, "tol": 1e-8, "max_iter": 2000}
+    model = GaussianMixture(4, acceleration="subsample", **options).fit(X)
+    given = {"weights_init": model.weights_, "means_init": model.means_}
+    more = GaussianMixture(4, **given, precisions_init=model.precisions_, **options).fit(X)
+    assert model.converged_
+    assert more.lower_bound_ == pytest.approx(model.lower_bound_, abs=1e-6)
+
+
+@pytest.mark.parametrize("acceleration", ["subsample", "split-merge"])
+def test_no_iterations(acceleration):
     X = clusters(300)
     plain = GaussianMixture(3, max_iter=0, random_state=0).fit(X)
-    model = GaussianMixture(3, max_iter=0, random_state=0, acceleration="split-merge").fit(X)
+    model = GaussianMixture(3, max_iter=0, random_state=0, acceleration=acceleration).fit(X)
     assert model.means_.tobytes() == plain.means_.tobytes()
     assert model.n_iter_ == 0
 

@@ -77,9 +77,10 @@ class GaussianMixture(BaseMixture):
         1 prints starts and every ``verbose_interval``-th iteration, 2 also time and change.
     verbose_interval : int, default=10
         Number of iterations between two lines.
-    acceleration : {'quasi-newton', 'split-merge'} or None, default=None
+    acceleration : {'quasi-newton', 'subsample', 'split-merge'} or None, default=None
         ``quasi-newton``: L-BFGS steps once EM gains less than 1e-3 nats a step, guarded by the
         likelihood: about a third of the iterations for a small ``tol``, perhaps another maximum.
+        ``subsample``: the same, first on an eighth of the samples, then on all.
         ``split-merge``: moves that merge two components and split another, tried on a subsample,
         before and after quasi-Newton on all samples: higher maxima, sooner; for 3 components
         and more.
@@ -142,7 +143,7 @@ class GaussianMixture(BaseMixture):
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
-        "acceleration": [StrOptions({"quasi-newton", "split-merge"}), None],
+        "acceleration": [StrOptions({"quasi-newton", "subsample", "split-merge"}), None],
         "n_jobs": [Integral, None],
     }
 
@@ -299,8 +300,9 @@ class GaussianMixture(BaseMixture):
     ) -> EMResult:
         n_threads = count_threads(self.n_jobs)
         convergence = LowerBoundChange(self.tol)
-        if self.acceleration == "split-merge" and self.max_iter > 0:
-            search = SplitMerge(self.reg_covar, n_threads, random_state)
+        if self.acceleration in ("subsample", "split-merge") and self.max_iter > 0:
+            with_moves = self.acceleration == "split-merge"
+            search = SplitMerge(self.reg_covar, n_threads, random_state, with_moves)
             return search.run(samples, parameters, convergence, self.max_iter, verbose.iteration)
         return run(
             samples,

@@ -52,6 +52,8 @@ class SplitMerge:
     n_threads : int
     random_state : RandomState
         Draws the subsamples.
+    with_moves : bool
+        False: EM on a subsample and then on all samples, without moves.
 
     Notes
     -----
@@ -60,11 +62,16 @@ class SplitMerge:
     """
 
     def __init__(
-        self, reg_covar: float, n_threads: int, random_state: np.random.RandomState
+        self,
+        reg_covar: float,
+        n_threads: int,
+        random_state: np.random.RandomState,
+        with_moves: bool = True,
     ) -> None:
         self.reg_covar = reg_covar
         self.n_threads = n_threads
         self.random_state = random_state
+        self.with_moves = with_moves
 
     def run(
         self,
@@ -81,7 +88,7 @@ class SplitMerge:
         record = _Record(callback)
         found, _ = self._search(samples, start, _FAILURES)
         best = self._em(samples, found, convergence, max_iter, record)
-        in_vain = 0
+        in_vain = 0 if self.with_moves else _SEARCHES_IN_VAIN
         while in_vain < _SEARCHES_IN_VAIN and len(record.history) < max_iter:
             in_vain += 1
             found, moved = self._search(samples, best.parameters, _LATER_FAILURES)
@@ -102,7 +109,7 @@ class SplitMerge:
         subsample = self._subsample(samples, parameters)
         tol = LowerBoundChange(_TOL)
         best = self._em(subsample, parameters, tol, _FIRST_ITERATIONS)
-        failures, moved, go_on = 0, False, True
+        failures, moved, go_on = 0, False, self.with_moves
         while go_on:
             go_on = False
             for move in moves(subsample, best.parameters, self.reg_covar, self.n_threads):
