@@ -116,7 +116,7 @@ def _read_and_fit(args: argparse.Namespace, progress: "Progress") -> tuple["Tabl
     table, sample_weight = _read(args.data, args.weights, args.dtype)
     seconds = {"reading": perf_counter() - start}
     start = perf_counter()
-    progress.phase("initializing (the first run also compiles the kernels, about 10 s)")
+    progress.phase("initializing (the first run also compiles the kernels, about 8 s)")
     progress.n_samples = len(table.X)
     model = GaussianMixture(**_parameters(args))
     model.fit(table.X, sample_weight=sample_weight, callback=progress)
