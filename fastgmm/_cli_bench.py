@@ -96,7 +96,7 @@ def _divisor(args: argparse.Namespace) -> int:
 def _measure(args: argparse.Namespace, shapes: "list[Shape]", progress: "_Progress") -> "Report":
     from .benchmark import N_ITER_PEER
 
-    progress.begin("machine", "the first run also compiles the kernels, about 10 s")
+    progress.begin("machine", "the first run also compiles the kernels, about 8 s")
     report = _machine(args)
     table = _columns(with_peer=not args.no_peer)
     show = (lambda _: None) if args.json else progress.print

@@ -313,14 +313,13 @@ def get_covariance_type(name: str) -> CovarianceType:
 
 def _inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
     """Write U = R^-1 for covariance = R^T R; return False where there is no such factor."""
-    # a symmetric matrix is its own transpose, which LAPACK reads without a copy of its own
-    upper, info = lapack.dpotrf(covariance.T, lower=0, clean=1)
+    upper, info = lapack.dpotrf(covariance.T, lower=0, clean=1)  # its transpose needs no copy
     diagonal = np.diagonal(upper)
     # a squared pivot within rounding of its own diagonal element is not a variance
     noise = np.maximum(np.finfo(float).eps * np.abs(np.diagonal(covariance)), smallest)
     if info != 0 or not (diagonal**2 > noise).all() or not np.isfinite(diagonal).all():
         return False
-    out[...], _ = lapack.dtrtri(upper, lower=0, overwrite_c=1)
+    out[...] = lapack.dtrtri(upper, lower=0, overwrite_c=1)[0]
     return True
 
 

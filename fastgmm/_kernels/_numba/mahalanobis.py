@@ -18,7 +18,6 @@ from ._jit import (
     TIED,
     U,
     block_function,
-    inlined,
     sizes,
     vector_loop,
 )
@@ -76,7 +75,7 @@ def _subtract_one(p, s, o, x, xo, out, oo):
         out[oo + b] -= y0 * y0
 
 
-@inlined
+@block_function
 def _subtract_diagonals(block, d, n_components, factors, shifts, out):
     """Diagonal factors (diag, spherical, and tied once whitened)."""
     STRIDE = sizes(block)[1]
@@ -101,7 +100,7 @@ def _add_scaled_row(p, x, xo, out, oo):
         out[oo + b] += p * x[xo + b]
 
 
-@inlined
+@block_function
 def _whiten(block, d, whitener, out):
     """Out = P x / sqrt(2) with the one factor that tied components share."""
     STRIDE = sizes(block)[1]
@@ -143,7 +142,7 @@ def _open_expanded(p, o, s, so, q, x, y, yo, norm):
         y[yo + S3 + b] = s3 + q3 * square + a3 * x0 + b3 * x1 + c3 * x2 + d3 * x3
 
 
-@inlined
+@block_function
 def _subtract_expanded(samples, norm, d, groups, factors, shifts, squares, out):
     """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2."""
     STRIDE = sizes(out)[1]

@@ -25,7 +25,6 @@ from ._jit import (
     U,
     aligned_empty,
     block_function,
-    inlined,
     sizes,
     trailing_zeros,
     vector_loop,
@@ -133,7 +132,7 @@ def _second_start(k, kind, n_components, d):
     return start if kind == TIED else start + k * d
 
 
-@inlined
+@block_function
 def _add_plane(block, resp, share, count, k, kind, n_components, d, centers, statistics):
     """Add all samples of a block with one or two features."""
     STRIDE = sizes(block)[1]
@@ -156,7 +155,7 @@ def _add_plane(block, resp, share, count, k, kind, n_components, d, centers, sta
         statistics[second + I1] += second11
 
 
-@inlined
+@block_function
 def _add_whole_block(
     block, resp, share, count, k, kind, n_components, d, centers, w, z, wz, statistics
 ):
@@ -178,7 +177,7 @@ def _add_whole_block(
         add_outer_products(wz, z, d, count, statistics, second)
 
 
-@inlined
+@block_function
 def _flush(k, packed, pending, statistics):
     """Add the samples that wait to the sums of component k."""
     STRIDE = sizes(packed.centers)[1]
@@ -207,7 +206,7 @@ def _flush(k, packed, pending, statistics):
     add_outer_products(wz, z, d, padded, statistics, second)
 
 
-@inlined
+@block_function
 def flush_all(packed, pending, statistics):
     """Add whatever is still pending."""
     for k in range(U(packed.n_components)):
@@ -246,7 +245,7 @@ def _add_rows(rows, d, resp, o, share, index, count, centers, co, first, fo, sec
     return total
 
 
-@inlined
+@block_function
 def add_block_moments(rows, block, resp, share, count, packed, pending, statistics):
     """Add the moments of one block, now or when a component has enough samples to be worth it.
 

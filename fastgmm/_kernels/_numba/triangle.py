@@ -16,7 +16,6 @@ from ._jit import (
     I16,
     U,
     block_function,
-    inlined,
     sizes,
     vector_loop,
 )
@@ -217,7 +216,7 @@ def _close(width, p, o, x, xo, y, out, oo):
         _close1(p, o, x, xo, y, out, oo)
 
 
-@inlined
+@block_function
 def subtract_triangles(block, d, groups, constants, factors, shifts, y, out):
     """Full covariances: four components at a time, row by row of their factors."""
     STRIDE = sizes(block)[1]
