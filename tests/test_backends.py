@@ -130,6 +130,23 @@ def test_best_instruction_set_that_the_processor_runs(monkeypatch):
         _cython._choose()
 
 
+def test_compiled_slots_call_no_function_of_another_module(run_python, tmp_path):
+    """Which copy of it would run, and so the last bit of sums, depended on what was loaded first."""
+    skip_without("numba")
+    script = """
+import re
+import numpy as np
+from fastgmm import GaussianMixture
+from fastgmm._kernels._numba import passes
+GaussianMixture(2, random_state=0).fit(np.random.default_rng(0).normal(size=(100, 3)))
+(code,) = passes.accumulate_slot.inspect_llvm().values()
+called = re.findall(r"call [^\\n]*@(_ZN7fastgmm[^(]*)\\(", code)
+print([name for name in called if "accumulate_slot" not in name])
+"""
+    environment = {"FASTGMM_BACKEND": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}
+    assert run_python(script, **environment).strip() == "[]"
+
+
 # what is missing
 
 

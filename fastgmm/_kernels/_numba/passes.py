@@ -123,6 +123,7 @@ def accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, statistic
     centres alone they are given by ``resp``. A block that its type cannot represent is left
     to do.
     """
+    vector_loop()
     BLOCK, STRIDE = sizes(packed.centers)[:2]
     K = U(packed.n_components)
     like = packed.centers
@@ -180,6 +181,7 @@ def _store_scaled_rows(values, scale, start, count, n_components, out):
 @slot_function
 def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels):
     """Evaluate the rows start to stop; outputs of length 0 are not wanted."""
+    vector_loop()
     BLOCK, STRIDE = sizes(packed.centers)[:2]
     K = U(packed.n_components)
     block = _scratch_rows(packed)
@@ -213,6 +215,7 @@ def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels
 @slot_function
 def normalize_slot(log_prob, log_prob_norm, start, stop):
     """Normalise the rows start to stop of (n, K) log-probabilities in place."""
+    vector_loop()
     BLOCK, STRIDE = sizes(log_prob)[:2]
     K = U(log_prob.shape[1])
     values = _component_rows(K, log_prob)
