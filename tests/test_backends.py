@@ -131,7 +131,7 @@ def test_best_instruction_set_that_the_processor_runs(monkeypatch):
 
 
 def test_compiled_slots_call_no_function_of_another_module(run_python, tmp_path):
-    """Which copy of it would run, and so the last bit of sums, depended on what was loaded first."""
+    """Which copy of it ran, and so the last bit of sums, depended on what was loaded first."""
     skip_without("numba")
     script = """
 import re
