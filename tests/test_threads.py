@@ -80,7 +80,7 @@ context = multiprocessing.get_context("fork")
 try:
     for _ in range(4):
         queue = context.Queue()
-        process = context.Process(target=work, args=(queue,))
+        process = context.Process(target=work, args=(queue,), daemon=True)
         process.start()
         result = queue.get(timeout=60)
         process.join(60)

@@ -4,6 +4,7 @@ Its threads spin while the kernels' threads work, and factors of K small matrice
 them: four of 784 x 784 took 600 to 2400 ms with two threads, 49 ms with one.
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,29 +13,48 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-_lock = threading.Lock()
-_limits: list[Any] = []
-_users = 0
+_lock = threading.RLock()  # held while the limit changes
+_limits: list[tuple[int, Any]] = []  # the thread that set the limit, and the limit
 
 
 @cache
 def _controller() -> Any:
     # finding the libraries takes milliseconds, limiting them 20 microseconds
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas")
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS; of several fits at once the first sets the limit and the last takes it away."""
-    global _users
+    """Limit BLAS; of several fits at once the first sets the limit and takes it away."""
     with _lock:
-        if _users == 0:
-            _limits.append(_controller().limit(limits=1, user_api="blas"))
-        _users += 1
+        first = not _limits
+        if first:
+            _limits.append((threading.get_ident(), _controller().limit(limits=1).__enter__()))
     try:
         yield
     finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                _limits.pop().restore_original_limits()
+        if first:
+            with _lock:
+                _restore()
+
+
+def _restore() -> None:
+    _, limit = _limits.pop()
+    # not restore_original_limits(): this thread would keep the control of OpenBLAS
+    limit.__exit__(None, None, None)
+
+
+def _after_fork_in_child() -> None:
+    """Only the thread that forked lives on; a limit that another one set ends."""
+    if _limits and _limits[0][0] != threading.get_ident():
+        _restore()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # a fork waits for the lock: in the child nobody would be left to release it
+    os.register_at_fork(
+        before=_lock.acquire,
+        after_in_parent=_lock.release,
+        after_in_child=_after_fork_in_child,
+    )
