@@ -36,7 +36,7 @@ _TABLE_FILE = file_type(".npy", ".csv")
 _WEIGHTS = ".npy or .csv file with one weight for each sample"
 _PARAMETERS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
-    *("init_params", "random_state", "acceleration", "n_jobs"),
+    *("init_params", "random_state", "acceleration", "stop_rule", "n_jobs"),
 )
 _INTERRUPTED = 130
 _ERRORS = (OSError, ValueError, TypeError, FloatingPointError, ImportError, MemoryError)
@@ -288,6 +288,8 @@ def _add_fit(add: Callable[..., object]) -> None:
     add("--reg-covar", type=positive, default=1e-6, metavar="VAR", help="added to the variances")
     add("--max-iter", type=number(int, 0), default=100, metavar="N", help="most iterations")
     add("--n-init", type=count, default=1, metavar="N", help="starts, of which the best is kept")
+    rules = ("last-change", "remaining-gain")
+    add("--stop-rule", choices=rules, default="last-change", help="what --tol bounds")
     add("--acceleration", choices=accelerations, help="fewer iterations for a small --tol")
     add("--init", dest="init_params", choices=starts, default="kmeans", help="starting points")
     seed = number(int, 0, 2**32 - 1)

@@ -47,7 +47,7 @@ _LAYOUTS = {
         parameters=(
             *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
             *("init_params", "random_state", "warm_start", "verbose", "verbose_interval"),
-            "n_jobs",
+            *("acceleration", "stop_rule", "n_jobs"),
         ),
         scalars=("n_features_in_", "converged_", "n_iter_", "lower_bound_"),
         arrays=("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"),

@@ -9,6 +9,8 @@ from ._kernels.layout import Array
 from .covariance import get_covariance_type
 from .parameters import MixtureParameters
 
+_CHECKED_ROWS = 2**14
+
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
     """Return weights as a float64 array of shape (n_samples,); None stays None.
@@ -97,6 +99,30 @@ def check_resp(
             f"but row {bad[0]} is {array[bad[0]][:8]} with sum {array[bad[0]].sum():g}."
         )
     return array
+
+
+def check_table(X: Any, n_features: int) -> Any:
+    """Return samples as an array of shape (n_samples, n_features): finite real numbers.
+
+    float64 and float32 arrays are returned as they are, others as float64.
+    """
+    table = _real(X, "X")
+    if table.dtype.kind not in "biuf":
+        table = table.astype(np.float64)
+    if table.ndim != 2 or table.shape[1] != n_features or not len(table):
+        raise ValueError(
+            f"X should have the shape of (n_samples, {n_features}) with a sample at least, "
+            f"but got {table.shape}."
+        )
+    for start in range(0, len(table), _CHECKED_ROWS):
+        finite = np.isfinite(table[start : start + _CHECKED_ROWS])
+        if not finite.all():
+            row, column = (int(i) for i in np.argwhere(~finite)[0])
+            got = table[start + row, column]
+            raise ValueError(
+                f"X should be finite, but got {got} in sample {start + row}, feature {column}."
+            )
+    return table
 
 
 def check_warm_start(parameters: MixtureParameters, n_components: int, n_features: int) -> None:

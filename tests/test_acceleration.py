@@ -67,7 +67,7 @@ def test_step_of_em_is_the_gradient(covariance_type):
     point = em(X, start, 40).parameters  # near enough for the first order to be all
     samples, posterior = Samples(X, None), ExactPosterior(1)
     statistics = posterior.summarize(samples, point)
-    updated, _ = ClosedForm(0.0)(statistics, point)
+    updated = ClosedForm(0.0)(statistics, point).parameters
     chart = Chart(point, statistics.moments.nk)
     step = chart.coordinates(updated)
     gradient = np.empty_like(step)

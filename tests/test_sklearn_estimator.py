@@ -68,6 +68,7 @@ def test_parameters_and_defaults_are_those_of_scikit_learn():
     ours = GaussianMixture().get_params()
     assert ours.pop("n_jobs") is None
     assert ours.pop("acceleration") is None
+    assert ours.pop("stop_rule") == "last-change"
     assert ours == sklearn.mixture.GaussianMixture().get_params()
 
 
@@ -123,6 +124,7 @@ def test_fitted_attributes_are_those_of_scikit_learn():
     assert set(vars(theirs)) <= set(vars(ours))
     assert set(vars(ours)) - set(vars(theirs)) <= {
         "acceleration",
+        "stop_rule",
         "history_",
         "lower_bounds_",
         "n_jobs",

@@ -233,7 +233,7 @@ def test_update_keeps_the_covariance_of_a_collapsed_component(covariance_type):
     for k in (1, 3):
         X[labels == k] = previous.means[k]
     statistics = summarize(X, weight, np.eye(K)[labels], covariance_type, previous.means)
-    parameters, collapsed = ClosedForm(0.0)(statistics, previous)
+    parameters, collapsed, _ = ClosedForm(0.0)(statistics, previous)
     assert collapsed == {1, 3}
     for k in (1, 3):
         np.testing.assert_array_equal(parameters.covariances[k], previous.covariances[k])
@@ -253,7 +253,7 @@ def test_update_keeps_a_collapsed_tied_covariance():
     labels = np.arange(len(X)) % K
     X = previous.means[labels]
     statistics = summarize(X, weight, np.eye(K)[labels], "tied", previous.means)
-    parameters, collapsed = ClosedForm(0.0)(statistics, previous)
+    parameters, collapsed, _ = ClosedForm(0.0)(statistics, previous)
     assert collapsed == set(range(K))
     np.testing.assert_array_equal(parameters.covariances, previous.covariances)
     np.testing.assert_array_equal(parameters.precisions_cholesky, previous.precisions_cholesky)

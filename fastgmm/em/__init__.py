@@ -1,1 +1,34 @@
-"""Floor 2: the EM loop and the policies that it composes."""
+"""Floor 2: the EM loop and the policies that it composes.
+
+`fit` runs the loop with any of them; each name loads when it is first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "ClosedForm": ".update",
+    "EMResult": ".result",
+    "ExactPosterior": ".posterior",
+    "Iteration": ".result",
+    "LowerBoundChange": ".convergence",
+    "MixtureParameters": "..parameters",
+    "Never": ".convergence",
+    "QuasiNewton": ".acceleration",
+    "RemainingGain": ".convergence",
+    "fit": ".api",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fastgmm.em' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,8 @@
 """Acceleration policies: where EM looks next, beyond its own step."""
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,17 +11,34 @@ from ..covariance import CollapseError
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from .chart import Chart
+from .convergence import EVERY_BOUND
 
 _SHORTEN = 0.3
 _SHORTER_STEPS = 2
 
 
-class Acceleration(Protocol):
-    """Chooses the parameters of the next E step."""
+class Acceleration(ABC):
+    """Chooses the parameters of the next E step; by default the step of EM itself.
+
+    Attributes
+    ----------
+    bounds : frozenset of str
+        The kinds of lower bound (see `Posterior`) that it can be guarded by.
+    needs_em_step : bool
+        Whether the update must maximise the expected complete log-likelihood.
+    """
+
+    bounds: ClassVar[frozenset[str]] = EVERY_BOUND
+    needs_em_step: ClassVar[bool] = False
+
+    def start(self) -> None:  # noqa: B027
+        """Begin a run: forget earlier ones."""
 
     def accepts(self, lower_bound: float) -> bool:
         """Return whether the point that was chosen last is worth going on from."""
+        return True
 
+    @abstractmethod
     def advance(
         self,
         statistics: SufficientStatistics,
@@ -31,17 +49,15 @@ class Acceleration(Protocol):
 
     def retreat(self) -> MixtureParameters:
         """Return the next point after one that was not accepted."""
+        raise NotImplementedError
 
     def remaining(self) -> float:
         """Return the gain in the lower bound still to be expected; 0 if unknown."""
+        return 0.0
 
 
-class NoAcceleration:
-    """EM's own step, always."""
-
-    def accepts(self, lower_bound: float) -> bool:
-        """Return True."""
-        return True
+class NoAcceleration(Acceleration):
+    """The update's own step, always."""
 
     def advance(
         self,
@@ -49,19 +65,11 @@ class NoAcceleration:
         parameters: MixtureParameters,
         updated: MixtureParameters,
     ) -> MixtureParameters:
-        """Return the EM step."""
+        """Return the step."""
         return updated
 
-    def retreat(self) -> MixtureParameters:
-        """Never needed."""
-        raise NotImplementedError
 
-    def remaining(self) -> float:
-        """Return 0."""
-        return 0.0
-
-
-class QuasiNewton:
+class QuasiNewton(Acceleration):
     """Limited-memory quasi-Newton steps on EM's residual, guarded by the likelihood.
 
     In the coordinates of `Chart` an EM step r is the gradient of the mean log-likelihood,
@@ -86,10 +94,17 @@ class QuasiNewton:
     methods", J. R. Statist. Soc. B 59; the inverse by Nocedal (1980), Math. Comp. 35.
     """
 
+    bounds: ClassVar[frozenset[str]] = frozenset({"log-likelihood"})
+    needs_em_step: ClassVar[bool] = True
+
     def __init__(self, start_below: float = 1e-3, memory: int = 20, largest: float = 1.0) -> None:
         self.start_below = start_below
         self.memory = memory
         self.largest = largest
+        self.start()
+
+    def start(self) -> None:
+        """Forget all points."""
         self._best = -np.inf
         self._fallback: MixtureParameters | None = None
         self._forget()

@@ -1,16 +1,39 @@
 """When to stop."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+EVERY_BOUND = frozenset({"log-likelihood", "elbo", "estimate"})
 
 
-class Convergence(Protocol):
-    """Decides after each iteration."""
+class Convergence(ABC):
+    """Decides after each iteration.
 
-    def __call__(self, change: float) -> bool:
-        """Return whether the last change of the lower bound says that EM has converged."""
+    Attributes
+    ----------
+    bounds : frozenset of str
+        The kinds of lower bound (see `Posterior`) that it can judge.
+    """
+
+    bounds: ClassVar[frozenset[str]] = EVERY_BOUND
+
+    def start(self) -> None:  # noqa: B027
+        """Begin a run: forget earlier ones."""
+
+    @abstractmethod
+    def __call__(self, change: float, remaining: float = 0.0) -> bool:
+        """Return whether EM has converged.
+
+        Parameters
+        ----------
+        change : float
+            Of the lower bound since the last iteration; infinite in the first.
+        remaining : float
+            What the acceleration still expects to gain; 0 if unknown.
+        """
 
 
-class LowerBoundChange:
+class LowerBoundChange(Convergence):
     """Stop when the mean log-likelihood changes by less than ``tol`` (scikit-learn's rule).
 
     Parameters
@@ -19,9 +42,72 @@ class LowerBoundChange:
         In nats per unit of weight.
     """
 
-    def __init__(self, tol: float) -> None:
+    bounds: ClassVar[frozenset[str]] = EVERY_BOUND - {"estimate"}
+
+    def __init__(self, tol: float = 1e-3) -> None:
         self.tol = tol
 
-    def __call__(self, change: float) -> bool:
-        """Return whether |change| < tol."""
-        return abs(change) < self.tol
+    def __call__(self, change: float, remaining: float = 0.0) -> bool:
+        """Return whether |change| and what remains are less than tol."""
+        return abs(change) < self.tol and remaining < self.tol
+
+
+class RemainingGain(Convergence):
+    r"""Stop when the lower bound is expected to gain less than ``tol`` in all further iterations.
+
+    EM converges linearly: its gains g_t shrink by a factor that tends to a constant
+    :math:`\rho = g_t / g_{t-1}`. What remains is then :math:`g_t \rho / (1 - \rho)`. The rule
+    stops where the estimates of three iterations in a row are below ``tol``: one alone may be low
+    by chance while the factor still rises.
+
+    Parameters
+    ----------
+    tol : float
+        In nats per unit of weight.
+
+    References
+    ----------
+    Boehning, Dietz, Schaub, Schlattmann and Lindsay (1994), The distribution of the likelihood
+    ratio for mixtures of densities from the one-parameter exponential family, Ann. Inst. Statist.
+    Math. 46, on Aitken's acceleration as a stop rule.
+    """
+
+    bounds: ClassVar[frozenset[str]] = EVERY_BOUND - {"estimate"}
+    _IN_A_ROW = 3
+
+    def __init__(self, tol: float = 1e-3) -> None:
+        self.tol = tol
+        self.start()
+
+    def start(self) -> None:
+        """Forget earlier gains."""
+        self._last = float("inf")
+        self._in_a_row = 0
+
+    def __call__(self, change: float, remaining: float = 0.0) -> bool:
+        """Return whether the gain that remains is less than tol."""
+        last, self._last = self._last, change
+        if not 0.0 < last < float("inf"):
+            expected = abs(change)
+        elif change < last:
+            factor = max(change, 0.0) / last
+            expected = abs(change) * max(factor / (1.0 - factor), 1.0)
+        else:
+            expected = float("inf")
+        within = expected < self.tol and remaining < self.tol
+        self._in_a_row = self._in_a_row + 1 if within else 0
+        return self._in_a_row >= self._IN_A_ROW
+
+
+class Never(Convergence):
+    """Go on to the largest number of iterations."""
+
+    def __call__(self, change: float, remaining: float = 0.0) -> bool:
+        """Return False."""
+        return False
+
+
+STOP_RULES: dict[str, type[LowerBoundChange] | type[RemainingGain]] = {
+    "last-change": LowerBoundChange,
+    "remaining-gain": RemainingGain,
+}

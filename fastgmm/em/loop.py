@@ -9,6 +9,7 @@ from ..samples import Samples
 from .acceleration import Acceleration, NoAcceleration
 from .blas import one_blas_thread
 from .convergence import Convergence
+from .policies import Policies
 from .posterior import Posterior
 from .result import EMResult, Iteration
 from .update import Update
@@ -52,13 +53,17 @@ def run(
     Raises
     ------
     ValueError
-        If the samples or parameters are so large that the log-likelihood overflows.
+        If policies do not fit each other, before the data is touched; if the samples or
+        parameters are so large that the log-likelihood overflows.
     """
+    policies = Policies(posterior, update, convergence, acceleration or NoAcceleration())
+    policies.check(parameters)
+    policies.start(samples, parameters)
     with one_blas_thread():
         return _run(
             samples,
             parameters,
-            (posterior, update, convergence, acceleration or NoAcceleration()),
+            policies,
             max_iter,
             lower_bound,
             callback,
@@ -68,7 +73,7 @@ def run(
 def _run(
     samples: Samples,
     parameters: MixtureParameters,
-    policies: tuple[Posterior, Update, Convergence, Acceleration],
+    policies: Policies,
     max_iter: int,
     lower_bound: float,
     callback: Callable[[Iteration], object] | None,
@@ -84,12 +89,12 @@ def _run(
         _check_finite(statistics.lower_bound, len(history) + 1)
         change = 0.0
         if acceleration.accepts(statistics.lower_bound):
-            parameters, failed = update(statistics, point)
+            parameters, failed, own_bound = update(statistics, point)
             collapsed |= failed
-            change = statistics.lower_bound - lower_bound
-            lower_bound = statistics.lower_bound
+            bound = statistics.lower_bound if own_bound is None else own_bound
+            change, lower_bound = bound - lower_bound, bound
             point = acceleration.advance(statistics, point, parameters)
-            converged = convergence(change) and convergence(acceleration.remaining())
+            converged = convergence(change, acceleration.remaining()) and posterior.settled
         else:
             point = acceleration.retreat()
         history.append(Iteration(len(history) + 1, lower_bound, change, perf_counter() - start))

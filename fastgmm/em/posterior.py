@@ -1,24 +1,49 @@
 """E-step policies: how the posterior over components is formed and summed up."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
 from .. import _kernels as kernels
+from .._kernels.layout import Array
+from .._kernels.threads import count_threads
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..precision import allows_float32
 from ..samples import Samples
 
+# Responsibilities that are formed at once: 1 MB.
+_RESPONSIBILITIES = 2**17
 
-class Posterior(Protocol):
-    """Turns samples and parameters into sufficient statistics."""
 
+class Posterior(ABC):
+    """Turns samples and parameters into sufficient statistics.
+
+    Attributes
+    ----------
+    bound : {'log-likelihood', 'elbo', 'estimate'}
+        What the lower bound of its statistics is: the log-likelihood of the parameters; a bound
+        below it, which does not fall from one iteration to the next; or a number that fluctuates.
+    """
+
+    bound: ClassVar[str] = "log-likelihood"
+
+    def start(self, samples: Samples, parameters: MixtureParameters) -> None:  # noqa: B027
+        """Begin a run: check that the policy fits the data, and forget earlier runs."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether EM may stop; False while the policy itself still changes."""
+        return True
+
+    @abstractmethod
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples, about (or near) the means of ``parameters``."""
 
 
-class ExactPosterior:
+class ExactPosterior(Posterior):
     """Responsibilities by Bayes' theorem, p(k | x) = w_k N(x | k) / p(x).
 
     One read of the samples; nothing of size n x K is formed. Blocks of float32 samples are
@@ -26,11 +51,12 @@ class ExactPosterior:
 
     Parameters
     ----------
-    n_threads : int
+    n_jobs : int or None, default=None
+        Number of threads; None: all cores.
     """
 
-    def __init__(self, n_threads: int) -> None:
-        self.n_threads = n_threads
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_threads = count_threads(n_jobs)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples, about the means or what float32 makes of them."""
@@ -50,3 +76,60 @@ class ExactPosterior:
             float(log_likelihood[0]),
             samples.total_weight,
         )
+
+
+class BlockwisePosterior(Posterior):
+    """Any distribution q over components that follows from the responsibilities of a sample.
+
+    Responsibilities are formed for a few thousand samples at a time, restricted to q by the
+    subclass, and summed up. The lower bound is the evidence lower bound,
+    sum_i w_i [log p(x_i) - KL(q_i || p(k | x_i))].
+
+    Parameters
+    ----------
+    n_jobs : int or None, default=None
+        Number of threads; None: all cores.
+    """
+
+    bound: ClassVar[str] = "elbo"
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_threads = count_threads(n_jobs)
+
+    @abstractmethod
+    def restrict(self, resp: Array, rows: slice) -> tuple[Array, Array]:
+        """Return q and its divergence from the posterior, in nats, for each of some rows.
+
+        Parameters
+        ----------
+        resp : (m, K) array
+            p(k | x_i), which may be overwritten.
+        rows : slice
+            Which samples these are.
+        """
+
+    def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
+        """Return the statistics of all samples under q, about the means."""
+        total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
+        components = parameters.components()
+        bound = 0.0
+        for rows in row_blocks(samples, parameters.n_components):
+            X, weight = samples.rows(rows), samples.sample_weight[rows]
+            log_prob_norm = np.empty(len(X))
+            resp = np.empty((len(X), parameters.n_components))
+            kernels.posterior(X, components, self.n_threads, log_prob_norm=log_prob_norm, resp=resp)
+            q, divergence = self.restrict(resp, rows)
+            about = parameters.covariance_type, total.centers, total.moments
+            kernels.moments(X, weight, q, *about, self.n_threads)
+            # a sample without weight takes no part, however far it lies
+            bound += float(weight @ np.where(weight > 0, log_prob_norm - divergence, 0.0))
+        return SufficientStatistics(
+            total.covariance_type, total.centers, total.moments, bound, samples.total_weight
+        )
+
+
+def row_blocks(samples: Samples, n_components: int) -> Iterator[slice]:
+    """Yield consecutive rows, so few that their responsibilities stay in the cache."""
+    step = max(_RESPONSIBILITIES // n_components, 256)
+    for start in range(0, samples.n_samples, step):
+        yield slice(start, min(start + step, samples.n_samples))

@@ -1,6 +1,7 @@
 """M-step policies: how parameters follow from sufficient statistics."""
 
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -8,26 +9,50 @@ from .._kernels.layout import Array
 from ..covariance import get_covariance_type
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters, smallest_variances
+from ..samples import Samples
 
 
 class Updated(NamedTuple):
-    """New parameters, and the components whose covariance had to be kept as it was.
+    """What an update returns.
 
-    Where all share one covariance and it had to be kept, these are all components.
+    Attributes
+    ----------
+    parameters : MixtureParameters
+    collapsed : frozenset of int
+        Components whose covariance had to be kept as it was; all where they share one.
+    lower_bound : float, optional
+        Of the new parameters under the responsibilities of this iteration, where the update
+        defines its own objective; in place of that of the statistics.
     """
 
     parameters: MixtureParameters
-    collapsed: frozenset[int]
+    collapsed: frozenset[int] = frozenset()
+    lower_bound: float | None = None
 
 
-class Update(Protocol):
-    """Turns statistics into parameters."""
+class Update(ABC):
+    """Turns statistics into parameters.
 
+    Attributes
+    ----------
+    parameters_type : type
+        Of the parameters that it takes and returns.
+    is_em_step : bool
+        Whether it maximises the expected complete log-likelihood.
+    """
+
+    parameters_type: ClassVar[type[MixtureParameters]] = MixtureParameters
+    is_em_step: ClassVar[bool] = False
+
+    def start(self, samples: Samples, parameters: MixtureParameters) -> None:  # noqa: B027
+        """Begin a run: check that the policy fits the data, and forget earlier runs."""
+
+    @abstractmethod
     def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
         """Return the next parameters."""
 
 
-class ClosedForm:
+class ClosedForm(Update):
     """The maximum of the expected complete log-likelihood.
 
     With N = sum_k nk::
@@ -42,11 +67,13 @@ class ClosedForm:
 
     Parameters
     ----------
-    reg_covar : float
+    reg_covar : float, default=1e-6
         Added to the diagonal of the covariances.
     """
 
-    def __init__(self, reg_covar: float) -> None:
+    is_em_step: ClassVar[bool] = True
+
+    def __init__(self, reg_covar: float = 1e-6) -> None:
         self.reg_covar = reg_covar
 
     def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:

@@ -14,7 +14,7 @@ from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..covariance import COVARIANCE_TYPES, CollapseError
 from ..em.acceleration import QuasiNewton
-from ..em.convergence import LowerBoundChange
+from ..em.convergence import STOP_RULES
 from ..em.loop import run
 from ..em.posterior import ExactPosterior
 from ..em.result import EMResult, Iteration
@@ -84,9 +84,11 @@ class GaussianMixture(BaseMixture):
         ``split-merge``: moves that merge two components and split another, tried on a subsample,
         before and after quasi-Newton on all samples: higher maxima, sooner; for 3 components
         and more.
+    stop_rule : {'last-change', 'remaining-gain'}, default='last-change'
+        What ``tol`` bounds: the last change of the mean log-likelihood, or an estimate of all
+        that further iterations would gain, which does not stop EM where it only creeps.
     n_jobs : int or None, default=None
-        Number of threads. None: all cores that this process may use, by affinity and cgroup
-        quota; -1 means the same.
+        Number of threads. None, -1: all cores that affinity and cgroup quota allow.
 
     Attributes
     ----------
@@ -144,6 +146,7 @@ class GaussianMixture(BaseMixture):
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "acceleration": [StrOptions({"quasi-newton", "subsample", "split-merge"}), None],
+        "stop_rule": [StrOptions(set(STOP_RULES))],
         "n_jobs": [Integral, None],
     }
 
@@ -165,6 +168,7 @@ class GaussianMixture(BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         acceleration: str | None = None,
+        stop_rule: str = "last-change",
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -182,6 +186,7 @@ class GaussianMixture(BaseMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.acceleration = acceleration
+        self.stop_rule = stop_rule
         self.n_jobs = n_jobs
 
     def fit(
@@ -247,9 +252,7 @@ class GaussianMixture(BaseMixture):
         """
         return self._predict(self._fit(X, sample_weight, None))
 
-    def _fit(
-        self, X: Any, sample_weight: Any, callback: Callable[[Iteration], object] | None
-    ) -> Samples:
+    def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:
         self._validate_params()
         with unchanged_on_error(self):
             samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
@@ -298,18 +301,17 @@ class GaussianMixture(BaseMixture):
         verbose: Verbose,
         warm: bool,
     ) -> EMResult:
-        n_threads = count_threads(self.n_jobs)
-        convergence = LowerBoundChange(self.tol)
+        n_threads, stop = count_threads(self.n_jobs), STOP_RULES[self.stop_rule](self.tol)
         if self.acceleration in ("subsample", "split-merge") and self.max_iter > 0:
-            with_moves = self.acceleration == "split-merge"
-            search = SplitMerge(self.reg_covar, n_threads, random_state, with_moves)
-            return search.run(samples, parameters, convergence, self.max_iter, verbose.iteration)
+            moves = self.acceleration == "split-merge"
+            search = SplitMerge(self.reg_covar, n_threads, random_state, with_moves=moves)
+            return search.run(samples, parameters, stop, self.max_iter, verbose.iteration)
         return run(
             samples,
             parameters,
             posterior=ExactPosterior(n_threads),
             update=ClosedForm(self.reg_covar),
-            convergence=convergence,
+            convergence=stop,
             max_iter=self.max_iter,
             acceleration=None if self.acceleration is None else QuasiNewton(),
             lower_bound=self.lower_bound_ if warm else -math.inf,

@@ -1,0 +1,100 @@
+"""The EM loop for users: any posterior with any update, on plain arrays."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..parameters import MixtureParameters
+from ..samples import Samples
+from ..validation import check_sample_weight, check_table
+from .acceleration import Acceleration, NoAcceleration
+from .convergence import Convergence, LowerBoundChange, Never
+from .loop import run
+from .policies import Policies
+from .posterior import ExactPosterior, Posterior
+from .result import EMResult, Iteration
+from .update import ClosedForm, Update
+
+
+def fit(
+    X: Any,
+    parameters: MixtureParameters,
+    *,
+    sample_weight: Any = None,
+    posterior: Posterior | None = None,
+    update: Update | None = None,
+    acceleration: Acceleration | None = None,
+    convergence: Convergence | None = None,
+    max_iter: int = 100,
+    callback: Callable[[Iteration], object] | None = None,
+) -> EMResult:
+    r"""Run EM, or a variant of it, from given parameters.
+
+    A variant is a choice of four policies. The posterior turns samples and parameters into
+    sufficient statistics (the E step), the update turns these into parameters (the M step), the
+    acceleration may go beyond, the convergence says when to stop.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        float64 and float32 arrays are read in place, in any memory order.
+    parameters : MixtureParameters
+        Where to start.
+    sample_weight : array-like of shape (n_samples,), optional
+        Non-negative; each counts as that many copies of its sample.
+    posterior : Posterior, optional
+        ``ExactPosterior()`` by default.
+    update : Update, optional
+        ``ClosedForm()`` by default.
+    acceleration : Acceleration, optional
+        None by default.
+    convergence : Convergence, optional
+        ``LowerBoundChange(1e-3)`` by default; ``Never()`` where the lower bound fluctuates.
+    max_iter : int, default=100
+        Largest number of iterations; 0 returns the start.
+    callback : callable, optional
+        Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
+
+    Returns
+    -------
+    EMResult
+        Parameters, converged, lower_bound, history, collapsed.
+
+    Raises
+    ------
+    ValueError
+        If X, a weight or ``max_iter`` is not valid, or, before the data is looked at, if one
+        policy needs what another does not offer.
+    TypeError
+        If the update needs parameters of another type.
+
+    References
+    ----------
+    Neal and Hinton (1998), A view of the EM algorithm that justifies incremental, sparse, and
+    other variants.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import em
+    >>> X = np.array([[0.0], [0.1], [5.0], [5.1]])
+    >>> start = em.MixtureParameters.from_covariances(
+    ...     "spherical", np.array([0.5, 0.5]), np.array([[0.0], [1.0]]), np.ones(2)
+    ... )
+    >>> em.fit(X, start).parameters.means.round(3).tolist()
+    [[0.05], [5.05]]
+    """
+    posterior = ExactPosterior() if posterior is None else posterior
+    if convergence is None:
+        convergence = Never() if posterior.bound == "estimate" else LowerBoundChange()
+    policies = Policies(
+        posterior,
+        ClosedForm() if update is None else update,
+        convergence,
+        NoAcceleration() if acceleration is None else acceleration,
+    )
+    policies.check(parameters)
+    if max_iter < 0:
+        raise ValueError(f"max_iter should be at least 0, got {max_iter}.")
+    table = check_table(X, parameters.n_features)
+    samples = Samples(table, check_sample_weight(sample_weight, len(table)))
+    return run(samples, parameters, **policies._asdict(), max_iter=max_iter, callback=callback)
