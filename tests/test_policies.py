@@ -27,7 +27,7 @@ class Nothing(Update):
 
 
 class Special(Update):
-    class parameters_type(em.MixtureParameters):  # noqa: N801
+    class parameters_type(em.MixtureParameters):
         pass
 
     def __call__(self, statistics, previous):
