@@ -2,8 +2,9 @@
 
 A block is some consecutive samples, as many as fill 2 KiB a feature, stored transposed so that SIMD
 lanes run over samples: feature ``j`` of sample ``b`` stands at ``block[j * stride + b]``.
-Parameters and statistics are handed to the compiled kernels as flat float64 arrays,
-whatever the covariance type, so that one compiled signature serves all four.
+Parameters and statistics are handed to the compiled kernels as flat arrays. Each covariance type,
+with one or two features or with more, is a type to Numba, which then compiles what the fit at hand
+needs: all of it at once takes 2 s longer.
 """
 
 from typing import Any, NamedTuple
@@ -91,7 +92,6 @@ class Packed(NamedTuple):
     it has overflowed; nor where a weight other than 0 is not within the last two.
     """
 
-    kind: int
     n_components: int
     n_features: int
     origin: Array
@@ -114,6 +114,81 @@ class Packed(NamedTuple):
             if isinstance(value, np.ndarray)
         }
         return self._replace(**arrays)
+
+    @property
+    def kind(self) -> int:
+        """The covariance type, as a number."""
+        return next(kind for kind, of in _PACKED.items() if isinstance(self, of))
+
+
+class PackedFull(Packed):
+    """Packed components of full covariances."""
+
+    __slots__ = ()
+
+
+class PackedTied(Packed):
+    """Packed components of tied covariances."""
+
+    __slots__ = ()
+
+
+class PackedDiag(Packed):
+    """Packed components of diagonal covariances."""
+
+    __slots__ = ()
+
+
+class PackedSpherical(Packed):
+    """Packed components of spherical covariances."""
+
+    __slots__ = ()
+
+
+class PackedFullPlane(PackedFull):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+class PackedTiedPlane(PackedTied):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+class PackedDiagPlane(PackedDiag):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+class PackedSphericalPlane(PackedSpherical):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+#: The largest number of features that count as few.
+PLANE = 2
+_PACKED: dict[int, type[Packed]] = {
+    FULL: PackedFull,
+    TIED: PackedTied,
+    DIAG: PackedDiag,
+    SPHERICAL: PackedSpherical,
+}
+_PACKED_PLANE: dict[int, type[Packed]] = {
+    FULL: PackedFullPlane,
+    TIED: PackedTiedPlane,
+    DIAG: PackedDiagPlane,
+    SPHERICAL: PackedSphericalPlane,
+}
+#: The types with one or two features.
+PLANES = frozenset(_PACKED_PLANE.values())
+
+
+def _packed_type(kind: int, n_features: int) -> type[Packed]:
+    return (_PACKED_PLANE if n_features <= PLANE else _PACKED)[kind]
 
 
 def second_shape(covariance_type: str, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -198,8 +273,7 @@ def pack(
             scale = np.broadcast_to(scale.reshape(K, -1), (K, d))
             factors = np.array(scale, order="C").ravel()
             shifts = (-whitened * scale).ravel()
-    return Packed(
-        kind,
+    return _packed_type(kind, d)(
         K,
         d,
         origin,
@@ -217,8 +291,7 @@ def pack_centers(covariance_type: str, centers: Array) -> Packed:
     K, d = centers.shape
     origin = centers.mean(axis=0)
     none = np.zeros(0)
-    return Packed(
-        KIND[covariance_type],
+    return _packed_type(KIND[covariance_type], d)(
         K,
         d,
         origin,

@@ -1,7 +1,6 @@
 """The Numba backend: runs compiled passes on the threads that are safe to use."""
 
 from contextlib import nullcontext
-from itertools import pairwise
 from typing import Any
 
 import numba
@@ -65,13 +64,12 @@ def accumulate(
     ``todo`` has an element for each block, which is set to 0 when the block has been added.
     """
     rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
-    if not guard.must_be_serial():
-        slot = address(passes.accumulate_slot, *rows, U(0), U(0), todo, out)
-        _launch(passes.accumulate, n_threads, len(slots), slot, *rows, bounds, todo, slots, out)
-        return
-    for t, (start, stop) in enumerate(pairwise(bounds)):
-        passes.accumulate_slot(*rows, U(start), U(stop), todo, slots[t])
-        out += slots[t]
+    slot = address(passes.accumulate_slot, *rows, U(0), U(0), todo, out)
+    arguments = (slot, *rows, bounds, todo, slots, out)
+    if guard.must_be_serial():
+        passes.accumulate_serially(*arguments)
+    else:
+        _launch(passes.accumulate, n_threads, len(slots), *arguments)
 
 
 def posterior(
@@ -87,22 +85,24 @@ def posterior(
     """Evaluate every sample; outputs of length 0 are left alone."""
     X = _repeated(X)
     outputs = (log_prob, log_prob_norm, resp, labels)
-    if not guard.must_be_serial():
-        slot = address(passes.posterior_slot, X, packed, U(0), U(0), *outputs)
-        _launch(passes.posterior, n_threads, len(bounds) - 1, slot, X, packed, bounds, *outputs)
-        return
-    passes.posterior_slot(X, packed, U(0), U(bounds[-1]), *outputs)
+    slot = address(passes.posterior_slot, X, packed, U(0), U(0), *outputs)
+    arguments = (slot, X, packed, bounds, *outputs)
+    if guard.must_be_serial():
+        passes.posterior_serially(*arguments)
+    else:
+        _launch(passes.posterior, n_threads, len(bounds) - 1, *arguments)
 
 
 def normalize(
     log_prob: Array, log_prob_norm: Array, bounds: NDArray[np.int64], n_threads: int
 ) -> None:
     """Normalise (n, K) log-probabilities in place."""
-    if not guard.must_be_serial():
-        slot = address(passes.normalize_slot, log_prob, log_prob_norm, U(0), U(0))
-        _launch(passes.normalize, n_threads, len(bounds) - 1, slot, log_prob, log_prob_norm, bounds)
-        return
-    passes.normalize_slot(log_prob, log_prob_norm, U(0), U(bounds[-1]))
+    slot = address(passes.normalize_slot, log_prob, log_prob_norm, U(0), U(0))
+    arguments = (slot, log_prob, log_prob_norm, bounds)
+    if guard.must_be_serial():
+        passes.normalize_serially(*arguments)
+    else:
+        _launch(passes.normalize, n_threads, len(bounds) - 1, *arguments)
 
 
 def gram(
@@ -116,11 +116,11 @@ def gram(
     """Add to each slot the products of four rows over its columns."""
     from . import peak
 
-    if not guard.must_be_serial():
-        _launch(peak.gram, n_threads, len(slots), values, stride, bounds, n_repeats, slots)
-        return
-    for t, (start, stop) in enumerate(pairwise(bounds)):
-        peak.gram_slot(values, U(stride), U(start), U(stop), U(n_repeats), slots[t])
+    arguments = (values, stride, bounds, n_repeats, slots)
+    if guard.must_be_serial():
+        peak.gram_serially(*arguments)
+    else:
+        _launch(peak.gram, n_threads, len(slots), *arguments)
 
 
 def describe() -> dict[str, Any]:

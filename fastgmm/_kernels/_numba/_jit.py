@@ -11,7 +11,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, typeof, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from fastgmm._kernels import layout
 
@@ -19,7 +19,6 @@ from fastgmm._kernels import layout
 # from vectorising (84 -> 11 GFLOP/s in the distance tile).
 U = np.uint64
 I0, I1, I2, I3, I4, I8, I12, I16 = U(0), U(1), U(2), U(3), U(4), U(8), U(12), U(16)
-FULL, TIED, DIAG, SPHERICAL = U(layout.FULL), U(layout.TIED), U(layout.DIAG), U(layout.SPHERICAL)
 
 
 def _fingerprint() -> tuple[float, int]:
@@ -65,14 +64,66 @@ def block_function(function: Callable[..., Any]) -> Any:
     return njit(**BLOCK_OPTIONS)(function)
 
 
+def by_covariance_type(
+    *,
+    full: Callable[..., Any],
+    tied: Callable[..., Any],
+    diag: Callable[..., Any],
+    spherical: Callable[..., Any],
+    plane: Callable[..., Any] | None = None,
+) -> Any:
+    """Return a function that is one of these, by the type of its first argument, ``packed``.
+
+    Numba compiles that one alone. ``plane``, if given, is for one or two features of any type.
+    """
+    kinds = (layout.PackedFull, layout.PackedTied, layout.PackedDiag, layout.PackedSpherical)
+    functions = dict(zip(kinds, (full, tied, diag, spherical), strict=True))
+
+    def choose(cls: type) -> Callable[..., Any]:
+        if plane is not None and cls in layout.PLANES:
+            return plane
+        return next(function for kind, function in functions.items() if issubclass(cls, kind))
+
+    return _by_type(choose)
+
+
+def by_dimension(*, plane: Callable[..., Any], space: Callable[..., Any]) -> Any:
+    """Return a function that is one of two: for one or two features, or for more."""
+    return _by_type(lambda cls: plane if cls in layout.PLANES else space)
+
+
+def _by_type(implementation: Callable[[type], Callable[..., Any]]) -> Any:
+    def function(packed: Any, *arguments: Any) -> Any:
+        raise NotImplementedError  # Numba compiles the one that is wanted
+
+    def choose(packed: Any, *arguments: Any) -> Any:
+        return implementation(packed.instance_class)
+
+    overload(function, strict=False, jit_options=BLOCK_OPTIONS)(choose)
+    return function
+
+
 def reduction(function: Callable[..., Any]) -> Any:
     """Compile a sum over a block; ``reassoc`` lets lanes keep partial sums."""
     return njit(fastmath={"contract", "reassoc"}, **_INTERNAL)(function)
 
 
 def slot_function(function: Callable[..., Any]) -> Any:
-    """Compile the work of one slot; also called from Python where threads are unsafe."""
-    return _cached(njit(fastmath={"contract"}, error_model="numpy", cache=True)(function))
+    """Compile the work of one slot, which is called by its address."""
+    return _cached(
+        njit(
+            fastmath={"contract"},
+            error_model="numpy",
+            cache=True,
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+        )(function)
+    )
+
+
+def serial(function: Callable[..., Any]) -> Any:
+    """Compile what runs instead of the loop over slots where threads are unsafe."""
+    return _cached(njit(error_model="numpy", cache=True)(function))
 
 
 def parallel(function: Callable[..., Any]) -> Any:

@@ -7,7 +7,6 @@ is expanded to a product of matrices where that is as exact: half the work.
 """
 
 from ._jit import (
-    FULL,
     I0,
     I1,
     I3,
@@ -15,9 +14,9 @@ from ._jit import (
     I8,
     I12,
     I16,
-    TIED,
     U,
     block_function,
+    by_covariance_type,
     sizes,
     vector_loop,
 )
@@ -76,19 +75,23 @@ def _subtract_one(p, s, o, x, xo, out, oo):
 
 
 @block_function
-def _subtract_diagonals(block, d, n_components, factors, shifts, out):
+def _subtract_diagonals(packed, block, out):
     """Diagonal factors (diag, spherical, and tied once whitened)."""
     STRIDE = sizes(block)[1]
-    for k in range(n_components):
+    d = U(packed.n_features)
+    factors, shifts = packed.factors, packed.shifts
+    for k in range(U(packed.n_components)):
+        row = k * STRIDE
+        fill(out, row, packed.coefficients[k])
         j = I0
         while j + I8 <= d:
-            _subtract_eight(factors, shifts, k * d + j, block, j * STRIDE, out, k * STRIDE)
+            _subtract_eight(factors, shifts, k * d + j, block, j * STRIDE, out, row)
             j += I8
         if j + I4 <= d:
-            _subtract_four(factors, shifts, k * d + j, block, j * STRIDE, out, k * STRIDE)
+            _subtract_four(factors, shifts, k * d + j, block, j * STRIDE, out, row)
             j += I4
         while j < d:
-            _subtract_one(factors, shifts, k * d + j, block, j * STRIDE, out, k * STRIDE)
+            _subtract_one(factors, shifts, k * d + j, block, j * STRIDE, out, row)
             j += I1
 
 
@@ -143,14 +146,16 @@ def _open_expanded(p, o, s, so, q, x, y, yo, norm):
 
 
 @block_function
-def _subtract_expanded(samples, norm, d, groups, factors, shifts, squares, out):
+def _subtract_expanded(packed, samples, norm, out):
     """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2."""
     STRIDE = sizes(out)[1]
+    d = U(packed.n_features)
+    factors, shifts, squares = packed.factors, packed.shifts, packed.squares
     fill(norm, I0, 0.0)
     for j in range(d):
         _add_square(samples, j * STRIDE, norm, I0)
     o = I0
-    for g in range(groups):
+    for g in range((U(packed.n_components) + I3) // I4):
         row = g * I4 * STRIDE
         _open_expanded(factors, o, shifts, g * I4, squares, samples, out, row, norm)
         o += I16
@@ -160,29 +165,33 @@ def _subtract_expanded(samples, norm, d, groups, factors, shifts, squares, out):
 
 
 @block_function
-def block_log_prob(block, packed, scratch, norm, out):
-    """Write coefficient - |factor x + shift|^2 for every component of one block.
-
-    block    IN   (d rows, up to a multiple of 4)   samples, transposed, about the origin
-    scratch       (as block)                        workspace
-    norm          (1 row)                           workspace
-    out      OUT  (K rows, up to a multiple of 4)
-    """
-    STRIDE = sizes(block)[1]
-    d = U(packed.n_features)
-    kind = U(packed.kind)
-    groups = (U(packed.n_components) + I3) // I4
-    factors, shifts = packed.factors, packed.shifts
-    samples = block
-    if kind == TIED:
-        _whiten(block, d, packed.whitener, scratch)
-        samples = scratch
+def _subtract_scaled(packed, samples, norm, out):
+    """One factor for all features of a component, expanded where that is as exact."""
     if packed.squares.size > 0:
-        _subtract_expanded(samples, norm, d, groups, factors, shifts, packed.squares, out)
-        return
-    if kind == FULL:
-        subtract_triangles(block, d, groups, packed.coefficients, factors, shifts, scratch, out)
+        _subtract_expanded(packed, samples, norm, out)
     else:
-        for k in range(U(packed.n_components)):
-            fill(out, k * STRIDE, packed.coefficients[k])
-        _subtract_diagonals(samples, d, U(packed.n_components), factors, shifts, out)
+        _subtract_diagonals(packed, samples, out)
+
+
+def _tied(packed, block, scratch, norm, out):
+    _whiten(block, U(packed.n_features), packed.whitener, scratch)
+    _subtract_scaled(packed, scratch, norm, out)
+
+
+def _diag(packed, block, scratch, norm, out):
+    _subtract_diagonals(packed, block, out)
+
+
+def _spherical(packed, block, scratch, norm, out):
+    _subtract_scaled(packed, block, norm, out)
+
+
+#: Write coefficient - |factor x + shift|^2 for every component of one block.
+#:
+#: block    IN   (d rows, up to a multiple of 4)   samples, transposed, about the origin
+#: scratch       (as block)                        workspace
+#: norm          (1 row)                           workspace
+#: out      OUT  (K rows, up to a multiple of 4)
+block_log_prob = by_covariance_type(
+    full=subtract_triangles, tied=_tied, diag=_diag, spherical=_spherical
+)

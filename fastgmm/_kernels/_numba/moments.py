@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._jit import (
-    FULL,
     I0,
     I1,
     I2,
@@ -21,10 +20,10 @@ from ._jit import (
     I4,
     I8,
     I16,
-    TIED,
     U,
     aligned_empty,
     block_function,
+    by_covariance_type,
     sizes,
     trailing_zeros,
     vector_loop,
@@ -122,67 +121,36 @@ def _select(resp, o, index):
             word &= word - I1
 
 
-@block_function
-def _second_start(k, kind, n_components, d):
-    """Return where the second moments of component k begin in the statistics."""
-    start = n_components * (I1 + d)
-    rows = (d + I3) // I4
-    if kind == FULL:
-        return start + k * I16 * (rows * (rows + I1) // I2)
-    return start if kind == TIED else start + k * d
+def _triangle(packed):
+    rows = (U(packed.n_features) + I3) // I4
+    return I16 * (rows * (rows + I1) // I2)
+
+
+def _none(packed):
+    return I0
+
+
+def _row(packed):
+    return U(packed.n_features)
+
+
+#: Return how far apart the second moments of two components are in the statistics.
+_second_stride = by_covariance_type(full=_triangle, tied=_none, diag=_row, spherical=_row)
+
+
+def _four(packed):
+    return I4
+
+
+#: Return how far apart two rows of a tile are in the statistics; 0 where there are no tiles.
+_tile_row = by_covariance_type(full=_four, tied=_four, diag=_none, spherical=_none)
 
 
 @block_function
-def _add_plane(block, resp, share, count, k, kind, n_components, d, centers, statistics):
-    """Add all samples of a block with one or two features."""
-    STRIDE = sizes(block)[1]
-    c1 = centers[k * d + (d - I1)]
-    total, first0, first1, second00, second10, second11 = plane_sums(
-        resp, k * STRIDE, share, block, centers[k * d], c1, count
-    )
-    first = n_components + k * d
-    second = _second_start(k, kind, n_components, d)
-    statistics[k] += total
-    statistics[first] += first0
-    statistics[second] += second00
-    if d == I1:
-        return
-    statistics[first + I1] += first1
-    if kind in (FULL, TIED):
-        statistics[second + I4] += second10
-        statistics[second + U(5)] += second11
-    else:
-        statistics[second + I1] += second11
-
-
-@block_function
-def _add_whole_block(
-    block, resp, share, count, k, kind, n_components, d, centers, w, z, wz, statistics
-):
-    """Add all samples of a block to component k."""
-    STRIDE = sizes(block)[1]
-    first = n_components + k * d
-    second = _second_start(k, kind, n_components, d)
-    statistics[k] += weigh(resp, k * STRIDE, share, I0, count, w)
-    for j in range(d):
-        mean = centers[k * d + j]
-        o = j * STRIDE
-        if kind in (FULL, TIED):
-            statistics[first + j] += center(block, o, mean, w, count, z, wz, o)
-        else:
-            total, square = weighted_sums(block, o, mean, w, count)
-            statistics[first + j] += total
-            statistics[second + j] += square
-    if kind in (FULL, TIED):
-        add_outer_products(wz, z, d, count, statistics, second)
-
-
-@block_function
-def _flush(k, packed, pending, statistics):
+def _flush(packed, pending, k, first, second, statistics):
     """Add the samples that wait to the sums of component k."""
     STRIDE = sizes(packed.centers)[1]
     d = U(packed.n_features)
-    K = U(packed.n_components)
     m = pending.count[k]
     pending.count[k] = I0
     o = k * pending.capacity
@@ -201,17 +169,8 @@ def _flush(k, packed, pending, statistics):
         for a in range(m, padded):
             z[start + a] = 0.0
         mean = centers[k * d + j]
-        statistics[K + k * d + j] += center_in_place(z, start, mean, w, padded, wz)
-    second = _second_start(k, U(packed.kind), K, d)
+        statistics[first + j] += center_in_place(z, start, mean, w, padded, wz)
     add_outer_products(wz, z, d, padded, statistics, second)
-
-
-@block_function
-def flush_all(packed, pending, statistics):
-    """Add whatever is still pending."""
-    for k in range(U(packed.n_components)):
-        if pending.count[k] > I0:
-            _flush(k, packed, pending, statistics)
 
 
 @block_function
@@ -245,54 +204,100 @@ def _add_rows(rows, d, resp, o, share, index, count, centers, co, first, fo, sec
     return total
 
 
-@block_function
-def add_block_moments(rows, block, resp, share, count, packed, pending, statistics):
-    """Add the moments of one block, now or when a component has enough samples to be worth it.
+def _plane(packed, rows, block, resp, share, count, last, pending, statistics):
+    d, K = U(packed.n_features), U(packed.n_components)
+    stride, tile = _second_stride(packed), _tile_row(packed)
+    centers = packed.centers
+    for k in range(K):
+        c0, c1 = centers[k * d], centers[k * d + (d - I1)]
+        first, second = K + k * d, K * (I1 + d) + k * stride
+        total, first0, first1, second00, second10, second11 = plane_sums(
+            resp, k * sizes(block)[1], share, block, c0, c1, count
+        )
+        statistics[k] += total
+        statistics[first] += first0
+        statistics[second] += second00
+        if d == I1:
+            continue
+        statistics[first + I1] += first1
+        statistics[second + tile + I1] += second11
+        if tile > I0:
+            statistics[second + tile] += second10
 
-    rows           IN       (BLOCK, d)           samples about the origin
-    block, resp    IN       (d rows), (K rows)   the same, transposed; resp * share = w r
-    share          IN       (1 row)              zero where there is no sample
-    pending        IN OUT   samples that wait, by component
-    statistics     adds to  packed nk, first, second
-    """
-    STRIDE = sizes(block)[1]
+
+def _matrix(packed, rows, block, resp, share, count, last, pending, statistics):
     # Plain arrays and one loop: a call with all fields of both tuples costs as much as
     # gathering four samples (1.2 -> 0.6 ns per sample and component at 1 % selected).
+    STRIDE = sizes(block)[1]
     d = U(packed.n_features)
     K = U(packed.n_components)
-    kind = U(packed.kind)
+    stride = _second_stride(packed)
     centers = packed.centers
     index, capacity = pending.index, pending.capacity
     waiting, p_rows, p_weight = pending.count, pending.rows, pending.weight
     w, z, wz = pending.w, pending.z, pending.wz
     for k in range(K):
-        if d <= I2:
-            _add_plane(block, resp, share, count, k, kind, K, d, centers, statistics)
-            continue
         o = k * STRIDE
-        selected = _count_selected(resp, o)
-        if selected == I0:
-            continue
+        first = K + k * d
+        second = K * (I1 + d) + k * stride
+        selected = I0 if last else _count_selected(resp, o)
         # measured: a listed sample costs as much as 24 + 1.25 d features of a whole block
         if selected * (U(24) + d + d // I4) > count * d:
-            _add_whole_block(
-                block, resp, share, count, k, kind, K, d, centers, w, z, wz, statistics
-            )
+            statistics[k] += weigh(resp, o, share, I0, count, w)
+            for j in range(d):
+                to = j * STRIDE
+                mean = centers[k * d + j]
+                statistics[first + j] += center(block, to, mean, w, count, z, wz, to)
+            add_outer_products(wz, z, d, count, statistics, second)
+            selected = I0
+        elif selected > I0:
+            _select(resp, o, index)
+        s = I0
+        while s < selected or (last and waiting[k] > I0):
+            n = min(selected - s, capacity - waiting[k])
+            a = k * capacity + waiting[k]
+            _append(rows, d, resp, o, share, index, s, n, p_rows, p_weight, a)
+            s += n
+            waiting[k] += n
+            if waiting[k] == capacity or last:
+                _flush(packed, pending, k, first, second, statistics)
+
+
+def _diagonal(packed, rows, block, resp, share, count, last, pending, statistics):
+    STRIDE = sizes(block)[1]
+    d = U(packed.n_features)
+    K = U(packed.n_components)
+    centers, w, index = packed.centers, pending.w, pending.index
+    for k in range(K):
+        o = k * STRIDE
+        first = K + k * d
+        second = first + K * d
+        selected = I0 if last else _count_selected(resp, o)
+        if selected == I0:
             continue
-        _select(resp, o, index)
-        if kind in (FULL, TIED):
-            s = I0
-            while s < selected:
-                n = min(selected - s, capacity - waiting[k])
-                a = k * capacity + waiting[k]
-                _append(rows, d, resp, o, share, index, s, n, p_rows, p_weight, a)
-                s += n
-                waiting[k] += n
-                if waiting[k] == capacity:
-                    _flush(k, packed, pending, statistics)
+        if selected * (U(24) + d + d // I4) > count * d:
+            statistics[k] += weigh(resp, o, share, I0, count, w)
+            for j in range(d):
+                mean = centers[k * d + j]
+                total, square = weighted_sums(block, j * STRIDE, mean, w, count)
+                statistics[first + j] += total
+                statistics[second + j] += square
         else:
-            first = K + k * d
+            _select(resp, o, index)
             statistics[k] += _add_rows(
                 rows, d, resp, o, share, index, selected,
-                centers, k * d, statistics, first, statistics, first + K * d,
+                centers, k * d, statistics, first, statistics, second,
             )  # fmt: skip
+
+
+#: Add the moments of one block, now or when a component has enough samples to be worth it.
+#:
+#: rows           IN       (BLOCK, d)           samples about the origin
+#: block, resp    IN       (d rows), (K rows)   the same, transposed; resp * share = w r
+#: share          IN       (1 row)              zero where there is no sample
+#: last           IN                            no more blocks follow: add all that waits
+#: pending        IN OUT   samples that wait, by component
+#: statistics     adds to  packed nk, first, second
+add_block_moments = by_covariance_type(
+    full=_matrix, tied=_matrix, diag=_diagonal, spherical=_diagonal, plane=_plane
+)

@@ -12,22 +12,23 @@ from ..layout import SMALLEST_BLOCK
 from ._jit import (
     I0,
     I1,
-    I2,
     I3,
     I4,
     U,
     aligned_empty,
     block_function,
+    by_dimension,
     call,
     parallel,
     row_pointer,
+    serial,
     sizes,
     slot_function,
     vector_loop,
 )
 from .block import fill, transpose
 from .mahalanobis import block_log_prob
-from .moments import add_block_moments, empty_pending, flush_all
+from .moments import add_block_moments, empty_pending
 from .posterior import best_component, normalize_block
 from .sums import count_unsafe, share_out
 
@@ -45,23 +46,21 @@ def _load_contiguous(values, step, count, d, origin, rows):
             rows[b * d + j] = values[b * step + j] - origin[j]
 
 
-@block_function
-def _load(X, start, count, packed, rows, block):
-    """Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.
-
-    One or two features, which the moments take from the block alone, are not copied as rows.
-    """
+def _load_plane(packed, X, start, count, rows, block):
     BLOCK, STRIDE = sizes(block)[:2]
+    origin = packed.origin
+    for j in range(U(packed.n_features)):
+        o = j * STRIDE
+        for b in range(count):
+            block[o + b] = X[start + b, j, I0] - origin[j]
+        for b in range(count, BLOCK):
+            block[o + b] = 0.0
+
+
+def _load_space(packed, X, start, count, rows, block):
+    BLOCK = sizes(block)[0]
     d = U(packed.n_features)
     origin = packed.origin
-    if d <= I2:
-        for j in range(d):
-            o = j * STRIDE
-            for b in range(count):
-                block[o + b] = X[start + b, j, I0] - origin[j]
-            for b in range(count, BLOCK):
-                block[o + b] = 0.0
-        return
     if X.strides[1] == X.itemsize and X.strides[0] % X.itemsize == 0 and X.strides[0] > 0:
         step = U(X.strides[0] // X.itemsize)
         values = carray(row_pointer(X, start), count * step)
@@ -73,6 +72,11 @@ def _load(X, start, count, packed, rows, block):
     for o in range(count * d, BLOCK * d):
         rows[o] = 0.0
     transpose(rows, I0, d, BLOCK, block)
+
+
+#: Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.
+#: One or two features, which the moments take from the block alone, are not copied as rows.
+_load = by_dimension(plane=_load_plane, space=_load_space)
 
 
 @block_function
@@ -139,27 +143,29 @@ def accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, statistic
     pending = empty_pending(packed)
     statistics[:] = 0.0
     norm[:] = 0.0
-    for first in range(start, stop, BLOCK):
-        if todo[first // _UNIT] == 0:
-            continue
-        count = min(BLOCK, stop - first)
-        _load(X, first, count, packed, rows, block)
-        _load_weight(sample_weight, first, count, weight)
-        if packed.coefficients.size == 0:
-            _load_resp(resp, first, count, K, values, scale)
-        else:
-            block_log_prob(block, packed, scratch, maximum, values)
-            normalize_block(values, K, packed.offset, maximum, share, norm, scale)
-            if count_unsafe(
-                maximum, weight, count,
-                packed.lowest, packed.smallest_weight, packed.largest_weight,
-            ):  # fmt: skip
+    for first in range(start, stop + BLOCK, BLOCK):
+        last = first >= stop
+        count = I0
+        if not last:
+            if todo[first // _UNIT] == 0:
                 continue
-        for unit in range(first // _UNIT, (first + count + _UNIT - I1) // _UNIT):
-            todo[unit] = 0
-        statistics[statistics.size - I1] += share_out(weight, norm, scale, share)
-        add_block_moments(rows, block, values, share, count, packed, pending, statistics)
-    flush_all(packed, pending, statistics)
+            count = min(BLOCK, stop - first)
+            _load(packed, X, first, count, rows, block)
+            _load_weight(sample_weight, first, count, weight)
+            if packed.coefficients.size == 0:
+                _load_resp(resp, first, count, K, values, scale)
+            else:
+                block_log_prob(packed, block, scratch, maximum, values)
+                normalize_block(values, K, packed.offset, maximum, share, norm, scale)
+                if count_unsafe(
+                    maximum, weight, count,
+                    packed.lowest, packed.smallest_weight, packed.largest_weight,
+                ):  # fmt: skip
+                    continue
+            for unit in range(first // _UNIT, (first + count + _UNIT - I1) // _UNIT):
+                todo[unit] = 0
+            statistics[statistics.size - I1] += share_out(weight, norm, scale, share)
+        add_block_moments(packed, rows, block, values, share, count, last, pending, statistics)
 
 
 @block_function
@@ -195,8 +201,8 @@ def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels
     rows = aligned_empty(BLOCK * U(packed.n_features), like)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(X, first, count, packed, rows, block)
-        block_log_prob(block, packed, scratch, maximum, values)
+        _load(packed, X, first, count, rows, block)
+        block_log_prob(packed, block, scratch, maximum, values)
         if log_prob.shape[0] > 0:
             _store_rows(values, first, count, K, log_prob)
         if labels.shape[0] > 0:
@@ -268,3 +274,27 @@ def normalize(slot, log_prob, log_prob_norm, bounds):
     """Run ``normalize_slot``, given by its address, for every slot."""
     for t in prange(bounds.size - 1):
         call(slot, log_prob, log_prob_norm, U(bounds[t]), U(bounds[t + 1]))
+
+
+@serial
+def accumulate_serially(slot, X, sample_weight, resp, packed, bounds, todo, slots, out):
+    """Do as ``accumulate``, on this thread."""
+    for t in range(slots.shape[0]):
+        start, stop = U(bounds[t]), U(bounds[t + 1])
+        call(slot, X, sample_weight, resp, packed, start, stop, todo, slots[t])
+        for i in range(out.size):
+            out[i] += slots[t, i]
+
+
+@serial
+def posterior_serially(slot, X, packed, bounds, log_prob, log_prob_norm, resp, labels):
+    """Do as ``posterior``, on this thread."""
+    start, stop = U(bounds[0]), U(bounds[bounds.size - 1])
+    call(slot, X, packed, start, stop, log_prob, log_prob_norm, resp, labels)
+
+
+@serial
+def normalize_serially(slot, log_prob, log_prob_norm, bounds):
+    """Do as ``normalize``, on this thread."""
+    start, stop = U(bounds[0]), U(bounds[bounds.size - 1])
+    call(slot, log_prob, log_prob_norm, start, stop)

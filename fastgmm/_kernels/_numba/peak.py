@@ -6,19 +6,25 @@ the bandwidth.
 
 from numba import prange
 
-from ._jit import I0, U, parallel, slot_function
+from ._jit import I0, U, block_function, parallel, serial
 from .sums import add_gram
 
 
-@slot_function
-def gram_slot(values, stride, start, stop, n_repeats, products):
-    """Add ``n_repeats`` times the products of the columns start to stop."""
+@block_function
+def _repeat(values, stride, start, stop, n_repeats, products):
     for _ in range(n_repeats):
         add_gram(values, stride, start, stop - start, products, I0)
 
 
 @parallel
 def gram(values, stride, bounds, n_repeats, slots):
-    """Run ``gram_slot`` for every slot."""
+    """Add ``n_repeats`` times the products of the columns of every slot."""
     for t in prange(slots.shape[0]):
-        gram_slot(values, U(stride), U(bounds[t]), U(bounds[t + 1]), U(n_repeats), slots[t])
+        _repeat(values, U(stride), U(bounds[t]), U(bounds[t + 1]), U(n_repeats), slots[t])
+
+
+@serial
+def gram_serially(values, stride, bounds, n_repeats, slots):
+    """Do as ``gram``, on this thread."""
+    for t in range(slots.shape[0]):
+        _repeat(values, U(stride), U(bounds[t]), U(bounds[t + 1]), U(n_repeats), slots[t])

@@ -16,6 +16,7 @@ from ._jit import (
     I16,
     U,
     block_function,
+    by_dimension,
     sizes,
     vector_loop,
 )
@@ -85,17 +86,22 @@ def _start4(p, o, s, so, coefficient, x, out, oo):
         out[oo + b] = coefficient - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
 
 
-@block_function
-def _start(width, p, o, s, so, coefficient, x, out, oo):
-    """Begin with the first 1 to 4 rows of one component's factor; p and s go in steps of 4."""
-    if width == I4:
-        _start4(p, o, s, so, coefficient, x, out, oo)
-    elif width == I3:
-        _start3(p, o, s, so, coefficient, x, out, oo)
-    elif width == I2:
+def _start_plane(packed, p, o, s, so, coefficient, x, out, oo):
+    if packed.n_features == 2:
         _start2(p, o, s, so, coefficient, x, out, oo)
     else:
         _start1(p, o, s, so, coefficient, x, out, oo)
+
+
+def _start_space(packed, p, o, s, so, coefficient, x, out, oo):
+    if packed.n_features >= 4:
+        _start4(p, o, s, so, coefficient, x, out, oo)
+    else:
+        _start3(p, o, s, so, coefficient, x, out, oo)
+
+
+#: Begin with the first 1 to 4 rows of one component's factor; p and s go in steps of 4.
+_start = by_dimension(plane=_start_plane, space=_start_space)
 
 
 @block_function
@@ -216,26 +222,42 @@ def _close(width, p, o, x, xo, y, out, oo):
         _close1(p, o, x, xo, y, out, oo)
 
 
-@block_function
-def subtract_triangles(block, d, groups, constants, factors, shifts, y, out):
+def _no_more_rows(packed, block, g, o, y, out):
+    return o
+
+
+def _more_rows(packed, block, g, o, y, out):
+    STRIDE = sizes(block)[1]
+    d = U(packed.n_features)
+    factors, shifts = packed.factors, packed.shifts
+    for i in range(I4, d):
+        _open(factors, o, shifts, (g * d + i) * I4, block, y)
+        o += I16
+        xo = I4 * STRIDE
+        while xo + I4 * STRIDE <= i * STRIDE:
+            advance(factors, o, block, xo, y, I0)
+            o += I16
+            xo += I4 * STRIDE
+        rest = i + I1 - xo // STRIDE
+        _close(rest, factors, o, block, xo, y, out, g * I4 * STRIDE)
+        o += rest * I4
+    return o
+
+
+#: Subtract the squares of the rows after the fourth; return where the next factors begin.
+_subtract_rows = by_dimension(plane=_no_more_rows, space=_more_rows)
+
+
+def subtract_triangles(packed, block, y, norm, out):
     """Full covariances: four components at a time, row by row of their factors."""
     STRIDE = sizes(block)[1]
+    d = U(packed.n_features)
+    constants, factors, shifts = packed.coefficients, packed.factors, packed.shifts
     o = I0
     width = min(d, I4)
-    for g in range(groups):
+    for g in range((U(packed.n_components) + I3) // I4):
         for c in range(I4):
             k = g * I4 + c
             so = g * d * I4 + c
-            _start(width, factors, o + c, shifts, so, constants[k], block, out, k * STRIDE)
-        o += width * (width + I1) // I2 * I4
-        for i in range(I4, d):
-            _open(factors, o, shifts, (g * d + i) * I4, block, y)
-            o += I16
-            xo = I4 * STRIDE
-            while xo + I4 * STRIDE <= i * STRIDE:
-                advance(factors, o, block, xo, y, I0)
-                o += I16
-                xo += I4 * STRIDE
-            rest = i + I1 - xo // STRIDE
-            _close(rest, factors, o, block, xo, y, out, g * I4 * STRIDE)
-            o += rest * I4
+            _start(packed, factors, o + c, shifts, so, constants[k], block, out, k * STRIDE)
+        o = _subtract_rows(packed, block, g, o + width * (width + I1) // I2 * I4, y, out)
