@@ -50,10 +50,16 @@ def anchors(page):
 
 
 def methods():
-    """Return the rows of the table of methods."""
-    rows = [line for line in METHODS.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
-    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-    return [Method(*row) for row in cells if not set(row[0]) <= {"-"} and row[0] != "method"]
+    """Return the rows of the tables that have the columns of Method."""
+    rows, header = [], ""
+    for line in METHODS.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("|"):
+            header = ""
+        elif not header:
+            header = line
+        elif header.startswith("| method |") and not line.startswith("|--"):
+            rows.append(Method(*(cell.strip() for cell in line.strip("|").split("|"))))
+    return rows
 
 
 def quoted(cell):
