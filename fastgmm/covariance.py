@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from ._kernels.layout import Array
+from .factors import inverse_factor, invert_triangle, reversed_factor
 
 Mask = NDArray[np.bool_]
 
@@ -107,8 +107,12 @@ class CovarianceType(ABC):
         return np.asarray(lengths[:, np.newaxis, :] @ np.abs(precisions_cholesky))[:, 0]
 
     @abstractmethod
-    def scale(self, covariances: Array, component: int, normals: Array) -> Array:
-        """Turn (m, d) standard normals into draws with one component's covariance."""
+    def roots(self, covariances: Array) -> Array:
+        """Return A with A^T A = covariance: upper triangles, or deviations."""
+
+    @abstractmethod
+    def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
+        """Write (m, d) draws with one component's covariance, made of standard normals."""
 
     @abstractmethod
     def check_precisions(self, precisions: Array) -> None:
@@ -144,13 +148,13 @@ class Full(CovarianceType):
         factors = np.zeros_like(covariances)
         limits = np.broadcast_to(smallest, len(covariances))
         formed = [
-            _inverse_factor(covariance, limit, out)
+            inverse_factor(covariance, limit, out)
             for covariance, limit, out in zip(covariances, limits, factors, strict=True)
         ]
         return factors, ~np.array(formed)
 
     def factor_precisions(self, precisions: Array) -> Array:
-        return np.stack([_reversed_factor(precision) for precision in precisions])
+        return np.stack([reversed_factor(precision) for precision in precisions])
 
     def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
         diagonals = np.diagonal(precisions_cholesky, axis1=1, axis2=2)
@@ -160,13 +164,16 @@ class Full(CovarianceType):
         return np.asarray(precisions_cholesky @ precisions_cholesky.swapaxes(1, 2))
 
     def covariances(self, precisions_cholesky: Array) -> Array:
-        return np.stack([_invert_triangle(U).T @ _invert_triangle(U) for U in precisions_cholesky])
+        return np.stack([invert_triangle(U).T @ invert_triangle(U) for U in precisions_cholesky])
 
     def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return covariances
 
-    def scale(self, covariances: Array, component: int, normals: Array) -> Array:
-        return np.asarray(normals @ np.linalg.cholesky(covariances[component]).T)
+    def roots(self, covariances: Array) -> Array:
+        return np.asarray(np.linalg.cholesky(covariances, upper=True))
+
+    def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
+        np.matmul(normals, roots[component], out=out)
 
     def check_precisions(self, precisions: Array) -> None:
         for k, precision in enumerate(precisions):
@@ -194,10 +201,10 @@ class Tied(CovarianceType):
 
     def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
         factor = np.zeros_like(covariances)
-        return factor, np.array([not _inverse_factor(covariances, float(np.max(smallest)), factor)])
+        return factor, np.array([not inverse_factor(covariances, float(np.max(smallest)), factor)])
 
     def factor_precisions(self, precisions: Array) -> Array:
-        return _reversed_factor(precisions)
+        return reversed_factor(precisions)
 
     def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
         return np.asarray(np.log(np.diagonal(precisions_cholesky)).sum())
@@ -206,14 +213,17 @@ class Tied(CovarianceType):
         return np.asarray(precisions_cholesky @ precisions_cholesky.T)
 
     def covariances(self, precisions_cholesky: Array) -> Array:
-        inverse = _invert_triangle(precisions_cholesky)
+        inverse = invert_triangle(precisions_cholesky)
         return np.asarray(inverse.T @ inverse)
 
     def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(covariances, (n_components, n_features, n_features))
 
-    def scale(self, covariances: Array, component: int, normals: Array) -> Array:
-        return np.asarray(normals @ np.linalg.cholesky(covariances).T)
+    def roots(self, covariances: Array) -> Array:
+        return np.asarray(np.linalg.cholesky(covariances, upper=True))
+
+    def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
+        np.matmul(normals, roots, out=out)
 
     def check_precisions(self, precisions: Array) -> None:
         _check_precision_matrix(precisions, self.name, None)
@@ -260,8 +270,11 @@ class Diag(CovarianceType):
     def whitened_bound(self, precisions_cholesky: Array, lengths: Array) -> Array:
         return np.asarray(lengths * precisions_cholesky.reshape(len(lengths), -1))
 
-    def scale(self, covariances: Array, component: int, normals: Array) -> Array:
-        return np.asarray(normals * np.sqrt(covariances[component]))
+    def roots(self, covariances: Array) -> Array:
+        return np.sqrt(covariances)
+
+    def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
+        np.multiply(normals, roots[component], out=out)
 
     def check_precisions(self, precisions: Array) -> None:
         _check_positive(precisions, self.name)
@@ -309,29 +322,6 @@ def get_covariance_type(name: str) -> CovarianceType:
     except (KeyError, TypeError):
         allowed = ", ".join(map(repr, COVARIANCE_TYPES))
         raise ValueError(f"covariance_type must be one of {allowed}, got {name!r}.") from None
-
-
-def _inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
-    """Write U = R^-1 for covariance = R^T R; return False where there is no such factor."""
-    upper, info = lapack.dpotrf(covariance.T, lower=0, clean=1)  # its transpose needs no copy
-    diagonal = np.diagonal(upper)
-    # a squared pivot within rounding of its own diagonal element is not a variance
-    noise = np.maximum(np.finfo(float).eps * np.abs(np.diagonal(covariance)), smallest)
-    if info != 0 or not (diagonal**2 > noise).all() or not np.isfinite(diagonal).all():
-        return False
-    out[...] = lapack.dtrtri(upper, lower=0, overwrite_c=1)[0]
-    return True
-
-
-def _invert_triangle(upper: Array) -> Array:
-    inverse, _ = lapack.dtrtri(upper, lower=0)
-    return np.ascontiguousarray(np.triu(inverse))
-
-
-def _reversed_factor(precision: Array) -> Array:
-    """Return upper triangular U with U U^T = precision: Cholesky from the last row up."""
-    lower = np.linalg.cholesky(precision[::-1, ::-1])
-    return np.ascontiguousarray(lower[::-1, ::-1])
 
 
 def _check_positive(precisions: Array, name: str) -> None:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ._kernels.layout import Array, Components
 from .covariance import get_covariance_type
-
-Labels = NDArray[np.int64]
+from .sampling import Labels, sample_components
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -101,13 +99,13 @@ class MixtureParameters:
             self.precisions_cholesky,
         )
 
-    def sample(self, counts: Labels, random_state: np.random.RandomState) -> tuple[Array, Labels]:
-        """Draw counts[k] samples from each component k; return them in order, and their k."""
-        kind = get_covariance_type(self.covariance_type)
-        X = random_state.standard_normal((int(counts.sum()), self.n_features))
-        labels = np.repeat(np.arange(self.n_components), counts)
-        ends = np.cumsum(counts)
-        for k, end in enumerate(ends):
-            rows = slice(end - counts[k], end)
-            X[rows] = self.means[k] + kind.scale(self.covariances, k, X[rows])
-        return X, labels
+    def sample(
+        self, counts: Labels, random_state: np.random.RandomState, n_threads: int = 1
+    ) -> tuple[Array, Labels]:
+        """Draw counts[k] samples from each component k; return them in order, and their k.
+
+        The number of threads changes no bit.
+        """
+        return sample_components(
+            self.covariance_type, self.means, self.covariances, counts, random_state, n_threads
+        )

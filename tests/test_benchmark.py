@@ -13,7 +13,7 @@ import fastgmm
 from fastgmm import _cli_bench, benchmark, cli
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import reference
-from fastgmm.benchmark import N_ITER, N_ITER_PEER, Shape, machine, time_iterations
+from fastgmm.benchmark import N_ITER, N_ITER_PEER, Shape, machine, time_draws, time_iterations
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -151,6 +151,14 @@ def test_without_peer():
 )
 def test_steady(seconds, peer_seconds, expected):
     assert benchmark.Timing(TINY[0], "float64", seconds, peer_seconds).is_steady is expected
+
+
+def test_draws_take_turns():
+    timing = time_draws(Shape("full", 100, 3, 2), n_jobs=1, n_rounds=3)
+    assert len(timing.seconds) == len(timing.peer_seconds) == 3
+    assert min(timing.seconds + timing.peer_seconds) > 0
+    assert timing.ratios[0] == timing.peer_seconds[0] / timing.seconds[0]
+    assert timing.speed_up == sorted(timing.ratios)[1]
 
 
 def test_work_of_negligible_responsibilities_does_not_count():

@@ -151,12 +151,14 @@ def test_outer(name, d):
 
 
 @each_type
-def test_scale_draws_with_the_covariance(name, d):
-    """For standard normals Z with exactly Z^T Z = m I, scale(Z) has exactly the covariance."""
+def test_roots_draw_with_the_covariance(name, d):
+    """For standard normals Z with exactly Z^T Z = m I, their draws have exactly the covariance."""
     kind, values, matrices = example(name, d)
     Z, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(20, d)))
+    roots = kind.roots(values)
     for k in range(K):
-        draws = kind.scale(values, k, Z)
+        draws = np.full_like(Z, np.nan)
+        kind.color(roots, k, Z, draws)
         np.testing.assert_allclose(draws.T @ draws, matrices[k], rtol=1e-12, atol=1e-13)
 
 

@@ -18,7 +18,19 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "_kernels": 0,
     **dict.fromkeys(
-        ["covariance", "moments", "parameters", "precision", "criteria", "validation", "samples"], 1
+        [
+            "blas",
+            "covariance",
+            "criteria",
+            "factors",
+            "moments",
+            "parameters",
+            "precision",
+            "samples",
+            "sampling",
+            "validation",
+        ],
+        1,
     ),
     "em": 2,
     "init": 3,

@@ -1,4 +1,4 @@
-"""scikit-learn's time of an iteration beside fastgmm's: one process, the same data and start."""
+"""scikit-learn's times beside fastgmm's: one process, the same data and start."""
 
 from statistics import median
 
@@ -42,3 +42,27 @@ class ScikitLearn:
     def track_speedup_over_sklearn(self, case):
         rounds = (benchmark.time_iterations(self.shape, n_rounds=1) for _ in range(REPEATS))
         return median(timing.speed_up for timing in rounds)
+
+
+class ScikitLearnSample:
+    """Draws from one mixture, in turns: the median ratio."""
+
+    params = [
+        [
+            *cases("full", (10_000_000, 16, 32), (100_000, 16, 32)),
+            *(
+                case
+                for kind in ("tied", "diag", "spherical")
+                for case in cases(kind, (10**6, 16, 32))
+            ),
+        ]
+    ]
+    param_names = ["covariance_type,n,d,K"]
+    unit = "x"
+
+    def setup(self, case):
+        covariance_type, shape = case.split(",", 1)
+        self.shape = benchmark.Shape(covariance_type, *parse(shape))
+
+    def track_speedup_of_sample(self, case):
+        return benchmark.time_draws(self.shape, n_rounds=REPEATS).speed_up

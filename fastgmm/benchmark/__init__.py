@@ -1,5 +1,6 @@
 """How fast this machine is, and how fast a mixture is fitted on it, beside scikit-learn."""
 
+from .draws import DrawTiming, time_draws
 from .machine import measure_bandwidth, measure_peak
 from .problems import SHAPES, Shape, make_samples, make_start, unit_precisions, useful_flops
 from .timing import N_ITER, N_ITER_PEER, Timing, time_iterations
@@ -8,12 +9,14 @@ __all__ = [
     "N_ITER",
     "N_ITER_PEER",
     "SHAPES",
+    "DrawTiming",
     "Shape",
     "Timing",
     "make_samples",
     "make_start",
     "measure_bandwidth",
     "measure_peak",
+    "time_draws",
     "time_iterations",
     "unit_precisions",
     "useful_flops",

@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable
 from time import perf_counter
 
+from ..blas import one_blas_thread
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from .acceleration import Acceleration, NoAcceleration
-from .blas import one_blas_thread
 from .convergence import Convergence
 from .policies import Policies
 from .posterior import Posterior

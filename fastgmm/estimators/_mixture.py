@@ -165,6 +165,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
         """Draw samples: a component by its weight, then x from that component.
 
+        The result follows from ``random_state`` alone, not from the number of threads.
+
         Parameters
         ----------
         n_samples : int
@@ -191,7 +193,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         # float64 rounding may leave the sum above 1 by an ulp, which multinomial refuses
         weights = self.weights_ / max(self.weights_.sum(), 1.0)
         counts = random_state.multinomial(n_samples, weights)
-        return self._parameters().sample(counts, random_state)
+        return self._parameters().sample(counts, random_state, count_threads(self.n_jobs))
 
     def _n_parameters(self) -> int:
         return self._parameters().n_parameters

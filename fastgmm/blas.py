@@ -1,4 +1,4 @@
-"""BLAS on one thread while EM runs.
+"""BLAS on one thread, while this library's own threads work.
 
 Its threads spin while the kernels' threads work, and factors of K small matrices gain nothing from
 them: four of 784 x 784 took 600 to 2400 ms with two threads, 49 ms with one.
@@ -25,7 +25,7 @@ def _controller() -> Any:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS; of several fits at once the first sets the limit and takes it away."""
+    """Limit BLAS; of several uses at once the first sets the limit and takes it away."""
     with _lock:
         first = not _limits
         if first:

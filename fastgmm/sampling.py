@@ -1,0 +1,102 @@
+"""Draws from Gaussian components, by several threads, the same for any number of them.
+
+Rows are divided into chunks of a fixed size, and each chunk has a stream of random bits of its
+own. SFC64 takes 6.7 ns for a normal, PCG64DXSM 8.3, Philox 10.2, the legacy RandomState 10.5.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.random import SFC64, Generator, SeedSequence
+from numpy.typing import NDArray
+
+from ._kernels.layout import Array
+from .blas import one_blas_thread
+from .covariance import get_covariance_type
+
+Labels = NDArray[np.int64]
+
+# Normals of a chunk: 1 MB, which stays in the second-level cache. With half of that, threads wait
+# for one another's lock of the interpreter: 1.1 s in place of 0.73 s for 10^7 draws of 16 features.
+_CHUNK = 2**17
+
+
+def sample_components(
+    covariance_type: str,
+    means: Array,
+    covariances: Array,
+    counts: Labels,
+    random_state: np.random.RandomState,
+    n_threads: int = 1,
+) -> tuple[Array, Labels]:
+    """Draw counts[k] samples from each component k.
+
+    x = mean_k + A_k^T z with z standard normal and A_k^T A_k = covariance_k.
+
+    Parameters
+    ----------
+    covariance_type : str
+    means : (K, d) array
+    covariances : array
+        In the shape of their type.
+    counts : (K,) array of int
+    random_state : RandomState
+        Gives 128 bits, from which all streams follow.
+    n_threads : int
+
+    Returns
+    -------
+    X : (n, d) array
+        In ascending order of components.
+    labels : (n,) array of int
+        The component of each row.
+
+    Raises
+    ------
+    LinAlgError
+        If a covariance is not positive definite.
+    """
+    kind = get_covariance_type(covariance_type)
+    roots = kind.roots(covariances)
+    entropy = random_state.randint(2**32, size=4, dtype=np.uint32).tolist()
+    n, d = int(counts.sum()), means.shape[1]
+    ends = np.cumsum(counts)
+    X, labels = np.empty((n, d)), np.empty(n, np.int64)
+    n_rows = max(_CHUNK // d, 1)
+
+    def fill(first: int) -> None:
+        last = min(first + n_rows, n)
+        normals = _stream(entropy, first // n_rows).standard_normal((last - first, d))
+        for k, start, stop in _runs(ends, first, last):
+            out = X[start:stop]
+            kind.color(roots, k, normals[start - first : stop - first], out)
+            out += means[k]
+            labels[start:stop] = k
+
+    with one_blas_thread():
+        _for_each(fill, range(0, n, n_rows), n_threads)
+    return X, labels
+
+
+def _for_each(function: Callable[[int], None], items: range, n_threads: int) -> None:
+    if min(n_threads, len(items)) <= 1:  # a pool costs 64 us, 10,000 normals
+        for item in items:
+            function(item)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(function, items))
+
+
+def _stream(entropy: list[int], chunk: int) -> Generator:
+    return Generator(SFC64(SeedSequence(entropy, spawn_key=(chunk,))))
+
+
+def _runs(ends: Labels, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+    """Yield each component that has rows between first and last, with its first row and its end."""
+    k = int(np.searchsorted(ends, first, side="right"))
+    while first < last:
+        end = min(int(ends[k]), last)
+        if end > first:
+            yield k, first, end
+        first, k = end, k + 1

@@ -1,0 +1,136 @@
+"""The documentation: examples run, links lead somewhere, and the table of methods is true."""
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from sklearn.base import BaseEstimator
+
+import fastgmm
+from fastgmm import em
+from fastgmm.em.acceleration import Acceleration
+from fastgmm.em.convergence import Convergence
+from fastgmm.em.posterior import Posterior
+from fastgmm.em.update import Update
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+METHODS = ROOT / "docs" / "methods.md"
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+class Method(NamedTuple):
+    """A row of the table of methods."""
+
+    name: str
+    public: str
+    equation: str
+    cost: str
+    tests: str
+
+
+def blocks(page):
+    """Yield each example, after as many empty lines as stand before it: errors tell the line."""
+    text = page.read_text(encoding="utf-8")
+    for match in BLOCK.finditer(text):
+        yield "\n" * (text[: match.start(1)].count("\n")) + match[1]
+
+
+def anchors(page):
+    """Return what the headings of a page are called in links."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def methods():
+    """Return the rows of the tables that have the columns of Method."""
+    rows, header = [], ""
+    for line in METHODS.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("|"):
+            header = ""
+        elif not header:
+            header = line
+        elif header.startswith("| method |") and not line.startswith("|--"):
+            rows.append(Method(*(cell.strip() for cell in line.strip("|").split("|"))))
+    return rows
+
+
+def quoted(cell):
+    """Return what stands between backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def named(column):
+    """Return a parameter for each quoted name in a column, with its method."""
+    pairs = [(row.name, name) for row in methods() for name in quoted(getattr(row, column))]
+    return [pytest.param(name, id=f"{method}: {name}") for method, name in pairs]
+
+
+@each_page
+def test_examples(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": page.stem}
+    for block in blocks(page):
+        exec(compile(block, page.name, "exec"), namespace)
+
+
+@each_page
+def test_relative_links(page):
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    for target in LINK.findall(text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        if anchor:
+            assert anchor in anchors(linked), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_every_page_is_reached_from_the_readme(page):
+    text = PAGES[0].read_text(encoding="utf-8")
+    assert f"docs/{page.name}" in LINK.findall(text)
+
+
+@pytest.mark.parametrize("row", methods(), ids=lambda row: row.name)
+def test_rows_of_methods_are_complete(row):
+    assert quoted(row.public)
+    assert row.equation
+    assert row.cost
+    assert quoted(row.tests)
+
+
+@pytest.mark.parametrize("expression", named("public"))
+def test_public_names_of_methods(expression):
+    """Each can be imported from fastgmm; an estimator accepts the parameters that are shown."""
+    names = {name: getattr(fastgmm, name) for name in fastgmm.__all__} | {"em": em}
+    value = eval(expression, names)
+    if isinstance(value, BaseEstimator):
+        value._validate_params()
+
+
+@pytest.mark.parametrize("test", named("tests"))
+def test_tests_of_methods(test):
+    name, _, function = test.partition("::")
+    path = Path(__file__).parent / name
+    assert path.exists()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert any(name == function or (not function and name.startswith("test_")) for name in found)
+
+
+def test_every_policy_is_in_the_table_of_methods():
+    listed = {name for row in methods() for name in quoted(row.public)}
+    policies = (Posterior, Update, Acceleration, Convergence)
+    for name in em.__all__:
+        value = getattr(em, name)
+        if isinstance(value, type) and issubclass(value, policies):
+            assert any(entry.startswith(f"em.{name}") for entry in listed), name
