@@ -62,7 +62,8 @@ def distance_seconds(d, K):
 
     from numba import njit
 
-    from fastgmm._kernels.layout import block_size, block_stride, pack
+    from fastgmm._kernels.layout import block_size, block_stride
+    from fastgmm._kernels.packing import pack
 
     block_log_prob = import_module("fastgmm._kernels._numba.mahalanobis").block_log_prob
     aligned_empty = import_module("fastgmm._kernels._numba._jit").aligned_empty

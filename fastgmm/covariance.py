@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kernels.layout import Array
-from .factors import inverse_factor, invert_triangle, reversed_factor
+from ._kernels.threads import for_each
+from .factors import check_precision_matrix, inverse_factor, invert_triangle, reversed_factor
 
 Mask = NDArray[np.bool_]
+
+# Matrices of this order are worth a thread: 0.1 ms each.
+_LARGE_MATRIX = 64
 
 
 class CollapseError(ValueError):
@@ -63,7 +67,9 @@ class CovarianceType(ABC):
         """Return covariances: central second moments / nk, plus reg_covar on the diagonal."""
 
     @abstractmethod
-    def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
+    def factor(
+        self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
+    ) -> tuple[Array, Mask]:
         """Return the factors U of the inverse covariances, and which could not be formed.
 
         Variances must be larger than ``smallest``, one number or one for each component. The
@@ -120,6 +126,8 @@ class CovarianceType(ABC):
 
     def replace(self, values: Array, mask: Mask, previous: Array) -> Array:
         """Return covariances or factors, with the masked ones as they were."""
+        if not mask.any():
+            return values
         shape = (-1, *[1] * (values.ndim - 1))
         return np.asarray(np.where(mask.reshape(shape), previous, values))
 
@@ -136,6 +144,9 @@ class Full(CovarianceType):
         return n_components * n_features * (n_features + 1) // 2
 
     def outer(self, nk: Array, a: Array, b: Array) -> Array:
+        if a is b:
+            root = np.sqrt(nk)[:, np.newaxis] * a
+            return np.asarray(root[:, :, np.newaxis] * root[:, np.newaxis, :])
         product = (nk[:, np.newaxis] * a)[:, :, np.newaxis] * b[:, np.newaxis, :]
         return 0.5 * (product + product.swapaxes(1, 2))
 
@@ -144,14 +155,19 @@ class Full(CovarianceType):
         covariances[:, np.arange(n_features), np.arange(n_features)] += reg_covar
         return covariances
 
-    def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
+    def factor(
+        self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
+    ) -> tuple[Array, Mask]:
         factors = np.zeros_like(covariances)
         limits = np.broadcast_to(smallest, len(covariances))
-        formed = [
-            inverse_factor(covariance, limit, out)
-            for covariance, limit, out in zip(covariances, limits, factors, strict=True)
-        ]
-        return factors, ~np.array(formed)
+        collapsed = np.empty(len(covariances), np.bool_)
+
+        def form(k: int) -> None:
+            collapsed[k] = not inverse_factor(covariances[k], limits[k], factors[k])
+
+        is_large = covariances.shape[1] >= _LARGE_MATRIX
+        for_each(form, range(len(covariances)), n_threads if is_large else 1)
+        return factors, collapsed
 
     def factor_precisions(self, precisions: Array) -> Array:
         return np.stack([reversed_factor(precision) for precision in precisions])
@@ -177,7 +193,7 @@ class Full(CovarianceType):
 
     def check_precisions(self, precisions: Array) -> None:
         for k, precision in enumerate(precisions):
-            _check_precision_matrix(precision, self.name, k)
+            check_precision_matrix(precision, self.name, k)
 
 
 class Tied(CovarianceType):
@@ -199,7 +215,9 @@ class Tied(CovarianceType):
     def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
         return np.asarray(second / nk.sum() + reg_covar * np.eye(n_features))
 
-    def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
+    def factor(
+        self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
+    ) -> tuple[Array, Mask]:
         factor = np.zeros_like(covariances)
         return factor, np.array([not inverse_factor(covariances, float(np.max(smallest)), factor)])
 
@@ -226,7 +244,7 @@ class Tied(CovarianceType):
         np.matmul(normals, roots, out=out)
 
     def check_precisions(self, precisions: Array) -> None:
-        _check_precision_matrix(precisions, self.name, None)
+        check_precision_matrix(precisions, self.name, None)
 
 
 class Diag(CovarianceType):
@@ -246,7 +264,9 @@ class Diag(CovarianceType):
     def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
         return np.asarray(np.maximum(second, 0.0) / nk[:, np.newaxis] + reg_covar)
 
-    def factor(self, covariances: Array, smallest: Array | float = 0.0) -> tuple[Array, Mask]:
+    def factor(
+        self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
+    ) -> tuple[Array, Mask]:
         limits = np.broadcast_to(smallest, len(covariances))
         valid = (limits < covariances.T).T & np.isfinite(covariances)
         factors = 1.0 / np.sqrt(np.where(valid, covariances, 1.0))
@@ -327,14 +347,3 @@ def get_covariance_type(name: str) -> CovarianceType:
 def _check_positive(precisions: Array, name: str) -> None:
     if not (precisions > 0).all():
         raise ValueError(f"'{name} precision' should be positive, got {precisions.min()}.")
-
-
-def _check_precision_matrix(precision: Array, name: str, component: int | None) -> None:
-    symmetric = np.allclose(precision, precision.T)
-    smallest = np.linalg.eigvalsh(precision).min() if symmetric else -np.inf
-    if not symmetric or not smallest > 0:
-        got = f"a smallest eigenvalue of {smallest}" if symmetric else "an asymmetric matrix"
-        where = "" if component is None else f" in component {component}"
-        raise ValueError(
-            f"'{name} precision' should be symmetric, positive-definite, got {got}{where}."
-        )

@@ -4,14 +4,14 @@ Rows are divided into chunks of a fixed size, and each chunk has a stream of ran
 own. SFC64 takes 6.7 ns for a normal, PCG64DXSM 8.3, Philox 10.2, the legacy RandomState 10.5.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
 from numpy.typing import NDArray
 
 from ._kernels.layout import Array
+from ._kernels.threads import for_each
 from .blas import one_blas_thread
 from .covariance import get_covariance_type
 
@@ -75,17 +75,8 @@ def sample_components(
             labels[start:stop] = k
 
     with one_blas_thread():
-        _for_each(fill, range(0, n, n_rows), n_threads)
+        for_each(fill, range(0, n, n_rows), n_threads)
     return X, labels
-
-
-def _for_each(function: Callable[[int], None], items: range, n_threads: int) -> None:
-    if min(n_threads, len(items)) <= 1:  # a pool costs 64 us, 10,000 normals
-        for item in items:
-            function(item)
-        return
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(function, items))
 
 
 def _stream(entropy: list[int], chunk: int) -> Generator:

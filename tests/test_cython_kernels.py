@@ -10,6 +10,7 @@ from kernel_cases import KERNELS_AND_TYPES, call, outputs, values
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import build, layout
+from fastgmm._kernels.packing import pack
 from fastgmm._kernels.threads import slot_bounds
 
 GUARD = 4096
@@ -125,7 +126,7 @@ def test_accumulate_writes_its_statistics_wholly_and_no_further(covariance_type,
     skip_without(level)
     for n, d, K in SHAPES:
         given = values("accumulate", covariance_type, n, d, K)
-        packed = layout.pack(components(covariance_type, given))
+        packed = pack(components(covariance_type, given))
         size = layout.statistics_size(packed.kind, K, d)
         bounds = slot_bounds(n, size)
         guarded = Guarded()

@@ -13,18 +13,13 @@ from numpy.typing import NDArray
 
 from . import build
 from .backend import backend
-from .layout import (
-    SMALLEST_BLOCK,
-    Array,
-    Components,
-    Moments,
-    Packed,
+from .layout import SMALLEST_BLOCK, Array, Components, Moments, Packed, statistics_size
+from .packing import (
     add_packed_statistics,
     float32_centers,
     pack,
     pack_centers,
     pack_float32,
-    statistics_size,
 )
 from .threads import count_threads, slot_bounds
 
@@ -127,7 +122,7 @@ def _add(
         slots = np.empty((len(bounds) - 1, size))
         out = np.zeros(size)
         backend().accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, n_threads)
-        add_packed_statistics(out, packed.kind, sums, log_likelihood)
+        add_packed_statistics(out, packed.kind, sums, log_likelihood, n_threads)
         if not todo.any():
             return
 

@@ -24,18 +24,6 @@ LARGEST_BLOCK = _BLOCK_BYTES // 4
 #: Components (or features) per register tile.
 TILE = 4
 
-# Largest half squared distance of a mean from the origin at which distances are expanded.
-_LARGEST_EXPANDED = 1000.0
-_FLOAT32_LARGEST_EXPANDED = 100.0
-
-# Half squared distances up to 1000 keep an error of 1e-4 in float32.
-_FLOAT32_LOWEST = -1000.0
-# Weights times squares of up to 1e27 stay in its range.
-_FLOAT32_WEIGHTS = (1e-6, 1e6)
-
-# Numbers that stay in a second-level cache while they are laid out.
-_CACHED = 2**17
-
 FULL, TIED, DIAG, SPHERICAL = range(4)
 KIND = {"full": FULL, "tied": TIED, "diag": DIAG, "spherical": SPHERICAL}
 
@@ -187,7 +175,8 @@ _PACKED_PLANE: dict[int, type[Packed]] = {
 PLANES = frozenset(_PACKED_PLANE.values())
 
 
-def _packed_type(kind: int, n_features: int) -> type[Packed]:
+def packed_type(kind: int, n_features: int) -> type[Packed]:
+    """Return the type of packed components."""
     return (_PACKED_PLANE if n_features <= PLANE else _PACKED)[kind]
 
 
@@ -204,146 +193,6 @@ def empty_moments(covariance_type: str, n_components: int, n_features: int) -> M
         np.zeros((n_components, n_features)),
         np.zeros(second_shape(covariance_type, n_components, n_features)),
     )
-
-
-def float32_centers(means: Array) -> Array:
-    """Return centres near the means that are float32 numbers about the kernels' origin."""
-    origin = _float32(means.mean(axis=0))
-    return origin + _float32(means - origin)
-
-
-def _float32(values: Array) -> Array:
-    return values.astype(np.float32).astype(np.float64)
-
-
-def pack_float32(components: Components, centers: Array) -> Packed:
-    """Lay out parameters in float32, with centres from ``float32_centers``."""
-    largest = float(components.log_coefficients.max())
-    differences = components.log_coefficients - largest
-    packed = pack(
-        components._replace(log_coefficients=differences),
-        centers,
-        _float32(components.means.mean(axis=0)),
-        _FLOAT32_LARGEST_EXPANDED,
-    ).in_float32()
-    smallest_weight, largest_weight = _FLOAT32_WEIGHTS
-    return packed._replace(
-        offset=largest,
-        lowest=_FLOAT32_LOWEST + float(differences.min()),
-        smallest_weight=smallest_weight,
-        largest_weight=largest_weight,
-    )
-
-
-def pack(
-    components: Components,
-    centers: Array | None = None,
-    origin: Array | None = None,
-    largest_expanded: float = _LARGEST_EXPANDED,
-) -> Packed:
-    """Lay out parameters for the compiled kernels.
-
-    Moments are about ``centers``, by default the means; the origin is by default their mean.
-    """
-    kind = KIND[components.covariance_type]
-    means = components.means
-    K, d = means.shape
-    if origin is None:
-        origin = means.mean(axis=0)
-    locations = means - origin
-    centers = locations if centers is None else centers - origin
-    # y = P (x - mu) / sqrt(2) with P = U^T, lower triangular
-    precisions = components.precisions_cholesky * np.sqrt(0.5)
-    padded = -(-K // TILE) * TILE
-    coefficients = np.zeros(padded)
-    coefficients[:K] = components.log_coefficients
-    whitener = squares = np.zeros(0)
-    if kind == FULL:
-        factors, shifts = _pack_triangles(precisions, locations, padded)
-    else:
-        whitened = locations
-        scale = precisions
-        if kind == TIED:
-            whitener = np.ascontiguousarray(precisions.T)
-            whitened = locations @ precisions
-            scale = np.ones(K)
-        if kind != DIAG and d >= TILE and _may_expand(whitened, scale, largest_expanded):
-            factors, shifts, squares = _pack_expanded(whitened, scale, coefficients)
-        else:
-            scale = np.broadcast_to(scale.reshape(K, -1), (K, d))
-            factors = np.array(scale, order="C").ravel()
-            shifts = (-whitened * scale).ravel()
-    return _packed_type(kind, d)(
-        K,
-        d,
-        origin,
-        coefficients,
-        factors,
-        shifts,
-        squares,
-        whitener.ravel(),
-        centers.ravel(),
-    )
-
-
-def pack_centers(covariance_type: str, centers: Array) -> Packed:
-    """Lay out centres alone, for moments under given responsibilities."""
-    K, d = centers.shape
-    origin = centers.mean(axis=0)
-    none = np.zeros(0)
-    return _packed_type(KIND[covariance_type], d)(
-        K,
-        d,
-        origin,
-        none,
-        none,
-        none,
-        none,
-        none,
-        (centers - origin).ravel(),
-    )
-
-
-def _may_expand(centers: Array, scale: Array, largest: float) -> bool:
-    """Tell whether |x|^2 - 2 mu x + |mu|^2 loses nothing to cancellation.
-
-    Its error is about eps p^2 (|x|^2 + |mu|^2). Where |x| > 2 |mu| that is of the order of the
-    distance itself times eps; elsewhere it is at most 5 eps p^2 |mu|^2: up to 1e-12, or 6e-5 in
-    float32.
-    """
-    distances = scale**2 * np.einsum("kj,kj->k", centers, centers)
-    return bool(np.all(distances <= largest))
-
-
-def _pack_expanded(centers: Array, scale: Array, coefficients: Array) -> tuple[Array, Array, Array]:
-    """Interleave four components: factors[group][j][4], shifts[group][4], squares[group][4]."""
-    K, d = centers.shape
-    factors = np.zeros((len(coefficients), -(-d // TILE) * TILE))
-    factors[:K, :d] = 2.0 * scale[:, np.newaxis] ** 2 * centers
-    squares = np.zeros(len(coefficients))
-    squares[:K] = -(scale**2)
-    shifts = coefficients.copy()
-    shifts[:K] -= scale**2 * np.einsum("kj,kj->k", centers, centers)
-    return _interleave(factors), shifts, squares
-
-
-def _pack_triangles(precisions: Array, centers: Array, padded: int) -> tuple[Array, Array]:
-    """Interleave four components: factors[group][i][j <= i][4], shifts[group][i][4]."""
-    K, d = centers.shape
-    if padded > K:
-        precisions = np.concatenate([precisions, np.zeros((padded - K, d, d))])
-    groups = precisions.reshape(-1, TILE, d, d).transpose(0, 3, 2, 1)
-    factors = np.empty((len(groups), d * (d + 1) // 2, TILE))
-    for i in range(d):
-        start = i * (i + 1) // 2
-        factors[:, start : start + i + 1] = groups[:, i, : i + 1]
-    shifts = np.zeros((padded, d))
-    shifts[:K] = -(centers[:, np.newaxis, :] @ precisions[:K])[:, 0]
-    return factors.ravel(), _interleave(shifts)
-
-
-def _interleave(values: Array) -> Array:
-    return np.ascontiguousarray(values.reshape(-1, TILE, values.shape[1]).swapaxes(1, 2)).ravel()
 
 
 def second_size(kind: int, n_components: int, n_features: int) -> int:
@@ -364,36 +213,3 @@ def statistics_size(kind: int, n_components: int, n_features: int) -> int:
     They are nk, first, second, log-likelihood, in this order.
     """
     return n_components * (1 + n_features) + second_size(kind, n_components, n_features) + 1
-
-
-def add_packed_statistics(
-    statistics: Array, kind: int, moments: Moments, log_likelihood: Array
-) -> None:
-    """Add the packed sums of a pass to plain arrays."""
-    K, d = moments.first.shape
-    first_end = K * (1 + d)
-    moments.nk[...] += statistics[:K]
-    moments.first[...] += statistics[K:first_end].reshape(K, d)
-    second = statistics[first_end:-1]
-    if kind in (FULL, TIED):
-        second = _unpack_tiles(second, d)
-    elif kind == SPHERICAL:
-        second = second.reshape(K, d).sum(axis=1)
-    moments.second[...] += second.reshape(moments.second.shape)
-    log_likelihood[0] += statistics[-1]
-
-
-def _unpack_tiles(second: Array, d: int) -> Array:
-    """Return symmetric matrices from the lower triangle of 4 x 4 tiles."""
-    rows = -(-d // TILE)
-    tile_row, tile_column = np.tril_indices(rows)
-    tiles = second.reshape(-1, len(tile_row), TILE, TILE)
-    matrices = np.empty((len(tiles), rows, TILE, rows, TILE))
-    step = max(1, _CACHED // (rows * TILE) ** 2)
-    for first in range(0, len(tiles), step):
-        part, own = matrices[first : first + step], tiles[first : first + step].swapaxes(0, 1)
-        part[:, tile_row, :, tile_column, :] = own
-        part[:, tile_column, :, tile_row, :] = own.swapaxes(2, 3)
-        diagonal = np.tril(own[tile_row == tile_column])
-        part[:, range(rows), :, range(rows), :] = diagonal + np.tril(diagonal, -1).swapaxes(2, 3)
-    return matrices.reshape(len(tiles), rows * TILE, rows * TILE)[:, :d, :d]

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from .layout import Array, Components, Moments, float32_centers
+from .layout import Array, Components, Moments
+from .packing import float32_centers
 
 
 def _whitened(X: NDArray[Any], components: Components) -> Array:

@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -53,6 +54,16 @@ def slot_bounds(n_samples: int, statistics_size: int = 0) -> NDArray[np.int64]:
     blocks = -(-n_samples // LARGEST_BLOCK)
     bounds = (blocks * np.arange(n_slots + 1, dtype=np.int64) // n_slots) * LARGEST_BLOCK
     return np.minimum(bounds, n_samples)
+
+
+def for_each(function: Callable[[int], None], items: range, n_threads: int) -> None:
+    """Call a function, which releases the interpreter's lock, for every item on some threads."""
+    if min(n_threads, len(items)) <= 1:  # a pool costs 64 us
+        for item in items:
+            function(item)
+        return
+    with ThreadPoolExecutor(min(n_threads, len(items))) as pool:
+        list(pool.map(function, items))
 
 
 class ThreadGuard:

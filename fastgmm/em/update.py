@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from .._kernels.layout import Array
+from .._kernels.threads import count_threads
 from ..covariance import get_covariance_type
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters, smallest_variances
@@ -69,18 +70,21 @@ class ClosedForm(Update):
     ----------
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariances.
+    n_jobs : int or None, default=None
+        Number of threads, for large covariances; None: all cores.
     """
 
     is_em_step: ClassVar[bool] = True
 
-    def __init__(self, reg_covar: float = 1e-6) -> None:
+    def __init__(self, reg_covar: float = 1e-6, n_jobs: int | None = None) -> None:
         self.reg_covar = reg_covar
+        self.n_threads = count_threads(n_jobs)
 
     def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
         """Return the next parameters."""
         kind = get_covariance_type(statistics.covariance_type)
         weights, means, covariances = estimate(statistics, self.reg_covar)
-        factors, collapsed = kind.factor(covariances, smallest_variances(means))
+        factors, collapsed = kind.factor(covariances, smallest_variances(means), self.n_threads)
         dead = statistics.moments.nk <= 0
         kept = collapsed | dead if kind.per_component else collapsed
         parameters = MixtureParameters(

@@ -310,7 +310,7 @@ class GaussianMixture(BaseMixture):
             samples,
             parameters,
             posterior=ExactPosterior(n_threads),
-            update=ClosedForm(self.reg_covar),
+            update=ClosedForm(self.reg_covar, n_threads),
             convergence=stop,
             max_iter=self.max_iter,
             acceleration=None if self.acceleration is None else QuasiNewton(),

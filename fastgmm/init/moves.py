@@ -137,7 +137,7 @@ def _split(
                     local,
                     start,
                     posterior=ExactPosterior(1),
-                    update=ClosedForm(reg_covar),
+                    update=ClosedForm(reg_covar, 1),
                     convergence=LowerBoundChange(_TOL),
                     max_iter=_ITERATIONS,
                 )

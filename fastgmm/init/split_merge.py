@@ -147,7 +147,7 @@ class SplitMerge:
             samples,
             parameters,
             posterior=ExactPosterior(self.n_threads),
-            update=ClosedForm(self.reg_covar),
+            update=ClosedForm(self.reg_covar, self.n_threads),
             convergence=convergence,
             max_iter=max_iter,
             acceleration=QuasiNewton(),
