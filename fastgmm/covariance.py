@@ -44,7 +44,7 @@ class CovarianceType(ABC):
     """
 
     name: str
-    per_component = True
+    per_component = is_matrix = True
 
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -223,6 +223,7 @@ class Diag(CovarianceType):
     """A variance for each component and feature."""
 
     name = "diag"
+    is_matrix = False
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features)
@@ -324,8 +325,7 @@ def _inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
 
 
 def _invert_triangle(upper: Array) -> Array:
-    inverse, _ = lapack.dtrtri(upper, lower=0)
-    return np.ascontiguousarray(np.triu(inverse))
+    return np.ascontiguousarray(np.triu(lapack.dtrtri(upper, lower=0)[0]))
 
 
 def _reversed_factor(precision: Array) -> Array:

@@ -17,9 +17,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = {
     "_kernels": 0,
-    **dict.fromkeys(
-        ["covariance", "moments", "parameters", "precision", "criteria", "validation", "samples"], 1
-    ),
+    **dict.fromkeys(["covariance", "moments", "parameters", "gradients", "precision"], 1),
+    **dict.fromkeys(["criteria", "validation", "samples"], 1),
     "em": 2,
     "init": 3,
     "estimators": 4,

@@ -16,6 +16,7 @@ _HOME = {
     "Never": ".convergence",
     "QuasiNewton": ".acceleration",
     "RemainingGain": ".convergence",
+    "Unconstrained": ".unconstrained",
     "fit": ".api",
 }
 
