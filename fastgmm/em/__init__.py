@@ -18,6 +18,7 @@ _HOME = {
     "RemainingGain": ".convergence",
     "Unconstrained": ".unconstrained",
     "fit": ".api",
+    "gradient_ascent": ".gradient_ascent",
 }
 
 __all__ = list(_HOME)

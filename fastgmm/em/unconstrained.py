@@ -69,6 +69,7 @@ class Unconstrained:
         """
         with np.errstate(divide="ignore"):
             logits = np.log(parameters.weights)
+        spread: Array
         if not self.kind.is_matrix:
             spread = 0.5 * np.log(parameters.covariances)
         else:
