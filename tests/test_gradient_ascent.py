@@ -60,16 +60,21 @@ def test_reaches_the_maximum_of_em(covariance_type, dtype, weighted):
     assert_same_mixture(ascent.parameters, exact.parameters, 1e-4)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_from_far(seed):
-    """A start of other means and covariances, several of them at a wrong place."""
+@pytest.mark.parametrize("seed", range(3))
+def test_from_far_to_a_point_where_em_stays(seed):
+    """A start of other means and covariances; which of several maxima it finds is open."""
     X = draw(mixture("full", 5, 4, seed=seed), 2000)
     start = mixture("full", 5, 4, seed=seed + 100)
-    ascent = em.gradient_ascent(X, start, tol=1e-8, max_iter=300)
-    exact = em.fit(X, start, convergence=em.RemainingGain(1e-8), max_iter=3000)
+    ascent = em.gradient_ascent(X, start, tol=1e-9, max_iter=300)
     assert ascent.converged
-    # the same one of several maxima: not a theorem, but so for these
-    assert ascent.lower_bound == pytest.approx(exact.lower_bound, abs=1e-5)
+    further = em.fit(
+        X,
+        ascent.parameters,
+        update=em.ClosedForm(0.0),
+        convergence=em.RemainingGain(1e-9),
+        max_iter=1000,
+    )
+    assert further.lower_bound == pytest.approx(ascent.lower_bound, abs=1e-7)
 
 
 @pytest.mark.parametrize("K, d", [(1, 1), (1, 3), (4, 1), (6, 2)])
@@ -141,6 +146,6 @@ def test_the_start_callback_and_errors():
     with pytest.raises(ValueError, match=r"shape of \(n_samples, 2\)"):
         em.gradient_ascent(IRIS, start)
     with pytest.raises(
-        ValueError, match="log-likelihood of the start is -1.0*3?e\\+300: the input or"
+        ValueError, match=r"log-likelihood of the start is -1\.0*3?e\+300: the input or"
     ):
         em.gradient_ascent(FAITHFUL * 1e160, start)

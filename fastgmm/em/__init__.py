@@ -8,10 +8,14 @@ from typing import Any
 
 _HOME = {
     "ClosedForm": ".update",
+    "Decaying": ".gradient_updates",
     "EMResult": ".result",
     "ExactPosterior": ".posterior",
+    "GradientAscent": ".gradient_updates",
+    "GradientStep": ".gradient_updates",
     "Iteration": ".result",
     "LowerBoundChange": ".convergence",
+    "MiniBatchPosterior": ".minibatch",
     "MixtureParameters": "..parameters",
     "Never": ".convergence",
     "QuasiNewton": ".acceleration",

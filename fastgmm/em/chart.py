@@ -116,6 +116,14 @@ class Chart:
         means = means / self.root[:, np.newaxis]
         return np.concatenate([weights, means.ravel(), (spread / self.scale).ravel()])
 
+    def without_spread(self, step: Array, component: int | None) -> tuple[Array, frozenset[int]]:
+        """Return a step that keeps a component's covariance, and whose; None: that of all."""
+        K, d = self.reference.means.shape
+        whose = slice(None) if component is None else component
+        kept = step.copy()
+        kept[K + K * d :].reshape(len(self.scale), -1)[whose] = 0.0
+        return kept, frozenset(np.arange(K)[whose].ravel().tolist())
+
     def largest_change(self, coordinates: Array) -> float:
         """Return the largest change in a log-weight, a mean in deviations, or a log-deviation."""
         K, d = self.reference.means.shape

@@ -76,7 +76,8 @@ def gradient_ascent(
     Raises
     ------
     ValueError
-        If X, a weight or ``max_iter`` is not valid, or if the log-likelihood of the start overflows.
+        If X, a weight or ``max_iter`` is not valid, or if the log-likelihood of the start
+        overflows.
 
     References
     ----------
@@ -144,7 +145,7 @@ class _Ascent:
 
         converged, clock, last = False, perf_counter(), search.lower_bound
 
-        def report(intermediate_result: Any) -> None:
+        def report(_: Array) -> None:
             nonlocal converged, clock, last
             change = search.lower_bound - last
             now, last = perf_counter(), search.lower_bound

@@ -69,11 +69,11 @@ class Unconstrained:
         """
         with np.errstate(divide="ignore"):
             logits = np.log(parameters.weights)
-        spread: Array
         if not self.kind.is_matrix:
             spread = 0.5 * np.log(parameters.covariances)
         else:
-            spread = np.linalg.cholesky(parameters.covariances)[(..., *self._lower)]
+            factors = np.asarray(np.linalg.cholesky(parameters.covariances), np.float64)
+            spread = factors[(..., *self._lower)]
             spread[..., self._on_diagonal] = np.log(spread[..., self._on_diagonal])
         return np.concatenate([logits, parameters.means.ravel(), spread.ravel()])
 
