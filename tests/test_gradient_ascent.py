@@ -145,7 +145,5 @@ def test_the_start_callback_and_errors():
         em.gradient_ascent(FAITHFUL, start, max_iter=-1)
     with pytest.raises(ValueError, match=r"shape of \(n_samples, 2\)"):
         em.gradient_ascent(IRIS, start)
-    with pytest.raises(
-        ValueError, match=r"log-likelihood of the start is -1\.0*3?e\+300: the input or"
-    ):
+    with pytest.raises(ValueError, match=r"log-likelihood of the start is -\S+: the input or"):
         em.gradient_ascent(FAITHFUL * 1e160, start)

@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "AmortizedPosterior": ".amortized",
     "ClosedForm": ".update",
-    "Decaying": ".gradient_updates",
+    "Decaying": ".schedules",
     "EMResult": ".result",
     "ExactPosterior": ".posterior",
     "GradientAscent": ".gradient_updates",
@@ -23,6 +24,8 @@ _HOME = {
     "Unconstrained": ".unconstrained",
     "fit": ".api",
     "gradient_ascent": ".gradient_ascent",
+    "linear_features": ".amortized",
+    "quadratic_features": ".amortized",
 }
 
 __all__ = list(_HOME)

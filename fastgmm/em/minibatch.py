@@ -1,5 +1,6 @@
 """Mini-batches: an E step over a few random samples in place of all."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -93,15 +94,4 @@ class MiniBatchPosterior(Posterior):
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of the next batch, scaled to those of all samples."""
         batch = self._exact.summarize(self._batches.draw(), parameters)
-        return scaled_to(batch, self._total_weight)
-
-
-def scaled_to(statistics: SufficientStatistics, weight: float) -> SufficientStatistics:
-    """Return statistics as estimates of those of samples whose total weight is known."""
-    return SufficientStatistics(
-        statistics.covariance_type,
-        statistics.centers,
-        statistics.moments,
-        statistics.log_likelihood,
-        weight,
-    )
+        return replace(batch, weight=self._total_weight)
