@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from .. import _kernels as kernels
-from .._kernels.layout import Array
+from .._kernels.layout import Array, Components
 from .._kernels.threads import count_threads
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from ..validation import check_table
-from .blas import one_blas_thread
 from .minibatch import Batches, check_batch_size
 from .posterior import Posterior, row_blocks
 from .schedules import Adam, StepSize, step_size_of
@@ -41,8 +40,9 @@ def quadratic_features(Z: Array) -> Array:
 class _Scaling:
     """Features of standardised samples, centred, uncorrelated and of variance 1; and a constant."""
 
-    def __init__(self, X: Array, weight: Array, features: Callable[[Array], Array]) -> None:
+    def __init__(self, X: NDArray[Any], weight: Array, features: Callable[[Array], Array]) -> None:
         self._features = features
+        X = X.astype(np.float64)
         self.n_features = int(X.shape[1])
         self._center = np.average(X, axis=0, weights=weight)
         variance = np.average((X - self._center) ** 2, axis=0, weights=weight)
@@ -76,18 +76,16 @@ class AmortizedPosterior(Posterior):
         \\qquad f_k = \\log p(x_i, k) - \\log q_k
 
     with sums over all components in place of samples of k. With `GradientStep` or `GradientAscent`
-    as the update, model and posterior move at once; with `ClosedForm` they alternate. Before the
-    first iteration q is fitted to the posterior of the start.
+    as the update, model and posterior move at once; with `ClosedForm` they alternate. The first
+    q is the least-squares fit of its logits to :math:`\\log p(x, k)` at the start: the natural
+    gradient step of length 1 from a uniform q, and exact where the posterior is a q.
 
     Parameters
     ----------
     batch_size : int
         Samples in a batch, drawn as by `MiniBatchPosterior`.
-    step_size : float or callable, default=0.3
-        Of Adam, or a function of the iteration, counted from 0 (see `Decaying`). The same for the
-        warm-up.
-    warm_up : int, default=200
-        Batches to which q is fitted before the first iteration.
+    step_size : float or callable, default=0.1
+        Of Adam, or a function of the iteration, counted from 0 (see `Decaying`).
     features : callable, default=quadratic_features
         From standardised samples (m, d) to their features (m, F), which are then made
         uncorrelated. With products of two elements every posterior of a Gaussian mixture is a q;
@@ -100,7 +98,7 @@ class AmortizedPosterior(Posterior):
     Raises
     ------
     ValueError
-        If ``batch_size`` or ``step_size`` is not positive or ``warm_up`` negative.
+        If ``batch_size`` or ``step_size`` is not positive.
 
     References
     ----------
@@ -114,18 +112,14 @@ class AmortizedPosterior(Posterior):
     def __init__(
         self,
         batch_size: int,
-        step_size: StepSize = 0.3,
+        step_size: StepSize = 0.1,
         *,
-        warm_up: int = 200,
         features: Callable[[Array], Array] = quadratic_features,
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> None:
         self.batch_size = check_batch_size(batch_size)
         self.step_size = step_size_of(step_size)
-        if warm_up < 0:
-            raise ValueError(f"warm_up should be at least 0, got {warm_up}.")
-        self.warm_up = warm_up
         self.features = features
         self.seed = seed
         self.n_threads = count_threads(n_jobs)
@@ -135,15 +129,17 @@ class AmortizedPosterior(Posterior):
         """Scale the features, and fit q to the posterior of the start."""
         self._total_weight = samples.total_weight
         self._batches = Batches(samples, self.batch_size, self.seed)
-        scaled_by = Batches(samples, _SCALED_BY, self.seed).draw()
-        X = scaled_by.rows(slice(None)).astype(np.float64)
-        with one_blas_thread():
-            self._scaling = _Scaling(X, scaled_by.sample_weight, self.features)
-            self._coefficients = np.zeros((self._scaling.size, parameters.n_components))
-            warm_up = Adam(self.step_size)
-            for _ in range(self.warm_up):
-                self._climb(self._batches.draw(), parameters, warm_up)
         self._adam = Adam(self.step_size)
+        batch = Batches(samples, _SCALED_BY, self.seed).draw()
+        X, weight = batch.rows(slice(None)), batch.sample_weight
+        self._scaling = _Scaling(X, weight, self.features)
+        self._coefficients = np.zeros((self._scaling.size, parameters.n_components))
+        present = parameters.weights > 0
+        for rows in self._row_blocks(batch):
+            log_joint = self._log_joint(X[rows], parameters.components())[:, present]
+            log_joint -= log_joint.mean(axis=1, keepdims=True)
+            H = self._scaling(X[rows]) * weight[rows, np.newaxis]
+            self._coefficients[:, present] += H.T @ log_joint / weight.sum()
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of the next batch under q, then move q."""
@@ -191,16 +187,19 @@ class AmortizedPosterior(Posterior):
             logits = H @ self._coefficients
             logits[:, parameters.weights == 0] = _NEVER
             q, log_q = self._normalized(logits)
-            excess = np.empty_like(q)
-            kernels.mahalanobis(X, components, excess, self.n_threads)
-            excess *= -0.5
-            excess += components.log_coefficients - log_q
+            excess = self._log_joint(X, components) - log_q
             bounds = np.einsum("ik,ik->i", q, excess)
             elbo += float(weight @ bounds)
             gradient += H.T @ (weight[:, np.newaxis] * q * (excess - bounds[:, np.newaxis]))
             kernels.moments(X, weight, q, *about, self.n_threads)
         self._coefficients += adam.step(gradient / self._total_weight)
         return SufficientStatistics(*about, elbo, self._total_weight)
+
+    def _log_joint(self, X: NDArray[Any], components: Components) -> Array:
+        """Return log p(x, k)."""
+        distances = np.empty((len(X), len(components.means)))
+        kernels.mahalanobis(X, components, distances, self.n_threads)
+        return np.asarray(components.log_coefficients - 0.5 * distances)
 
     def _normalized(self, logits: Array) -> tuple[Array, Array]:
         """Return q and log q."""

@@ -72,7 +72,7 @@ class Adam:
     Kingma and Ba (2015), Adam: a method for stochastic optimization, ICLR.
     """
 
-    _MEAN, _SQUARE, _SMALLEST = 0.9, 0.999, 1e-12
+    _MEAN, _SQUARE, _SMALLEST = 0.9, 0.999, 1e-8
 
     def __init__(self, step_size: StepSize) -> None:
         self._schedule = step_size_of(step_size)
