@@ -23,7 +23,7 @@ _HOME = {
     "RemainingGain": ".convergence",
     "Unconstrained": ".unconstrained",
     "fit": ".api",
-    "gradient_ascent": ".gradient_ascent",
+    "gradient_ascent": ".ascent",
     "linear_features": ".amortized",
     "quadratic_features": ".amortized",
 }

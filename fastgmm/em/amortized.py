@@ -27,12 +27,32 @@ _NEVER = -1e300
 
 
 def linear_features(Z: Array) -> Array:
-    """Return the samples themselves, with which the posterior of tied covariances is exact."""
+    """Return the samples themselves, with which the posterior of tied covariances is exact.
+
+    Parameters
+    ----------
+    Z : (m, d) array
+        Standardised samples.
+
+    Returns
+    -------
+    (m, d) array
+    """
     return Z
 
 
 def quadratic_features(Z: Array) -> Array:
-    """Return z and the products of its elements, with which every posterior is exact."""
+    """Return z and the products of its elements, with which every posterior is exact.
+
+    Parameters
+    ----------
+    Z : (m, d) array
+        Standardised samples.
+
+    Returns
+    -------
+    (m, d (d + 3) / 2) array
+    """
     rows, columns = np.tril_indices(Z.shape[1])
     return np.hstack([Z, Z[:, rows] * Z[:, columns]])
 
