@@ -116,7 +116,7 @@ def test_batches_lead_near_the_maximum(X, labels, fits, covariance_type, update)
     result = em.fit(
         X,
         start,
-        posterior=em.MiniBatchPosterior(32),
+        posterior=em.MiniBatchPosterior(32, n_jobs=1),
         update=update(step_size=em.Decaying(0.5, delay=10, power=0.9)),
         max_iter=2000,
     )
@@ -135,7 +135,7 @@ def test_weighted_batches():
         X,
         start,
         sample_weight=weight,
-        posterior=em.MiniBatchPosterior(100),
+        posterior=em.MiniBatchPosterior(100, n_jobs=1),
         update=em.GradientAscent(em.Decaying(0.5, delay=10, power=0.9)),
         max_iter=2000,
     )

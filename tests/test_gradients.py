@@ -14,6 +14,7 @@ from fastgmm.em.chart import Chart
 from fastgmm.em.posterior import ExactPosterior
 from fastgmm.gradients import q_function, q_gradient
 from fastgmm.moments import SufficientStatistics
+from fastgmm.precision import SMALLEST_PASS, allows_float32
 from fastgmm.samples import Samples
 
 SHAPES = [(3, 4), (1, 3), (4, 1), (9, 2)]
@@ -142,6 +143,38 @@ def test_statistics_about_other_centres_give_the_same(covariance_type):
         q_gradient(moved, parameters), q_gradient(statistics, parameters), strict=True
     ):
         np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_gradient_of_q_elsewhere_than_its_responsibilities(covariance_type):
+    X, weight, parameters = problem(covariance_type, 3, 4)
+    statistics = ExactPosterior(1).summarize(Samples(X, weight), parameters)
+    elsewhere = mixture(covariance_type, 3, 4, scenario="overlapping", seed=5)
+    for coordinates in (Unconstrained(covariance_type, 3, 4), Chart(parameters, np.ones(3))):
+        expected = differences(
+            lambda vector, at=coordinates: q_function(statistics, at.parameters(vector)),
+            coordinates.coordinates(elsewhere),
+        )
+        assert_close(coordinates.gradient(statistics, elsewhere), expected)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_float32_blocks(covariance_type):
+    """Sums of rounding errors of 1e-7 at centres that are float32 numbers: to 1e-5."""
+    truth = mixture(covariance_type, 3, 4)
+    X = draw(truth, SMALLEST_PASS, "float32")
+    model = model_of(
+        MixtureParameters.from_covariances(
+            covariance_type, truth.weights, truth.means + 0.3, truth.covariances * 1.2
+        )
+    )
+    assert allows_float32(Samples(X), model._parameters())
+    for actual, expected in zip(
+        fastgmm.log_likelihood_gradient(model, X),
+        fastgmm.log_likelihood_gradient(model, X.astype(np.float64)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("offset", [1e6, 1e8])
