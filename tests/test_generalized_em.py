@@ -107,9 +107,15 @@ def test_a_component_without_weight_stays_without(covariance_type, update):
         assert np.isfinite(values).all()
 
 
-@pytest.mark.parametrize("update", [em.GradientStep, em.GradientAscent])
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-@REFERENCES
+@pytest.mark.parametrize(
+    "update, X, labels, fits",
+    [
+        (em.GradientStep, FAITHFUL, LONG.astype(int), FAITHFUL_FITS),
+        (em.GradientAscent, IRIS, SPECIES, IRIS_FITS),
+    ],
+    ids=["faithful", "iris"],
+)
 def test_batches_lead_near_the_maximum(X, labels, fits, covariance_type, update):
     """Within 0.0015 nats in total for each free parameter: each adds its own variance."""
     start = hard_labels(X, labels, covariance_type)
