@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._kernels import backend_info
     from .estimators import GaussianMixture
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
+    from .estimators.gradients import log_likelihood_gradient
     from .persistence import load, save
     from .versions import show_versions
 
@@ -27,6 +28,7 @@ _HOME = {
     "expected_complete_log_likelihood": ".estimators.bounds",
     "kl_divergence": ".estimators.bounds",
     "load": ".persistence",
+    "log_likelihood_gradient": ".estimators.gradients",
     "save": ".persistence",
     "show_versions": ".versions",
 }
@@ -39,6 +41,7 @@ __all__ = [
     "expected_complete_log_likelihood",
     "kl_divergence",
     "load",
+    "log_likelihood_gradient",
     "save",
     "show_versions",
 ]

@@ -48,7 +48,7 @@ class CovarianceType(ABC):
     """
 
     name: str
-    per_component = True
+    per_component = is_matrix = True
 
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -251,6 +251,7 @@ class Diag(CovarianceType):
     """A variance for each component and feature."""
 
     name = "diag"
+    is_matrix = False
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features)

@@ -23,6 +23,7 @@ FLOORS = {
             "covariance",
             "criteria",
             "factors",
+            "gradients",
             "moments",
             "parameters",
             "precision",

@@ -7,16 +7,25 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "AmortizedPosterior": ".amortized",
     "ClosedForm": ".update",
+    "Decaying": ".schedules",
     "EMResult": ".result",
     "ExactPosterior": ".posterior",
+    "GradientAscent": ".gradient_updates",
+    "GradientStep": ".gradient_updates",
     "Iteration": ".result",
     "LowerBoundChange": ".convergence",
+    "MiniBatchPosterior": ".minibatch",
     "MixtureParameters": "..parameters",
     "Never": ".convergence",
     "QuasiNewton": ".acceleration",
     "RemainingGain": ".convergence",
+    "Unconstrained": ".unconstrained",
     "fit": ".api",
+    "gradient_ascent": ".ascent",
+    "linear_features": ".amortized",
+    "quadratic_features": ".amortized",
 }
 
 __all__ = list(_HOME)

@@ -16,6 +16,8 @@ import numpy as np
 
 from .._kernels.layout import Array
 from ..covariance import CollapseError, get_covariance_type
+from ..gradients import logit_gradient, mean_gradient, whitened_excess
+from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 
 
@@ -36,7 +38,7 @@ class Chart:
         share = nk / nk.sum()
         self.root = np.sqrt(share)
         factors = reference.precisions_cholesky
-        self.is_matrix = self.kind.name in ("full", "tied")
+        self.is_matrix = self.kind.is_matrix
         if self.is_matrix:
             d = reference.n_features
             self.factors = factors.reshape(-1, d, d)
@@ -97,6 +99,30 @@ class Chart:
             reference.means + self._color(shifts),
             covariances.reshape(reference.covariances.shape),
         )
+
+    def gradient(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> Array:
+        """Return the gradient of Q in these coordinates, summed over samples."""
+        weights = logit_gradient(statistics, parameters) / self.root
+        means = mean_gradient(statistics, parameters)
+        spread = whitened_excess(statistics, parameters)
+        if self.is_matrix:
+            means = (means[:, np.newaxis, :] @ self.inverses.swapaxes(1, 2))[:, 0]
+            relative = self.inverses @ parameters.precisions_cholesky.reshape(self.factors.shape)
+            rows, columns = self.lower
+            spread = (relative @ spread)[:, rows, columns]
+            spread[:, self.diagonal] /= np.diagonal(relative, axis1=1, axis2=2)
+        else:
+            means = means / self._per_feature()
+        means = means / self.root[:, np.newaxis]
+        return np.concatenate([weights, means.ravel(), (spread / self.scale).ravel()])
+
+    def without_spread(self, step: Array, component: int | None) -> tuple[Array, frozenset[int]]:
+        """Return a step that keeps a component's covariance, and whose; None: that of all."""
+        K, d = self.reference.means.shape
+        whose = slice(None) if component is None else component
+        kept = step.copy()
+        kept[K + K * d :].reshape(len(self.scale), -1)[whose] = 0.0
+        return kept, frozenset(np.arange(K)[whose].ravel().tolist())
 
     def largest_change(self, coordinates: Array) -> float:
         """Return the largest change in a log-weight, a mean in deviations, or a log-deviation."""

@@ -103,9 +103,14 @@ def _run(
     return EMResult(parameters, converged, lower_bound, history, collapsed)
 
 
-def _check_finite(lower_bound: float, number: int) -> None:
+def is_finite(lower_bound: float) -> bool:
+    """Return whether a mean log-likelihood is a number and did not overflow."""
     # kernels put -1e300 for the log-density of a sample whose distances overflow
-    if not -1e280 < lower_bound < math.inf:
+    return -1e280 < lower_bound < math.inf
+
+
+def _check_finite(lower_bound: float, number: int) -> None:
+    if not is_finite(lower_bound):
         raise ValueError(
             f"The mean log-likelihood in iteration {number} is {lower_bound}: the input or the "
             "parameters are too large for float64. Scale the input data."

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _kernels as kernels
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..gradients import q_function
 from ..moments import SufficientStatistics
 from ..samples import Samples
 from ..validation import check_resp, check_sample_weight
@@ -182,11 +183,7 @@ def _q_function(model: BaseMixture, samples: Samples, resp: Array) -> float:
             statistics.moments,
             n_threads,
         )
-    coefficients = parameters.components().log_coefficients
-    nk, _, second = statistics.moments
-    precisions = parameters.precisions
-    # a trace for full and tied; the sums over features for diag and spherical
-    return float(nk @ coefficients - 0.5 * np.sum(precisions * second))
+    return q_function(statistics, parameters)
 
 
 def _weighted_sum(weight: Array, terms: Any) -> float:
