@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .._kernels.layout import Array
+from ..blas import one_blas_thread
 from ..covariance import CollapseError
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from ..validation import check_sample_weight, check_table
-from .blas import one_blas_thread
 from .chart import Chart
 from .loop import is_finite
 from .posterior import ExactPosterior
