@@ -6,6 +6,7 @@ import numpy as np
 
 from ._kernels.layout import Array, Moments, empty_moments
 from .covariance import get_covariance_type
+from .parameters import MixtureParameters
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,26 @@ class SufficientStatistics:
             second + 2.0 * outer(one, first, shift) + outer(nk, shift, shift),
         )
         return replace(self, centers=centers, moments=moved)
+
+    def scaled(self, factor: float) -> "SufficientStatistics":
+        """Return the statistics of samples whose weights are ``factor`` times as large."""
+        return replace(
+            self,
+            moments=Moments(*(factor * sums for sums in self.moments)),
+            log_likelihood=factor * self.log_likelihood,
+            weight=factor * self.weight,
+        )
+
+    def expected_log_prob(self, parameters: MixtureParameters) -> float:
+        """Return sum w r log p(x, k) under any parameters, in nats: the Q-function.
+
+        A component's part is nk (log w + log det U - d/2 log 2 pi) - tr(U U^T S) / 2, S about its
+        mean.
+        """
+        nk, _, second = self.recenter(parameters.means).moments
+        coefficients = parameters.components().log_coefficients
+        # a trace for full and tied; the sums over features for diag and spherical
+        return float(nk @ coefficients - 0.5 * np.sum(parameters.precisions * second))
 
     def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
         if self.covariance_type != other.covariance_type:
