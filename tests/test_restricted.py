@@ -227,18 +227,20 @@ def test_annealing_and_truncation_to_all_end_at_the_maximum(name, covariance_typ
         assert log_likelihood(X, result.parameters) == pytest.approx(expected, abs=1e-6)
 
 
-def test_annealing_finds_clusters_from_a_bad_start():
-    """Started at one point of the first cluster, EM keeps two components there."""
-    rng = np.random.default_rng(0)
-    centers = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
-    X = np.concatenate([rng.normal(center, 1.0, (300, 2)) for center in centers])
+@pytest.mark.parametrize("factor, merges", [(1.1, True), (0.9, False)])
+def test_means_merge_above_the_critical_temperature(factor, merges):
+    """Rose (1998): with weights and unit variances fixed, at the largest eigenvalue of cov(X)."""
+    X = np.random.default_rng(0).normal(size=(2000, 2)) * [3.0, 1.0]
+    critical = np.linalg.eigvalsh(np.cov(X.T, bias=True)).max()
     start = em.MixtureParameters.from_covariances(
-        "tied", np.full(3, 1 / 3), rng.normal(0.0, 0.1, (3, 2)) + X.mean(axis=0), np.cov(X.T)
+        "spherical", np.full(3, 1 / 3), np.array([[-2.0, 0.5], [0.0, 0.0], [1.0, 1.0]]), np.ones(3)
     )
-    schedule = np.geomspace(2.0, 1.0, 60)
-    result = em.fit(X, start, posterior=em.TemperedPosterior(schedule), max_iter=500)
-    found = result.parameters.means[np.argsort(result.parameters.means @ [1.0, 2.0])]
-    np.testing.assert_allclose(found, centers, atol=0.3)
+    result = em.fit(
+        X, start, posterior=em.TemperedPosterior(factor * critical), update=MeansOnly(),
+        convergence=em.Never(), max_iter=500,
+    )  # fmt: skip
+    spread = np.ptp(result.parameters.means, axis=0).max()
+    assert (spread < 1e-9) if merges else (spread > 0.5)
 
 
 @each

@@ -1,4 +1,4 @@
-"""What every posterior is tested for: known maxima, plain sums, threads, and rows that are absent."""
+"""What every posterior is tested for: known maxima, plain sums, threads, absent rows."""
 
 import numpy as np
 from generators import assert_same_bits, dense, draw, hard_labels, mixture

@@ -237,7 +237,7 @@ class StepwisePosterior(Posterior):
 def implied_statistics(parameters: MixtureParameters, weight: float) -> SufficientStatistics:
     """Return statistics of that weight from which `ClosedForm` would estimate the parameters."""
     nk = weight * parameters.weights
-    safe = np.where(nk > 0, nk, 1.0)
+    safe = np.where(nk > 0, nk, np.finfo(float).tiny)
     kind = get_covariance_type(parameters.covariance_type)
     covariances, means = parameters.covariances, parameters.means
     # covariances are second moments times this
