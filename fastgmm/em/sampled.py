@@ -19,6 +19,8 @@ from .schedule import Schedule, check_count, check_seed
 
 # What Philox returns for each value of its counter.
 _PER_COUNTER = 4
+# Draws and components that are compared at once: 128 kB.
+_COMPARISONS = 2**17
 # Log-probabilities of samples whose distances overflow; the kernels put the same.
 _LOWEST = -1e300
 
@@ -149,9 +151,12 @@ class SampledPosterior(BlockwisePosterior):
         """
         cumulative = np.cumsum(np.ascontiguousarray(resp.T), axis=0)
         below = np.zeros(cumulative.shape, np.int64)
-        for column in uniforms(self.seed, self._iteration, rows, self._n_draws).T:
-            # times a sum that may not be 1: no draw is beyond the last component
-            below += column * cumulative[-1] < cumulative
+        draws = uniforms(self.seed, self._iteration, rows, self._n_draws).T
+        # times a sum that may not be 1: no draw is beyond the last component
+        draws = draws * cumulative[-1]
+        step = max(_COMPARISONS // cumulative.size, 1)
+        for first in range(0, self._n_draws, step):
+            below += (draws[first : first + step, np.newaxis] < cumulative).sum(axis=0)
         resp[...] = np.diff(below, axis=0, prepend=0).T / self._n_draws
         return resp, np.zeros(len(resp))
 
