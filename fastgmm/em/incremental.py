@@ -113,7 +113,7 @@ class IncrementalPosterior(Posterior):
         total = sum(self._blocks, zero)
         if self.settled:
             self._bound = total.expected_log_prob(parameters) + sum(self._entropies)
-        return replace(total, log_likelihood=self._bound, weight=samples.total_weight)
+        return replace(total, log_likelihood=self._bound)
 
     def _visit(
         self, samples: Samples, parameters: MixtureParameters, block: int

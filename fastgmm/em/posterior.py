@@ -94,7 +94,16 @@ class BlockwisePosterior(Posterior):
         """
 
     def width(self, n_components: int) -> int:
-        """Return how many numbers are formed for each row."""
+        """Return how many numbers are formed for each row.
+
+        Parameters
+        ----------
+        n_components : int
+
+        Returns
+        -------
+        int
+        """
         return n_components
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:

@@ -148,6 +148,9 @@ class TemperedPosterior(Posterior):
     above it by up to (T - 1) log K for T > 1. Where T changes F changes with it, so no stop rule is
     asked before two iterations at the last temperature.
 
+    Above a critical temperature all means merge, and nothing separates them again: for a fixed
+    variance s^2 in all components that is the largest eigenvalue of cov(X) / s^2 (Rose 1998).
+
     It takes the same single read of the samples as `ExactPosterior`: the kernel is handed
     log-coefficients / T and precision factors / sqrt(T).
 
@@ -166,7 +169,9 @@ class TemperedPosterior(Posterior):
 
     References
     ----------
-    Ueda and Nakano (1998), Deterministic annealing EM algorithm, Neural Networks 11.
+    Ueda and Nakano (1998), Deterministic annealing EM algorithm, Neural Networks 11. Rose (1998),
+    Deterministic annealing for clustering, compression, classification, regression, and related
+    optimization problems, Proc. IEEE 86.
     """
 
     bound: ClassVar[str] = "elbo"
