@@ -149,7 +149,10 @@ class SampledPosterior(BlockwisePosterior):
         tuple of two arrays
             q (m, K), and zeros (m,).
         """
-        cumulative = np.cumsum(np.ascontiguousarray(resp.T), axis=0)
+        cumulative = np.ascontiguousarray(resp.T)
+        # a fifth of the time of np.cumsum(axis=0) where K = 8
+        for before, here in zip(cumulative, cumulative[1:], strict=False):
+            here += before
         below = np.zeros(cumulative.shape, np.int64)
         draws = uniforms(self.seed, self._iteration, rows, self._n_draws).T
         # times a sum that may not be 1: no draw is beyond the last component
