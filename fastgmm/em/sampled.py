@@ -1,6 +1,7 @@
 """Monte Carlo E steps: latent components are drawn instead of averaged over."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -151,7 +152,7 @@ class SampledPosterior(BlockwisePosterior):
         """
         cumulative = np.ascontiguousarray(resp.T)
         # np.cumsum(axis=0) takes 15 times as long at K = 8
-        for before, here in zip(cumulative, cumulative[1:], strict=False):
+        for before, here in pairwise(cumulative):
             here += before
         below = np.zeros(cumulative.shape, np.int64)
         draws = uniforms(self.seed, self._iteration, rows, self._n_draws).T
