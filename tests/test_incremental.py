@@ -1,5 +1,7 @@
 """Incremental and stepwise EM: against the same algorithms in plain NumPy, and EM's maxima."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from generators import (
@@ -150,9 +152,13 @@ def test_settled_between_epochs():
     assert settled == [True, False, False, True, False, False, True]
 
 
+@pytest.mark.parametrize("dead", [False, True])
 @each_type
-def test_implied_statistics_give_the_parameters_back(covariance_type):
+def test_implied_statistics_give_the_parameters_back(covariance_type, dead):
     parameters = mixture(covariance_type, 3, 4)
+    if dead:
+        weights = parameters.weights * [1.0, 0.0, 1.0]
+        parameters = replace(parameters, weights=weights / weights.sum())
     statistics = implied_statistics(parameters, 50.0)
     assert statistics.weight == 50.0
     assert statistics.moments.nk.sum() == pytest.approx(50.0)
