@@ -60,6 +60,15 @@ class SufficientStatistics:
         )
         return replace(self, centers=centers, moments=moved)
 
+    def scaled(self, factor: float) -> "SufficientStatistics":
+        """Return the statistics of samples whose weights are ``factor`` times as large."""
+        return replace(
+            self,
+            moments=Moments(*(factor * sums for sums in self.moments)),
+            log_likelihood=factor * self.log_likelihood,
+            weight=factor * self.weight,
+        )
+
     def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
         if self.covariance_type != other.covariance_type:
             raise ValueError(

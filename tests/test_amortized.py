@@ -153,9 +153,9 @@ class Keep(Update):
 @pytest.mark.parametrize(
     "parameters, features, first, last",
     [
-        (OVERLAP, "quadratic", 1e-20, 1e-6),
-        (TIED, "linear", 1e-20, 1e-6),
-        (TIED, "quadratic", 1e-20, 1e-6),
+        (OVERLAP, "quadratic", 1e-15, 1e-6),
+        (TIED, "linear", 1e-15, 1e-6),
+        (TIED, "quadratic", 1e-15, 1e-6),
         (OVERLAP, "linear", 0.2, 0.01),
     ],
 )

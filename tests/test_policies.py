@@ -53,6 +53,27 @@ def test_blockwise_posterior_sums_up_the_exact_one(covariance_type, dtype):
     )
 
 
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_component_without_samples_changes_no_other(covariance_type):
+    X, alive = problem(covariance_type, 500)
+    covariances = alive.covariances
+    if covariance_type != "tied":
+        covariances = np.concatenate([covariances, covariances[:1]])
+    start = em.MixtureParameters.from_covariances(
+        covariance_type,
+        np.append(alive.weights, 0.0),
+        np.concatenate([alive.means, alive.means[:1]]),
+        covariances,
+    )
+    expected = em.fit(X, alive, max_iter=3)
+    actual = em.fit(X, start, max_iter=3)
+    np.testing.assert_allclose(actual.lower_bounds, expected.lower_bounds, rtol=1e-12)
+    alive_covariances = actual.parameters.covariances
+    if covariance_type != "tied":
+        alive_covariances = alive_covariances[:3]
+    np.testing.assert_allclose(alive_covariances, expected.parameters.covariances, rtol=1e-11)
+
+
 def test_fit_is_the_estimator():
     X, start = problem()
     model = GaussianMixture(

@@ -94,7 +94,7 @@ def _run(
             bound = statistics.lower_bound if own_bound is None else own_bound
             change, lower_bound = bound - lower_bound, bound
             point = acceleration.advance(statistics, point, parameters)
-            converged = convergence(change, acceleration.remaining()) and posterior.settled
+            converged = posterior.settled and convergence(change, acceleration.remaining())
         else:
             point = acceleration.retreat()
         history.append(Iteration(len(history) + 1, lower_bound, change, perf_counter() - start))

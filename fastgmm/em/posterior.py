@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from .. import _kernels as kernels
-from .._kernels.layout import Array
+from .._kernels.layout import Array, Components
 from .._kernels.threads import count_threads
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
@@ -35,7 +35,7 @@ class Posterior(ABC):
 
     @property
     def settled(self) -> bool:
-        """Whether EM may stop; False while the policy itself still changes."""
+        """Whether EM may stop; the stop rule is asked after these iterations only."""
         return True
 
     @abstractmethod
@@ -60,22 +60,7 @@ class ExactPosterior(Posterior):
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples, about the means or what float32 makes of them."""
-        float32_blocks = allows_float32(samples, parameters)
-        means = parameters.means
-        centers = kernels.float32_centers(means) if float32_blocks else means
-        total = SufficientStatistics.zeros(parameters.covariance_type, centers)
-        log_likelihood = np.zeros(1)
-        sums = total.moments, log_likelihood
-        components = parameters.components()
-        for X, weight in samples.blocks():
-            kernels.accumulate(X, weight, components, *sums, self.n_threads, float32_blocks)
-        return SufficientStatistics(
-            total.covariance_type,
-            total.centers,
-            total.moments,
-            float(log_likelihood[0]),
-            samples.total_weight,
-        )
+        return add_up(samples, parameters, parameters.components(), self.n_threads)
 
 
 class BlockwisePosterior(Posterior):
@@ -108,12 +93,25 @@ class BlockwisePosterior(Posterior):
             Which samples these are.
         """
 
+    def width(self, n_components: int) -> int:
+        """Return how many numbers are formed for each row.
+
+        Parameters
+        ----------
+        n_components : int
+
+        Returns
+        -------
+        int
+        """
+        return n_components
+
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples under q, about the means."""
         total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
         components = parameters.components()
         bound = 0.0
-        for rows in row_blocks(samples, parameters.n_components):
+        for rows in row_blocks(samples, self.width(parameters.n_components)):
             X, weight = samples.rows(rows), samples.sample_weight[rows]
             log_prob_norm = np.empty(len(X))
             resp = np.empty((len(X), parameters.n_components))
@@ -128,8 +126,33 @@ class BlockwisePosterior(Posterior):
         )
 
 
-def row_blocks(samples: Samples, n_components: int) -> Iterator[slice]:
-    """Yield consecutive rows, so few that their responsibilities stay in the cache."""
-    step = max(_RESPONSIBILITIES // n_components, 256)
+def add_up(
+    samples: Samples, parameters: MixtureParameters, components: Components, n_threads: int
+) -> SufficientStatistics:
+    """Return statistics under responsibilities in proportion to exp(log_coefficient_k - |y_k|^2/2).
+
+    The parameters say where the components lie and how wide they are: about which centres to
+    add up, and whether in float32. One read of the samples.
+    """
+    float32_blocks = allows_float32(samples, parameters)
+    means = parameters.means
+    centers = kernels.float32_centers(means) if float32_blocks else means
+    total = SufficientStatistics.zeros(parameters.covariance_type, centers)
+    log_likelihood = np.zeros(1)
+    sums = total.moments, log_likelihood
+    for X, weight in samples.blocks():
+        kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks)
+    return SufficientStatistics(
+        total.covariance_type,
+        total.centers,
+        total.moments,
+        float(log_likelihood[0]),
+        samples.total_weight,
+    )
+
+
+def row_blocks(samples: Samples, width: int) -> Iterator[slice]:
+    """Yield consecutive rows, so few that ``width`` numbers for each stay in the cache."""
+    step = max(_RESPONSIBILITIES // width, 256)
     for start in range(0, samples.n_samples, step):
         yield slice(start, min(start + step, samples.n_samples))

@@ -101,5 +101,6 @@ def estimate(statistics: SufficientStatistics, reg_covar: float) -> tuple[Array,
     """Return the weights, means and covariances that maximise Q, whatever they are."""
     nk, means, second = statistics.central()
     kind = get_covariance_type(statistics.covariance_type)
-    safe = np.where(nk > 0, nk, 1.0)
+    # not 1: the tied covariance divides by the sum
+    safe = np.where(nk > 0, nk, np.finfo(float).tiny)
     return nk / nk.sum(), means, kind.estimate(second, safe, means.shape[1], reg_covar)

@@ -1,0 +1,257 @@
+"""E steps that look at a part of the samples: incremental and stepwise EM."""
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.random import Generator, Philox
+from numpy.typing import NDArray
+
+from .._kernels.layout import Moments
+from .._kernels.threads import count_threads
+from ..covariance import get_covariance_type
+from ..gradients import q_function
+from ..moments import SufficientStatistics
+from ..parameters import MixtureParameters
+from ..samples import Samples
+from .posterior import ExactPosterior, Posterior
+from .schedule import check_count, check_seed
+
+
+class IncrementalPosterior(Posterior):
+    r"""Incremental EM: one block's responsibilities are renewed in each iteration.
+
+    Blocks are consecutive rows, and take turns. Each keeps its statistics, about the means that it
+    was last visited with, and the entropy H of its responsibilities; the M step sees the sum. The
+    first iteration visits all blocks, and is one of EM. The free energy
+
+    .. math:: F(q, \\theta) = \\sum_b \\left[ Q_b(q_b, \\theta) + H(q_b) \\right]
+
+    rises with every block and every update, to the maxima of the likelihood. It is the
+    lower bound, reported when all blocks have been visited anew: after each epoch of
+    ``n_blocks`` iterations. Between, the last one stands and no stop rule is asked, so that
+    ``tol`` means the gain of an epoch, which costs what an iteration of EM does.
+
+    Parameters
+    ----------
+    n_blocks : int
+        Iterations in an epoch. As many statistics are kept, n_blocks K d^2 numbers for full
+        covariances, and each iteration adds them up.
+    n_jobs : int or None, default=None
+        Number of threads; None: all cores.
+
+    Raises
+    ------
+    ValueError
+        If ``n_blocks`` is not a positive integer; if there are fewer samples.
+
+    References
+    ----------
+    Neal and Hinton (1998), A view of the EM algorithm that justifies incremental, sparse, and
+    other variants.
+    """
+
+    bound: ClassVar[str] = "elbo"
+
+    def __init__(self, n_blocks: int, n_jobs: int | None = None) -> None:
+        self.n_blocks = check_count(n_blocks, "n_blocks")
+        self._exact = ExactPosterior(n_jobs)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._blocks: list[SufficientStatistics] = []
+        self._entropies: list[float] = []
+        self._next = 0
+        self._bound = 0.0
+
+    def start(self, samples: Samples, parameters: MixtureParameters) -> None:
+        """Forget all blocks.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+
+        Raises
+        ------
+        ValueError
+            If there are fewer samples than blocks.
+        """
+        if self.n_blocks > samples.n_samples:
+            raise ValueError(
+                f"n_blocks should be at most n_samples={samples.n_samples}, got {self.n_blocks}."
+            )
+        self._forget()
+
+    @property
+    def settled(self) -> bool:
+        """Whether an epoch has just ended."""
+        return self._next == 0
+
+    def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
+        """Return the sum of all blocks' statistics, about the means, one block renewed.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+
+        Returns
+        -------
+        SufficientStatistics
+        """
+        if not self._blocks:
+            for block in range(self.n_blocks):
+                statistics = self._visit(samples, parameters, block)
+                self._blocks.append(statistics)
+                self._entropies.append(_entropy(statistics, parameters))
+        else:
+            statistics = self._visit(samples, parameters, self._next)
+            self._blocks[self._next] = statistics
+            self._entropies[self._next] = _entropy(statistics, parameters)
+            self._next = (self._next + 1) % self.n_blocks
+        zero = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
+        total = sum(self._blocks, zero)
+        if self.settled:
+            self._bound = q_function(total, parameters) + sum(self._entropies)
+        return replace(total, log_likelihood=self._bound)
+
+    def _visit(
+        self, samples: Samples, parameters: MixtureParameters, block: int
+    ) -> SufficientStatistics:
+        """Return the statistics of one block under its posterior."""
+        n = samples.n_samples
+        rows = slice(block * n // self.n_blocks, (block + 1) * n // self.n_blocks)
+        return self._exact.summarize(_select(samples, rows), parameters)
+
+
+class StepwisePosterior(Posterior):
+    r"""Stepwise (online) EM: statistics follow those of small random batches.
+
+    .. math:: s \\leftarrow (1 - \\gamma_t)\\, s + \\gamma_t \\frac nm s_{batch}, \\qquad
+              \\gamma_t = (t + t_0)^{-\\alpha}, \\quad t = 0, 1, \\ldots
+
+    It begins with the statistics that the start itself stands for, n w_k (1, mean_k,
+    covariance_k), so that no batch need hold enough samples of every component. An epoch is a
+    random order of the samples, cut into batches of equal size; those without weight take no part.
+    Steps that shrink like this let parameters converge, at a rate of t^(-alpha/2); on large
+    data one or two epochs come near to a maximum.
+
+    The lower bound is the mean log-likelihood of the batch.
+
+    Parameters
+    ----------
+    batch_size : int
+        Largest number of samples in a batch.
+    exponent : float, default=0.6
+        alpha, above 0.5 and at most 1: the larger, the sooner the noise fades, and the memory of
+        the start lasts.
+    offset : float, default=2.0
+        t_0, at least 1.
+    seed : int, default=0
+        From 0 to 2**64 - 1.
+    n_jobs : int or None, default=None
+        Number of threads; None: all cores.
+
+    Raises
+    ------
+    ValueError
+        If ``batch_size`` is not a positive integer, the exponent, offset or seed out of range.
+
+    References
+    ----------
+    Cappé and Moulines (2009), On-line expectation-maximization algorithm for latent data models,
+    J. R. Statist. Soc. B 71. Liang and Klein (2009), Online EM for unsupervised models, NAACL.
+    """
+
+    bound: ClassVar[str] = "estimate"
+
+    def __init__(
+        self,
+        batch_size: int,
+        exponent: float = 0.6,
+        offset: float = 2.0,
+        seed: int = 0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.batch_size = check_count(batch_size, "batch_size")
+        if not 0.5 < exponent <= 1.0:
+            raise ValueError(f"exponent should be above 0.5 and at most 1, got {exponent}.")
+        if not 1.0 <= offset < np.inf:
+            raise ValueError(f"offset should be at least 1 and finite, got {offset}.")
+        self.exponent = exponent
+        self.offset = offset
+        self.seed = check_seed(seed)
+        self._exact = ExactPosterior(count_threads(n_jobs))
+        self._step = 0
+        self._rows: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._statistics: SufficientStatistics | None = None
+
+    def start(self, samples: Samples, parameters: MixtureParameters) -> None:
+        """Begin with the statistics that the parameters stand for.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+        """
+        self._step = 0
+        self._rows = np.arange(samples.n_samples)
+        if samples.is_weighted:
+            self._rows = np.flatnonzero(samples.sample_weight)
+        self._statistics = implied_statistics(parameters, samples.total_weight)
+
+    def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
+        """Return statistics a step nearer to those of the next batch, about the means.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+
+        Returns
+        -------
+        SufficientStatistics
+        """
+        assert self._statistics is not None
+        rows = self._next_batch()
+        batch = self._exact.summarize(_select(samples, rows), parameters)
+        step = (self._step + self.offset) ** -self.exponent
+        self._step += 1
+        # in this order: the sum is about the centres of its first term
+        whole = batch.scaled(step * len(self._rows) / len(rows))
+        self._statistics = whole + self._statistics.scaled(1.0 - step)
+        bound = batch.lower_bound * self._statistics.weight
+        return replace(self._statistics, log_likelihood=bound)
+
+    def _next_batch(self) -> NDArray[np.int64]:
+        """Return the rows of the next batch, ascending."""
+        n = len(self._rows)
+        n_batches = -(-n // self.batch_size)
+        epoch, batch = divmod(self._step, n_batches)
+        if batch == 0:
+            bits = Philox(key=np.array([self.seed, epoch], np.uint64))
+            self._rows = Generator(bits).permutation(self._rows)
+        return np.sort(self._rows[batch * n // n_batches : (batch + 1) * n // n_batches])
+
+
+def implied_statistics(parameters: MixtureParameters, weight: float) -> SufficientStatistics:
+    """Return statistics of that weight from which `ClosedForm` would estimate the parameters."""
+    nk = weight * parameters.weights
+    safe = np.where(nk > 0, nk, np.finfo(float).tiny)
+    kind = get_covariance_type(parameters.covariance_type)
+    covariances, means = parameters.covariances, parameters.means
+    # covariances are second moments times this
+    factors = kind.estimate(np.ones_like(covariances), safe, parameters.n_features, 0.0)
+    moments = Moments(nk, np.zeros_like(means), covariances / factors)
+    return SufficientStatistics(kind.name, means, moments, weight=weight)
+
+
+def _select(samples: Samples, rows: Any) -> Samples:
+    weight = samples.sample_weight[rows] if samples.is_weighted else None
+    return Samples(samples.unconverted_rows(rows), weight)
+
+
+def _entropy(statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
+    """Return H(q) = log p(x) - E_q log p(x, k) of the posterior under these parameters."""
+    return statistics.log_likelihood - q_function(statistics, parameters)
