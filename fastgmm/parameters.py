@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernels.layout import Array, Components
+from ._kernels.layout import Array, Components, Moments
 from .covariance import get_covariance_type
 
 Labels = NDArray[np.int64]
@@ -100,6 +100,13 @@ class MixtureParameters:
             self.means,
             self.precisions_cholesky,
         )
+
+    def expected_log_joint(self, moments: Moments) -> float:
+        """Return sum w r log (w_k N(x | k)), from moments about the means."""
+        coefficients = self.components().log_coefficients
+        # a trace for full and tied; the sums over features for diag and spherical
+        distances = np.sum(self.precisions * moments.second)
+        return float(moments.nk @ coefficients - 0.5 * distances)
 
     def sample(self, counts: Labels, random_state: np.random.RandomState) -> tuple[Array, Labels]:
         """Draw counts[k] samples from each component k; return them in order, and their k."""

@@ -18,7 +18,11 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "_kernels": 0,
     **dict.fromkeys(
-        ["covariance", "moments", "parameters", "precision", "criteria", "validation", "samples"], 1
+        [
+            *("covariance", "moments", "parameters", "precision", "priors", "criteria"),
+            *("validation", "samples"),
+        ],
+        1,
     ),
     "em": 2,
     "init": 3,

@@ -8,14 +8,17 @@ from typing import Any
 
 _HOME = {
     "ClosedForm": ".update",
+    "ConjugatePrior": ".variational",
     "EMResult": ".result",
     "ExactPosterior": ".posterior",
     "Iteration": ".result",
     "LowerBoundChange": ".convergence",
     "MixtureParameters": "..parameters",
     "Never": ".convergence",
+    "NormalWishartPrior": "..priors",
     "QuasiNewton": ".acceleration",
     "RemainingGain": ".convergence",
+    "VariationalParameters": "..priors",
     "fit": ".api",
 }
 

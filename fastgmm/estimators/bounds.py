@@ -182,11 +182,7 @@ def _q_function(model: BaseMixture, samples: Samples, resp: Array) -> float:
             statistics.moments,
             n_threads,
         )
-    coefficients = parameters.components().log_coefficients
-    nk, _, second = statistics.moments
-    precisions = parameters.precisions
-    # a trace for full and tied; the sums over features for diag and spherical
-    return float(nk @ coefficients - 0.5 * np.sum(precisions * second))
+    return parameters.expected_log_joint(statistics.moments)
 
 
 def _weighted_sum(weight: Array, terms: Any) -> float:
