@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._kernels import backend_info
-    from .estimators import GaussianMixture
+    from .estimators import BayesianGaussianMixture, GaussianMixture
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .persistence import load, save
     from .versions import show_versions
@@ -21,6 +21,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "unknown"
 
 _HOME = {
+    "BayesianGaussianMixture": ".estimators",
     "GaussianMixture": ".estimators",
     "backend_info": "._kernels",
     "elbo": ".estimators.bounds",
@@ -32,6 +33,7 @@ _HOME = {
 }
 
 __all__ = [
+    "BayesianGaussianMixture",
     "GaussianMixture",
     "__version__",
     "backend_info",

@@ -136,14 +136,14 @@ class VariationalParameters(MixtureParameters):
 
     Attributes
     ----------
-    weight_distribution : WeightDistribution
+    weight_distribution : Dirichlet or StickBreaking
     mean_precision : (K,) array
         kappa_k.
     degrees_of_freedom : (K,) array, or of shape () for tied
         nu_k.
     """
 
-    weight_distribution: WeightDistribution
+    weight_distribution: Dirichlet | StickBreaking
     mean_precision: Array
     degrees_of_freedom: Array
 

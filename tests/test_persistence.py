@@ -14,6 +14,7 @@ from fastgmm.persistence import FORMAT, load, replacing, save, write_table
 from fastgmm.sample_data import load_sample, read_table
 
 IRIS = load_sample("iris")
+NAMES = "GaussianMixture or BayesianGaussianMixture"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_save_refuses_other_classes(tmp_path):
         pass
 
     for model, name in ((object(), "object"), (Derived(), "Derived")):
-        with pytest.raises(TypeError, match=f"should be a fitted GaussianMixture, got {name}"):
+        with pytest.raises(TypeError, match=f"should be a fitted {NAMES}, got {name}"):
             save(model, tmp_path / "model.npz")
 
 
@@ -190,7 +191,7 @@ def test_newer_format(path):
 
 def test_unknown_class(path):
     rewrite(path, {"class": "Mystery"})
-    with pytest.raises(ValueError, match="expected a GaussianMixture, found class 'Mystery'"):
+    with pytest.raises(ValueError, match=f"expected a {NAMES}, found class 'Mystery'"):
         load(path)
 
 

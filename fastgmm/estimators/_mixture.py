@@ -194,12 +194,12 @@ class FittedMixture(DensityMixin, BaseEstimator):
         counts = random_state.multinomial(n_samples, weights)
         return parameters.sample(counts, random_state)
 
+    def _n_parameters(self) -> int:
+        return self._parameters().n_parameters
+
 
 class BaseMixture(FittedMixture):
     """A mixture whose score is a likelihood: information criteria apply."""
-
-    def _n_parameters(self) -> int:
-        return self._parameters().n_parameters
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Compute Akaike's information criterion, 2 p - 2 log L (lower is better).
