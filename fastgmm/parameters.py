@@ -1,6 +1,7 @@
 """The parameters of a Gaussian mixture, as an immutable value."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,11 @@ class MixtureParameters:
         (K, d, d), (d, d), (K, d) or (K,), by covariance type.
     precisions_cholesky : array
         Upper triangular U with U U^T = inverse covariance, in the same shape.
+    allows_float32_blocks : bool
+        Whether passes may compute in float32 where its rounding is negligible for one sample.
     """
+
+    allows_float32_blocks: ClassVar[bool] = True
 
     covariance_type: str
     weights: Array

@@ -11,6 +11,7 @@ form with parameters m_k, kappa_k, W_k, nu_k.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +143,10 @@ class VariationalParameters(MixtureParameters):
     degrees_of_freedom : (K,) array, or of shape () for tied
         nu_k.
     """
+
+    # The bound is a sum over samples, judged by its changes of about 1e-3 nats: rounding in
+    # float32 moved it by 0.07 from one iteration to the next at 20,000 samples.
+    allows_float32_blocks: ClassVar[bool] = False
 
     weight_distribution: Dirichlet | StickBreaking
     mean_precision: Array
