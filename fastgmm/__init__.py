@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._kernels import backend_info
-    from .estimators import BayesianGaussianMixture, GaussianMixture
+    from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .persistence import load, save
     from .versions import show_versions
@@ -23,6 +23,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 _HOME = {
     "BayesianGaussianMixture": ".estimators",
     "GaussianMixture": ".estimators",
+    "SoftKMeans": ".estimators",
     "backend_info": "._kernels",
     "elbo": ".estimators.bounds",
     "expected_complete_log_likelihood": ".estimators.bounds",
@@ -35,6 +36,7 @@ _HOME = {
 __all__ = [
     "BayesianGaussianMixture",
     "GaussianMixture",
+    "SoftKMeans",
     "__version__",
     "backend_info",
     "elbo",

@@ -13,6 +13,7 @@ _HOME = {
     "ExactPosterior": ".posterior",
     "Iteration": ".result",
     "LowerBoundChange": ".convergence",
+    "MeansOnly": ".means_only",
     "MixtureParameters": "..parameters",
     "Never": ".convergence",
     "NormalWishartPrior": "..priors",
