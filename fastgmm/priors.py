@@ -17,15 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, digamma, gammaln
 
-from . import _kernels as kernels
-from ._kernels.layout import Array, Components
-from .covariance import get_covariance_type
+from ._kernels.layout import Array, Components, Moments
+from .covariance import CollapseError, get_covariance_type
 from .moments import SufficientStatistics
 from .parameters import MixtureParameters, smallest_variances
-from .samples import Samples
 
-# Rows whose moments are added at a time: their responsibilities, all 1, stay in the cache.
-_ROWS = 2**14
 _LOG_2 = math.log(2.0)
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -286,41 +282,29 @@ class NormalWishartPrior:
         )
         return parameters, collapsed
 
+    def around(self, mixture: MixtureParameters, n_samples: float) -> VariationalParameters:
+        """Return the posterior as if samples were distributed as a mixture: a start for ``em.fit``.
 
-def sample_moments(samples: Samples, covariance_type: str, n_threads: int) -> tuple[Array, Array]:
-    """Return the mean of the samples and their unbiased covariance, on which priors are centred.
+        Parameters
+        ----------
+        mixture : MixtureParameters
+            All weights positive.
+        n_samples : float
+            How many samples, or their total weight.
 
-    Weights count as copies: sums of squares are divided by sum w - 1, but by no less than half of
-    sum w, which can be less than one sample.
-
-    Parameters
-    ----------
-    samples : Samples
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
-    n_threads : int
-
-    Returns
-    -------
-    mean : (d,) array
-    covariance : array
-        (d, d), (d, d), (d,) or (), by covariance type.
-    """
-    first = np.asarray(samples.rows(slice(0, 1)), np.float64)
-    # twice: the first sample may be far from the others
-    _, center, _ = _moments(samples, "spherical", first, n_threads).central()
-    nk, mean, second = _moments(samples, covariance_type, center, n_threads).central()
-    kind = get_covariance_type(covariance_type)
-    covariance = kind.estimate(second, np.maximum(nk - 1.0, 0.5 * nk), samples.n_features, 0.0)
-    return mean[0], covariance[0] if kind.per_component else covariance
-
-
-def _moments(
-    samples: Samples, covariance_type: str, center: Array, n_threads: int
-) -> SufficientStatistics:
-    total = SufficientStatistics.zeros(covariance_type, center)
-    for start in range(0, samples.n_samples, _ROWS):
-        rows = slice(start, min(start + _ROWS, samples.n_samples))
-        X, resp = samples.rows(rows), np.ones((rows.stop - start, 1))
-        about = covariance_type, center, total.moments
-        kernels.moments(X, samples.sample_weight[rows], resp, *about, n_threads)
-    return total
+        Raises
+        ------
+        CollapseError
+            If a covariance is not positive definite.
+        """
+        kind = get_covariance_type(mixture.covariance_type)
+        nk, d = n_samples * mixture.weights, mixture.n_features
+        one = kind.estimate(np.ones_like(mixture.covariances), nk, d, 0.0)
+        second = mixture.covariances / one
+        moments = Moments(nk, np.zeros_like(mixture.means), second)
+        parameters, collapsed = self.posterior(
+            SufficientStatistics(kind.name, mixture.means, moments)
+        )
+        if collapsed.any():
+            raise CollapseError(int(collapsed.argmax()) if kind.per_component else None)
+        return parameters

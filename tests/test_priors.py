@@ -9,8 +9,8 @@ from scipy.special import digamma
 from fastgmm import em
 from fastgmm.em.posterior import ExactPosterior
 from fastgmm.em.variational import entropy
-from fastgmm.moments import SufficientStatistics
-from fastgmm.priors import Dirichlet, StickBreaking, sample_moments
+from fastgmm.moments import SufficientStatistics, sample_moments
+from fastgmm.priors import Dirichlet, StickBreaking
 from fastgmm.samples import Samples
 
 PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
@@ -130,6 +130,28 @@ def test_covariance_types_are_means_of_one_another():
     np.testing.assert_allclose(inverse["tied"], inverse["full"].mean(axis=0))
     np.testing.assert_allclose(inverse["diag"], np.diagonal(inverse["full"], axis1=1, axis2=2))
     np.testing.assert_allclose(inverse["spherical"], inverse["diag"].mean(axis=1))
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_posterior_around_a_mixture(covariance_type):
+    """As many samples as drown the prior give the mixture back."""
+    parameters = mixture(covariance_type, 3, 4)
+    prior = make_prior("dirichlet_distribution", covariance_type, 4)
+    q = prior.around(parameters, 1e9)
+    np.testing.assert_allclose(q.weights, parameters.weights, rtol=1e-6)
+    np.testing.assert_allclose(q.means, parameters.means, atol=1e-6)
+    np.testing.assert_allclose(q.covariances, parameters.covariances, atol=1e-5)
+    X = draw(parameters, 500)
+    result = em.fit(X, prior.around(parameters, len(X)), update=em.ConjugatePrior(prior))
+    assert result.converged
+
+
+def test_posterior_around_a_mixture_without_spread():
+    zero, one = np.zeros((1, 2)), np.ones(1)
+    prior = em.NormalWishartPrior("dirichlet_process", 1.0, zero[0], 1.0, 2.0, np.array(0.0))
+    narrow = em.MixtureParameters("spherical", one, zero, np.zeros(1), np.full(1, np.inf))
+    with pytest.raises(ValueError, match="Component 0 is not positive definite"):
+        prior.around(narrow, 10.0)
 
 
 def derivatives(function, values, step=1e-5):

@@ -11,7 +11,7 @@ from sklearn.mixture import BayesianGaussianMixture as Peer
 from fastgmm import em
 from fastgmm._kernels.threads import count_threads
 from fastgmm.em.loop import run
-from fastgmm.priors import sample_moments
+from fastgmm.moments import sample_moments
 from fastgmm.samples import Samples
 
 from .mixtures import make_parameters, samples_and_means

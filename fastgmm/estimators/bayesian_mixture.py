@@ -15,6 +15,7 @@ from ..em.posterior import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.variational import ConjugatePrior
 from ..init import initial_posterior, initial_statistics
+from ..moments import sample_moments
 from ..parameters import MixtureParameters
 from ..priors import (
     WEIGHT_PRIORS,
@@ -22,7 +23,6 @@ from ..priors import (
     NormalWishartPrior,
     StickBreaking,
     VariationalParameters,
-    sample_moments,
 )
 from ..samples import Samples
 from ..validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
