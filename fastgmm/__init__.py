@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._kernels import backend_info
-    from .estimators import GaussianMixture
+    from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .estimators.gradients import log_likelihood_gradient
     from .persistence import load, save
@@ -22,7 +22,9 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "unknown"
 
 _HOME = {
+    "BayesianGaussianMixture": ".estimators",
     "GaussianMixture": ".estimators",
+    "SoftKMeans": ".estimators",
     "backend_info": "._kernels",
     "elbo": ".estimators.bounds",
     "expected_complete_log_likelihood": ".estimators.bounds",
@@ -34,7 +36,9 @@ _HOME = {
 }
 
 __all__ = [
+    "BayesianGaussianMixture",
     "GaussianMixture",
+    "SoftKMeans",
     "__version__",
     "backend_info",
     "elbo",

@@ -43,10 +43,7 @@ class MixtureGradient(NamedTuple):
 
 def q_function(statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
     """Return the expected complete log-likelihood, in nats, summed over samples."""
-    coefficients = parameters.components().log_coefficients
-    nk, _, second = about_means(statistics, parameters).moments
-    # a trace for full and tied; the sums over features for diag and spherical
-    return float(nk @ coefficients - 0.5 * np.sum(parameters.precisions * second))
+    return parameters.expected_log_joint(about_means(statistics, parameters).moments)
 
 
 def q_gradient(statistics: SufficientStatistics, parameters: MixtureParameters) -> MixtureGradient:

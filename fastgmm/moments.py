@@ -4,8 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from . import _kernels as kernels
 from ._kernels.layout import Array, Moments, empty_moments
 from .covariance import get_covariance_type
+from .samples import Samples
+
+# Rows whose moments are added at a time: their responsibilities, all 1, stay in the cache.
+_ROWS = 2**14
 
 
 @dataclass(frozen=True)
@@ -101,3 +106,42 @@ class SufficientStatistics:
         delta = first / safe[:, np.newaxis]
         outer = get_covariance_type(self.covariance_type).outer
         return nk, self.centers + delta, second - outer(nk, delta, delta)
+
+
+def sample_moments(samples: Samples, covariance_type: str, n_threads: int) -> tuple[Array, Array]:
+    """Return the mean of the samples and their unbiased covariance, on which priors are centred.
+
+    Weights count as copies: sums of squares are divided by sum w - 1, but by no less than half of
+    sum w, which can be less than one sample.
+
+    Parameters
+    ----------
+    samples : Samples
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    n_threads : int
+
+    Returns
+    -------
+    mean : (d,) array
+    covariance : array
+        (d, d), (d, d), (d,) or (), by covariance type.
+    """
+    first = np.asarray(samples.rows(slice(0, 1)), np.float64)
+    # twice: the first sample may be far from the others
+    _, center, _ = _moments_about(samples, "spherical", first, n_threads).central()
+    nk, mean, second = _moments_about(samples, covariance_type, center, n_threads).central()
+    kind = get_covariance_type(covariance_type)
+    covariance = kind.estimate(second, np.maximum(nk - 1.0, 0.5 * nk), samples.n_features, 0.0)
+    return mean[0], covariance[0] if kind.per_component else covariance
+
+
+def _moments_about(
+    samples: Samples, covariance_type: str, center: Array, n_threads: int
+) -> SufficientStatistics:
+    total = SufficientStatistics.zeros(covariance_type, center)
+    for start in range(0, samples.n_samples, _ROWS):
+        rows = slice(start, min(start + _ROWS, samples.n_samples))
+        X, resp = samples.rows(rows), np.ones((rows.stop - start, 1))
+        about = covariance_type, center, total.moments
+        kernels.moments(X, samples.sample_weight[rows], resp, *about, n_threads)
+    return total

@@ -1,10 +1,11 @@
 """The parameters of a Gaussian mixture, as an immutable value."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ._kernels.layout import Array, Components
+from ._kernels.layout import Array, Components, Moments
 from .covariance import get_covariance_type
 from .sampling import Labels, sample_components
 
@@ -38,7 +39,11 @@ class MixtureParameters:
         (K, d, d), (d, d), (K, d) or (K,), by covariance type.
     precisions_cholesky : array
         Upper triangular U with U U^T = inverse covariance, in the same shape.
+    allows_float32_blocks : bool
+        Whether passes may compute in float32 where its rounding is negligible for one sample.
     """
+
+    allows_float32_blocks: ClassVar[bool] = True
 
     covariance_type: str
     weights: Array
@@ -98,6 +103,13 @@ class MixtureParameters:
             self.means,
             self.precisions_cholesky,
         )
+
+    def expected_log_joint(self, moments: Moments) -> float:
+        """Return sum w r log (w_k N(x | k)), from moments about the means."""
+        coefficients = self.components().log_coefficients
+        # a trace for full and tied; the sums over features for diag and spherical
+        distances = np.sum(self.precisions * moments.second)
+        return float(moments.nk @ coefficients - 0.5 * distances)
 
     def sample(
         self, counts: Labels, random_state: np.random.RandomState, n_threads: int = 1

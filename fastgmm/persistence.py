@@ -23,7 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 from . import __version__
 from .covariance import get_covariance_type
 from .em.result import Iteration
-from .estimators import GaussianMixture
+from .estimators import BayesianGaussianMixture, GaussianMixture
+from .estimators._fitting import IteratedMixture
 
 FORMAT = 1
 
@@ -35,35 +36,52 @@ _Path = str | os.PathLike[str]
 class _Layout(NamedTuple):
     """What is stored of an estimator."""
 
-    estimator: type[GaussianMixture]
+    estimator: type[IteratedMixture]
     parameters: tuple[str, ...]
     scalars: tuple[str, ...]
     arrays: tuple[str, ...]
 
 
+_PARAMETERS = (
+    *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
+    *("init_params", "random_state", "warm_start", "verbose", "verbose_interval", "n_jobs"),
+)
+_SCALARS = ("n_features_in_", "converged_", "n_iter_", "lower_bound_")
+_ARRAYS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
+
 _LAYOUTS = {
     "GaussianMixture": _Layout(
-        GaussianMixture,
+        GaussianMixture, (*_PARAMETERS, "acceleration", "stop_rule"), _SCALARS, _ARRAYS
+    ),
+    "BayesianGaussianMixture": _Layout(
+        BayesianGaussianMixture,
         parameters=(
-            *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
-            *("init_params", "random_state", "warm_start", "verbose", "verbose_interval"),
-            *("acceleration", "stop_rule", "n_jobs"),
+            *_PARAMETERS,
+            *("weight_concentration_prior_type", "weight_concentration_prior", "mean_prior"),
+            *("mean_precision_prior", "degrees_of_freedom_prior", "covariance_prior"),
         ),
-        scalars=("n_features_in_", "converged_", "n_iter_", "lower_bound_"),
-        arrays=("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"),
-    )
+        scalars=(
+            *_SCALARS,
+            *("weight_concentration_prior_", "mean_precision_prior_", "degrees_of_freedom_prior_"),
+        ),
+        arrays=(
+            *_ARRAYS,
+            *("weight_concentration_", "mean_precision_", "degrees_of_freedom_"),
+            *("mean_prior_", "covariance_prior_"),
+        ),
+    ),
 }
 
 
-def save(model: GaussianMixture, path: _Path) -> None:
+def save(model: IteratedMixture, path: _Path) -> None:
     """Write a fitted model to a file, replacing the file only once all is written.
 
     Starting values (``weights_init``, ``means_init``, ``precisions_init``) are not stored, and
-    ``random_state`` only where it is an integer.
+    ``random_state`` only where it is an integer. Priors that are arrays come back as lists.
 
     Parameters
     ----------
-    model : GaussianMixture
+    model : GaussianMixture or BayesianGaussianMixture
     path : str or path
         Taken as it is: no suffix is added.
 
@@ -96,7 +114,7 @@ def save(model: GaussianMixture, path: _Path) -> None:
         np.savez(file, header=np.array(header), **arrays)
 
 
-def load(path: _Path) -> GaussianMixture:
+def load(path: _Path) -> Any:
     """Read a model that ``save`` wrote. Nothing in the file is executed.
 
     Parameters
@@ -105,7 +123,7 @@ def load(path: _Path) -> GaussianMixture:
 
     Returns
     -------
-    GaussianMixture
+    GaussianMixture or BayesianGaussianMixture
         Fitted; its predictions are those of the saved model, bit for bit.
 
     Raises
@@ -128,7 +146,7 @@ def load(path: _Path) -> GaussianMixture:
         for key in layout.scalars:
             setattr(model, key, header["scalars"][key])
         for key in layout.arrays:
-            setattr(model, key, arrays[key])
+            setattr(model, key, _restored(key, arrays[key]))
         model.history_ = [Iteration(int(row[0]), *row[1:]) for row in arrays["history_"].tolist()]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)}: damaged model file, found {error!r}.") from error
@@ -228,10 +246,15 @@ def _header(model: Any, name: str, layout: _Layout) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn a NumPy scalar into Python's own."""
-    if isinstance(value, np.generic):
-        return value.item()
+    """Turn NumPy's scalars and arrays into Python's own."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     raise TypeError(f"expected a number, a string or None, got {value!r}.")
+
+
+def _restored(key: str, array: NDArray[Any]) -> Any:
+    """Return an attribute as the estimator has it: pairs as a tuple, numbers not in an array."""
+    return tuple(array) if key == "weight_concentration_" and array.ndim == 2 else array[()]
 
 
 def _read(path: _Path) -> dict[str, NDArray[Any]]:
@@ -277,15 +300,24 @@ def _parse_header(path: _Path, text: NDArray[Any]) -> dict[str, Any]:
 
 def _check_shapes(path: _Path, model: Any) -> None:
     K, d = model.n_components, model.n_features_in_
-    shape = get_covariance_type(model.covariance_type).shape(K, d)
+    kind = get_covariance_type(model.covariance_type)
+    shape = kind.shape(K, d)
+    is_process = getattr(model, "weight_concentration_prior_type", "") == "dirichlet_process"
     expected = {
         "weights_": (K,),
         "means_": (K, d),
         **dict.fromkeys(("covariances_", "precisions_", "precisions_cholesky_"), shape),
-        **({"feature_names_in_": (d,)} if hasattr(model, "feature_names_in_") else {}),
+        "feature_names_in_": (d,),
+        "weight_concentration_": (2, K) if is_process else (K,),
+        "mean_precision_": (K,),
+        "degrees_of_freedom_": (K,) if kind.per_component else (),
+        "mean_prior_": (d,),
+        "covariance_prior_": shape[1:] if kind.per_component else shape,
     }
     for key, want in expected.items():
-        array = getattr(model, key)
+        if not hasattr(model, key):
+            continue
+        array = np.asarray(getattr(model, key))
         if array.shape != want or array.dtype not in (np.float64, object):
             raise ValueError(
                 f"{os.fspath(path)}: damaged model file, expected {key} of shape {want} and "

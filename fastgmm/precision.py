@@ -25,6 +25,8 @@ def allows_float32(samples: Samples, parameters: MixtureParameters) -> bool:
     """
     if samples.dtype != np.float32 or samples.n_samples < SMALLEST_PASS:
         return False
+    if not parameters.allows_float32_blocks:
+        return False
     kind = get_covariance_type(parameters.covariance_type)
     K, d = parameters.means.shape
     deviations = np.sqrt(kind.variances(parameters.covariances, K, d))

@@ -78,6 +78,36 @@ def check_precisions(
     return checked
 
 
+def check_mean_prior(mean: Any, n_features: int) -> Array:
+    """Return the mean of a prior: shape (d,), finite."""
+    return _check_array(mean, (n_features,), "mean_prior")
+
+
+def check_covariance_prior(covariance: Any, covariance_type: str, n_features: int) -> Array:
+    """Return the covariance of a prior, in the shape of one component's, positive-definite."""
+    shape = get_covariance_type(covariance_type).shape(1, n_features)
+    shape = shape if covariance_type == "tied" else shape[1:]
+    checked = _check_array(covariance, shape, "covariance_prior")
+    symmetric = len(shape) < 2 or np.allclose(checked, checked.T)
+    smallest = np.linalg.eigvalsh(checked).min() if len(shape) == 2 else checked.min()
+    if not symmetric or not smallest > 0:
+        got = f"a smallest eigenvalue of {smallest}" if symmetric else "an asymmetric matrix"
+        raise ValueError(
+            f"The parameter 'covariance_prior' should be symmetric, positive-definite, got {got}."
+        )
+    return checked
+
+
+def check_degrees_of_freedom(degrees_of_freedom: float, n_features: int) -> float:
+    """Return the degrees of freedom of a Wishart prior: greater than d - 1."""
+    if not degrees_of_freedom > n_features - 1:
+        raise ValueError(
+            "The parameter 'degrees_of_freedom_prior' should be greater than "
+            f"{n_features - 1}, but got {degrees_of_freedom:.3f}."
+        )
+    return degrees_of_freedom
+
+
 def check_resp(
     resp: Any, name: str, n_samples: int | None = None, n_components: int | None = None
 ) -> Array:

@@ -27,6 +27,7 @@ FLOORS = {
             "moments",
             "parameters",
             "precision",
+            "priors",
             "samples",
             "sampling",
             "validation",

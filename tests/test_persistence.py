@@ -8,12 +8,13 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import fastgmm
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.covariance import COVARIANCE_TYPES
 from fastgmm.persistence import FORMAT, load, replacing, save, write_table
 from fastgmm.sample_data import load_sample, read_table
 
 IRIS = load_sample("iris")
+NAMES = "GaussianMixture or BayesianGaussianMixture"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,42 @@ def test_round_trip_is_exact(tmp_path, covariance_type):
     np.testing.assert_array_equal(loaded.predict_proba(IRIS), model.predict_proba(IRIS))
     assert loaded.history_ == model.history_
     assert loaded.history_[-1].number == model.n_iter_
+
+
+@pytest.mark.parametrize("prior_type", ["dirichlet_process", "dirichlet_distribution"])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_round_trip_of_a_variational_posterior(tmp_path, covariance_type, prior_type):
+    model = BayesianGaussianMixture(
+        n_components=3,
+        covariance_type=covariance_type,
+        weight_concentration_prior_type=prior_type,
+        max_iter=500,
+        random_state=0,
+    ).fit(IRIS)
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert type(loaded) is BayesianGaussianMixture
+    assert loaded.get_params() == model.get_params()
+    assert vars(loaded).keys() == vars(model).keys()
+    for name, value in vars(model).items():
+        np.testing.assert_array_equal(getattr(loaded, name), value, strict=True)
+        assert type(getattr(loaded, name)) is type(value), name
+    np.testing.assert_array_equal(loaded.predict_proba(IRIS), model.predict_proba(IRIS))
+
+
+def test_priors_that_are_arrays_are_stored(tmp_path):
+    model = BayesianGaussianMixture(mean_prior=IRIS[0], covariance_prior=0.1 * np.eye(4)).fit(IRIS)
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert loaded.mean_prior == IRIS[0].tolist()
+    np.testing.assert_array_equal(loaded.fit(IRIS).means_, model.means_)
+
+
+def test_damaged_posterior(tmp_path):
+    save(BayesianGaussianMixture(n_components=2, random_state=0).fit(IRIS), tmp_path / "model.npz")
+    rewrite(tmp_path / "model.npz", weight_concentration_=np.zeros(2))
+    with pytest.raises(ValueError, match=r"weight_concentration_ of shape \(2, 2\).*found \(2,\)"):
+        load(tmp_path / "model.npz")
 
 
 def test_file_has_no_pickle_and_a_readable_header(path):
@@ -107,7 +144,7 @@ def test_save_refuses_other_classes(tmp_path):
         pass
 
     for model, name in ((object(), "object"), (Derived(), "Derived")):
-        with pytest.raises(TypeError, match=f"should be a fitted GaussianMixture, got {name}"):
+        with pytest.raises(TypeError, match=f"should be a fitted {NAMES}, got {name}"):
             save(model, tmp_path / "model.npz")
 
 
@@ -190,7 +227,7 @@ def test_newer_format(path):
 
 def test_unknown_class(path):
     rewrite(path, {"class": "Mystery"})
-    with pytest.raises(ValueError, match="expected a GaussianMixture, found class 'Mystery'"):
+    with pytest.raises(ValueError, match=f"expected a {NAMES}, found class 'Mystery'"):
         load(path)
 
 

@@ -89,6 +89,17 @@ def test_fit_is_the_estimator():
     assert em.fit(X.tolist(), start, max_iter=0).parameters is start
 
 
+def test_a_dead_component_does_not_shrink_the_tied_covariance():
+    X, start = problem("tied", 50)
+    alone = em.fit(X, start, max_iter=1).parameters
+    means = np.concatenate([start.means, np.full((1, 4), 1e5)])
+    weights = np.append(start.weights, 0.0)
+    with_dead = em.MixtureParameters.from_covariances("tied", weights, means, start.covariances)
+    result = em.fit(X, with_dead, max_iter=1).parameters
+    assert result.weights[-1] == 0.0
+    np.testing.assert_allclose(result.covariances, alone.covariances, rtol=1e-7, atol=1e-9)
+
+
 def test_an_update_may_define_its_own_bound():
     X, start = problem()
     result = em.fit(X, start, update=Nothing())

@@ -101,6 +101,6 @@ def estimate(statistics: SufficientStatistics, reg_covar: float) -> tuple[Array,
     """Return the weights, means and covariances that maximise Q, whatever they are."""
     nk, means, second = statistics.central()
     kind = get_covariance_type(statistics.covariance_type)
-    # not 1: the tied covariance divides by the sum
-    safe = np.where(nk > 0, nk, np.finfo(float).tiny)
+    # a tied covariance is divided by the sum of all, which is positive
+    safe = np.where(nk > 0, nk, 1.0) if kind.per_component else nk
     return nk / nk.sum(), means, kind.estimate(second, safe, means.shape[1], reg_covar)

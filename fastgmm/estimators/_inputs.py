@@ -52,7 +52,7 @@ def check_samples(
     return samples.with_weight(check_sample_weight(sample_weight, samples.n_samples))
 
 
-def check_enough(samples: Samples, n_components: int) -> None:
+def check_enough(samples: Samples, n_components: int, name: str = "n_components") -> None:
     """Raise ValueError where there are fewer samples of positive weight than components."""
     n_samples = samples.n_samples
     if samples.is_weighted:
@@ -60,8 +60,8 @@ def check_enough(samples: Samples, n_components: int) -> None:
     if n_samples < n_components:
         kind = " of positive weight" if samples.is_weighted else ""
         raise ValueError(
-            "Expected n_samples >= n_components "
-            f"but got n_components = {n_components}, n_samples = {n_samples}{kind}"
+            f"Expected n_samples >= {name} "
+            f"but got {name} = {n_components}, n_samples = {n_samples}{kind}"
         )
 
 

@@ -17,8 +17,8 @@ from ..samples import Samples
 from ._inputs import check_samples
 
 
-class BaseMixture(DensityMixin, BaseEstimator):
-    """Prediction, scoring and sampling of a fitted mixture."""
+class FittedMixture(DensityMixin, BaseEstimator):
+    """Prediction, scoring and sampling of a fitted mixture, whatever it was fitted by."""
 
     n_jobs: int | None
     random_state: Any
@@ -132,7 +132,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         samples = check_samples(self, X, reset=False)
-        resp = np.empty((samples.n_samples, len(self.weights_)))
+        resp = np.empty((samples.n_samples, self._parameters().n_components))
         self._evaluate(samples, resp=resp)
         return resp
 
@@ -190,13 +190,18 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 f"Invalid value for 'n_samples': expected at least 1, got {n_samples}."
             )
         random_state = check_random_state(self.random_state)
+        parameters = self._parameters()
         # float64 rounding may leave the sum above 1 by an ulp, which multinomial refuses
-        weights = self.weights_ / max(self.weights_.sum(), 1.0)
+        weights = parameters.weights / max(parameters.weights.sum(), 1.0)
         counts = random_state.multinomial(n_samples, weights)
-        return self._parameters().sample(counts, random_state, count_threads(self.n_jobs))
+        return parameters.sample(counts, random_state, count_threads(self.n_jobs))
 
     def _n_parameters(self) -> int:
         return self._parameters().n_parameters
+
+
+class BaseMixture(FittedMixture):
+    """A mixture whose score is a likelihood: information criteria apply."""
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Compute Akaike's information criterion, 2 p - 2 log L (lower is better).

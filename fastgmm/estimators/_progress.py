@@ -54,6 +54,11 @@ def warn_about(estimator: Any, result: EMResult) -> None:
             ConvergenceWarning,
             stacklevel=4,
         )
+    warn_about_convergence(estimator, result, stacklevel=5)
+
+
+def warn_about_convergence(estimator: Any, result: EMResult, stacklevel: int) -> None:
+    """Warn of a run that did not converge."""
     if not result.converged and estimator.max_iter > 0:
         warnings.warn(
             "Best performing initialization did not converge. Try different init parameters, "
@@ -61,5 +66,5 @@ def warn_about(estimator: Any, result: EMResult) -> None:
             f"(max_iter={estimator.max_iter}, tol={estimator.tol}, "
             f"last change {result.history[-1].change:.3g})",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=stacklevel,
         )

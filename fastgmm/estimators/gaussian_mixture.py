@@ -1,40 +1,27 @@
 """GaussianMixture: maximum likelihood by EM, with scikit-learn's interface."""
 
-import math
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
-from ..covariance import COVARIANCE_TYPES, CollapseError
 from ..em.acceleration import QuasiNewton
 from ..em.convergence import STOP_RULES
 from ..em.loop import run
 from ..em.posterior import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.update import ClosedForm
-from ..init import INIT_PARAMS, SplitMerge, initial_parameters
+from ..init import SplitMerge, initial_parameters
 from ..parameters import MixtureParameters
 from ..samples import Samples
-from ..validation import check_warm_start
-from ._inputs import (
-    check_enough,
-    check_given,
-    check_magnitude,
-    check_samples,
-    unchanged_on_error,
-)
+from ._fitting import IteratedMixture, Setting
+from ._inputs import check_given
 from ._mixture import BaseMixture
-from ._progress import Verbose, warn_about
 
 
-class GaussianMixture(BaseMixture):
+class GaussianMixture(IteratedMixture, BaseMixture):
     r"""Fit a mixture of Gaussians by expectation-maximization.
 
     .. math:: p(x) = \\sum_{k=1}^{K} w_k \\, N(x \\mid \\mu_k, \\Sigma_k)
@@ -131,23 +118,12 @@ class GaussianMixture(BaseMixture):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(INIT_PARAMS))],
+        **IteratedMixture._parameter_constraints,
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
-        "random_state": ["random_state"],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "acceleration": [StrOptions({"quasi-newton", "subsample", "split-merge"}), None],
         "stop_rule": [StrOptions(set(STOP_RULES))],
-        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -189,123 +165,33 @@ class GaussianMixture(BaseMixture):
         self.stop_rule = stop_rule
         self.n_jobs = n_jobs
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        *,
-        callback: Callable[[Iteration], object] | None = None,
-    ) -> "GaussianMixture":
-        """Estimate the parameters by EM.
+    def _prepare(self, samples: Samples) -> dict[str, Array | None]:
+        return check_given(self, samples.n_features)
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            float64 and float32 arrays are read in place, in any memory order.
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), optional
-            Non-negative; each counts as that many copies of its sample.
-        callback : callable, optional
-            Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
-
-        Returns
-        -------
-        GaussianMixture
-            self.
-
-        Raises
-        ------
-        ValueError
-            If X, a weight or a parameter is not valid, or if the starting covariances collapse.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If the best start did not converge, or a component's covariance collapsed.
-        """
-        self._fit(X, sample_weight, callback)
-        return self
-
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
-        """Estimate the parameters, then return the best component of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), optional
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-
-        Raises
-        ------
-        ValueError
-            As ``fit``.
-
-        Warns
-        -----
-        ConvergenceWarning
-            As ``fit``.
-        """
-        return self._predict(self._fit(X, sample_weight, None))
-
-    def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:
-        self._validate_params()
-        with unchanged_on_error(self):
-            samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
-            check_enough(samples, self.n_components)
-            check_magnitude(samples)
-            result = self._best_run(samples, callback)
-            self._set_result(result)
-        warn_about(self, result)
-        return samples
-
-    def _best_run(
-        self, samples: Samples, callback: Callable[[Iteration], object] | None
-    ) -> EMResult:
-        """Run EM from each start; return the run with the largest lower bound."""
-        given = check_given(self, samples.n_features)
-        random_state = check_random_state(self.random_state)
-        warm = self.warm_start and hasattr(self, "converged_")
-        if warm:
-            check_warm_start(self._parameters(), self.n_components, samples.n_features)
-        best: EMResult | None = None
-        failure: CollapseError | None = None
-        for start in range(1 if warm else self.n_init):
-            verbose = Verbose(self.verbose, self.verbose_interval, callback)
-            verbose.begin(start)
-            try:
-                parameters = (
-                    self._parameters() if warm else self._start(samples, random_state, given)
-                )
-            except CollapseError as error:
-                failure = error
-                continue
-            result = self._run(samples, parameters, random_state, verbose, warm)
-            verbose.end(result)
-            if best is None or result.lower_bound > best.lower_bound:
-                best = result
-        if best is None:
-            assert failure is not None
-            raise failure
-        return best
+    def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
+        return initial_parameters(
+            samples,
+            n_components=self.n_components,
+            covariance_type=self.covariance_type,
+            init_params=self.init_params,
+            reg_covar=self.reg_covar,
+            random_state=setting.random_state,
+            n_threads=count_threads(self.n_jobs),
+            **setting.given,
+        )
 
     def _run(
         self,
         samples: Samples,
         parameters: MixtureParameters,
-        random_state: np.random.RandomState,
-        verbose: Verbose,
-        warm: bool,
+        setting: Setting,
+        callback: Callable[[Iteration], object],
     ) -> EMResult:
         n_threads, stop = count_threads(self.n_jobs), STOP_RULES[self.stop_rule](self.tol)
         if self.acceleration in ("subsample", "split-merge") and self.max_iter > 0:
             moves = self.acceleration == "split-merge"
-            search = SplitMerge(self.reg_covar, n_threads, random_state, with_moves=moves)
-            return search.run(samples, parameters, stop, self.max_iter, verbose.iteration)
+            search = SplitMerge(self.reg_covar, n_threads, setting.random_state, with_moves=moves)
+            return search.run(samples, parameters, stop, self.max_iter, callback)
         return run(
             samples,
             parameters,
@@ -314,36 +200,6 @@ class GaussianMixture(BaseMixture):
             convergence=stop,
             max_iter=self.max_iter,
             acceleration=None if self.acceleration is None else QuasiNewton(),
-            lower_bound=self.lower_bound_ if warm else -math.inf,
-            callback=verbose.iteration,
+            lower_bound=setting.lower_bound,
+            callback=callback,
         )
-
-    def _start(
-        self,
-        samples: Samples,
-        random_state: np.random.RandomState,
-        given: dict[str, Array | None],
-    ) -> MixtureParameters:
-        return initial_parameters(
-            samples,
-            n_components=self.n_components,
-            covariance_type=self.covariance_type,
-            init_params=self.init_params,
-            reg_covar=self.reg_covar,
-            random_state=random_state,
-            n_threads=count_threads(self.n_jobs),
-            **given,
-        )
-
-    def _set_result(self, result: EMResult) -> None:
-        parameters = result.parameters
-        self.weights_ = parameters.weights
-        self.means_ = parameters.means
-        self.covariances_ = parameters.covariances
-        self.precisions_cholesky_ = parameters.precisions_cholesky
-        self.precisions_ = parameters.precisions
-        self.converged_ = result.converged
-        self.n_iter_ = result.n_iter
-        self.lower_bound_ = result.lower_bound
-        self.lower_bounds_ = result.lower_bounds
-        self.history_ = result.history

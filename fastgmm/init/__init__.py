@@ -1,6 +1,17 @@
 """Floor 3: starting points, and the search for better ones."""
 
 from .split_merge import SplitMerge
-from .starting_points import INIT_PARAMS, initial_parameters
+from .starting_points import (
+    INIT_PARAMS,
+    initial_parameters,
+    initial_posterior,
+    initial_statistics,
+)
 
-__all__ = ["INIT_PARAMS", "SplitMerge", "initial_parameters"]
+__all__ = [
+    "INIT_PARAMS",
+    "SplitMerge",
+    "initial_parameters",
+    "initial_posterior",
+    "initial_statistics",
+]

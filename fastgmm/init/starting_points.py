@@ -5,6 +5,7 @@ iterations of EM on all of them.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +15,12 @@ from sklearn.utils.random import sample_without_replacement
 from threadpoolctl import threadpool_limits
 
 from .. import _kernels as kernels
-from .._kernels.layout import Array
+from .._kernels.layout import Array, Moments
 from ..covariance import get_covariance_type
 from ..em.update import estimate
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters, smallest_variances
+from ..priors import NormalWishartPrior, VariationalParameters
 from ..samples import Samples
 
 # All rows up to here, as scikit-learn does; of more rows a subsample.
@@ -96,13 +98,7 @@ def initial_parameters(
     factors = None if precisions is None else kind.factor_precisions(precisions)
     if weights is not None and means is not None and factors is not None:
         return MixtureParameters.from_precisions_cholesky(covariance_type, weights, means, factors)
-    seeding = seeding_subsample(samples, n_components, random_state)
-    X, weight = next(seeding.blocks())
-    X = np.asarray(X, np.float64)
-    given_weight = weight if seeding.is_weighted else None
-    # k-means and BLAS sum in an order that depends on their threads: one gives the same bits
-    with threadpool_limits(limits=1):
-        seeds = _SEEDING[init_params](X, given_weight, n_components, random_state)
+    X, weight, seeds = _seed(samples, n_components, init_params, random_state)
     statistics = _summarize(X, weight, seeds, covariance_type, n_threads)
     estimated = estimate(statistics, reg_covar)
     if seeds.fixed_centers:
@@ -115,6 +111,78 @@ def initial_parameters(
     if seeds.fixed_centers:
         return MixtureParameters.from_covariances(covariance_type, weights, means, pooled)
     return _repaired(covariance_type, weights, means, estimated[2], pooled)
+
+
+def initial_statistics(
+    samples: Samples,
+    *,
+    n_components: int,
+    covariance_type: str,
+    init_params: str,
+    random_state: np.random.RandomState,
+    n_threads: int,
+) -> SufficientStatistics:
+    """Return the statistics of starting responsibilities, for an update that has a prior.
+
+    As in scikit-learn, of ``k-means++`` and ``random_from_data`` they are those of the chosen
+    samples alone, one for each component. Otherwise those of a subsample stand for all
+    samples: they are multiplied by the ratio of the weights.
+
+    Parameters
+    ----------
+    samples : Samples
+    n_components : int
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
+    random_state : RandomState
+    n_threads : int
+    """
+    X, weight, seeds = _seed(samples, n_components, init_params, random_state)
+    if seeds.fixed_centers:
+        single = SufficientStatistics.zeros(covariance_type, seeds.centers)
+        single.moments.nk[:] = 1.0
+        return replace(single, weight=float(n_components))
+    statistics = _summarize(X, weight, seeds, covariance_type, n_threads)
+    ratio = samples.total_weight / float(weight.sum())
+    scaled = Moments(*(ratio * values for values in statistics.moments))
+    return replace(statistics, moments=scaled, weight=samples.total_weight)
+
+
+def initial_posterior(
+    statistics: SufficientStatistics, prior: NormalWishartPrior, reg_covar: float
+) -> VariationalParameters:
+    """Return the posterior given starting responsibilities.
+
+    Components that collapse take the covariance of all samples about their centres.
+
+    Raises
+    ------
+    CollapseError
+        If not even that is positive definite.
+    """
+    parameters, collapsed = prior.posterior(statistics, reg_covar)
+    if not collapsed.any():
+        return parameters
+    pooled = MixtureParameters.from_covariances(
+        statistics.covariance_type,
+        parameters.weights,
+        parameters.means,
+        _pooled(statistics, reg_covar),
+    )
+    return prior.posterior(statistics, reg_covar, pooled)[0]
+
+
+def _seed(
+    samples: Samples, n_components: int, init_params: str, random_state: np.random.RandomState
+) -> tuple[Array, Array, Seeds]:
+    """Return the samples that seeding looks at, their weights, and the seeds."""
+    seeding = seeding_subsample(samples, n_components, random_state)
+    X, weight = next(seeding.blocks())
+    X = np.asarray(X, np.float64)
+    given_weight = weight if seeding.is_weighted else None
+    # k-means and BLAS sum in an order that depends on their threads: one gives the same bits
+    with threadpool_limits(limits=1):
+        return X, weight, _SEEDING[init_params](X, given_weight, n_components, random_state)
 
 
 def _summarize(

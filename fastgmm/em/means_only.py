@@ -1,0 +1,27 @@
+"""Soft k-means: an M step that moves the means and nothing else."""
+
+from dataclasses import replace
+
+from ..moments import SufficientStatistics
+from ..parameters import MixtureParameters
+from .update import Update, Updated
+
+
+class MeansOnly(Update):
+    r"""Move each mean to the centroid of its samples; keep weights and covariances.
+
+    .. math:: \\mu_k = \\sum_i s_i r_{ik} x_i / \\sum_i s_i r_{ik}
+
+    A generalized EM step: the likelihood does not fall. From equal weights and spherical
+    covariances :math:`1 / (2 \\beta)` it is soft k-means with stiffness beta. A component
+    without samples keeps its mean.
+
+    References
+    ----------
+    MacKay (2003), Information Theory, Inference, and Learning Algorithms, section 20.2.
+    """
+
+    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
+        """Return the same mixture with other means."""
+        _, means, _ = statistics.central()
+        return Updated(replace(previous, means=means))

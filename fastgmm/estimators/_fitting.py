@@ -1,0 +1,209 @@
+"""What all mixture estimators that run EM share: starts, warm starts, reports and warnings."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ..covariance import COVARIANCE_TYPES, CollapseError
+from ..em.result import EMResult, Iteration
+from ..init import INIT_PARAMS
+from ..parameters import MixtureParameters
+from ..samples import Samples
+from ..validation import check_warm_start
+from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
+from ._mixture import FittedMixture
+from ._progress import Verbose, warn_about
+
+_Self = TypeVar("_Self", bound="IteratedMixture")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the starts of one call of ``fit`` share.
+
+    Attributes
+    ----------
+    given : Any
+        What the estimator made of its own parameters: starting values, or a prior.
+    random_state : RandomState
+    lower_bound : float
+        Of the fit that this one continues; -inf if it does not.
+    """
+
+    given: Any
+    random_state: np.random.RandomState
+    lower_bound: float = -math.inf
+
+
+class IteratedMixture(FittedMixture):
+    """A mixture that is fitted by EM or a variant of it, from one start or several.
+
+    Subclasses say where a start begins (``_start``) and how it goes on (``_run``).
+    """
+
+    n_components: int
+    tol: float
+    reg_covar: float
+    max_iter: int
+    n_init: int
+    init_params: str
+    warm_start: bool
+    verbose: int
+    verbose_interval: int
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(INIT_PARAMS))],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+    }
+
+    def fit(
+        self: _Self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        callback: Callable[[Iteration], object] | None = None,
+    ) -> _Self:
+        """Estimate the parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            float64 and float32 arrays are read in place, in any memory order.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative; each counts as that many copies of its sample.
+        callback : callable, optional
+            Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
+
+        Returns
+        -------
+        object
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If X, a weight or a parameter is not valid, or if the starting covariances collapse.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the best start did not converge, or a component's covariance collapsed.
+        """
+        self._fit(X, sample_weight, callback)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
+        """Estimate the parameters, then return the best component of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            As ``fit``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As ``fit``.
+        """
+        return self._predict(self._fit(X, sample_weight, None))
+
+    def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:
+        self._validate_params()
+        with unchanged_on_error(self):
+            samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
+            check_enough(samples, self.n_components)
+            check_magnitude(samples)
+            result = self._best_run(samples, callback)
+            self._set_result(result)
+        warn_about(self, result)
+        return samples
+
+    def _best_run(
+        self, samples: Samples, callback: Callable[[Iteration], object] | None
+    ) -> EMResult:
+        """Run EM from each start; return the run with the largest lower bound."""
+        given = self._prepare(samples)
+        random_state = check_random_state(self.random_state)
+        warm = self.warm_start and hasattr(self, "converged_")
+        if warm:
+            check_warm_start(self._parameters(), self.n_components, samples.n_features)
+        setting = Setting(given, random_state, self.lower_bound_ if warm else -math.inf)
+        best: EMResult | None = None
+        failure: CollapseError | None = None
+        for start in range(1 if warm else self.n_init):
+            verbose = Verbose(self.verbose, self.verbose_interval, callback)
+            verbose.begin(start)
+            try:
+                parameters = self._parameters() if warm else self._start(samples, setting)
+            except CollapseError as error:
+                failure = error
+                continue
+            result = self._run(samples, parameters, setting, verbose.iteration)
+            verbose.end(result)
+            if best is None or result.lower_bound > best.lower_bound:
+                best = result
+        if best is None:
+            assert failure is not None
+            raise failure
+        return best
+
+    @abstractmethod
+    def _prepare(self, samples: Samples) -> Any:
+        """Check the estimator's own parameters and return what its starts need of them."""
+
+    @abstractmethod
+    def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
+        """Return starting parameters; raise CollapseError where there are none."""
+
+    @abstractmethod
+    def _run(
+        self,
+        samples: Samples,
+        parameters: MixtureParameters,
+        setting: Setting,
+        callback: Callable[[Iteration], object],
+    ) -> EMResult:
+        """Run EM from given parameters."""
+
+    def _set_result(self, result: EMResult) -> None:
+        parameters = result.parameters
+        self.weights_ = parameters.weights
+        self.means_ = parameters.means
+        self.covariances_ = parameters.covariances
+        self.precisions_cholesky_ = parameters.precisions_cholesky
+        self.precisions_ = parameters.precisions
+        self.converged_ = result.converged
+        self.n_iter_ = result.n_iter
+        self.lower_bound_ = result.lower_bound
+        self.lower_bounds_ = result.lower_bounds
+        self.history_ = result.history

@@ -1,0 +1,286 @@
+"""BayesianGaussianMixture: variational Bayes, with scikit-learn's interface."""
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from .._kernels.layout import Array
+from .._kernels.threads import count_threads
+from ..em.convergence import LowerBoundChange
+from ..em.loop import run
+from ..em.posterior import ExactPosterior
+from ..em.result import EMResult, Iteration
+from ..em.variational import ConjugatePrior
+from ..init import initial_posterior, initial_statistics
+from ..moments import sample_moments
+from ..parameters import MixtureParameters
+from ..priors import (
+    WEIGHT_PRIORS,
+    Dirichlet,
+    NormalWishartPrior,
+    StickBreaking,
+    VariationalParameters,
+)
+from ..samples import Samples
+from ..validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
+from ._fitting import IteratedMixture, Setting
+
+_POSITIVE = Interval(Real, 0.0, None, closed="neither")
+
+
+class BayesianGaussianMixture(IteratedMixture):
+    r"""Fit a variational posterior over mixtures of Gaussians.
+
+    .. math:: q(w) \\prod_{k=1}^{K} N(\\mu_k \\mid m_k, (\\kappa_k \\Lambda_k)^{-1})
+        \\, W(\\Lambda_k \\mid W_k, \\nu_k)
+
+    Components that the data does not need keep the prior, and almost no weight. The parameters,
+    attributes and stop rule are scikit-learn's; in addition samples may have weights. An iteration
+    reads X once and forms nothing of size n_samples x n_components.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components, K, of which not all need be used.
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        A matrix for each component; one matrix for all; a variance for each component and
+        feature; a variance for each component.
+    tol : float, default=1e-3
+        Converged when the lower bound, a sum over samples, changes by less, in nats.
+    reg_covar : float, default=1e-6
+        Added to the diagonal of the covariances of each component's samples, in squared units of X.
+    max_iter : int, default=100
+        Largest number of iterations; 0 keeps the starting point.
+    n_init : int, default=1
+        Number of starts; the best by its lower bound is kept.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+        How to choose starting responsibilities. ``kmeans``: clusters of k-means. ``random``:
+        at random. ``k-means++`` and ``random_from_data``: 1 for one sample in each component, far
+        from one another or drawn at random, and 0 for all others. On large data only a
+        random subsample is looked at.
+    weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}
+        Prior of the weights: stick-breaking, truncated to ``n_components``, which makes later
+        components smaller; or symmetric. Default: 'dirichlet_process'.
+    weight_concentration_prior : float, optional
+        Concentration of that prior; the smaller, the fewer components are used. Default: 1 / K.
+    mean_precision_prior : float, optional
+        kappa_0: how many samples the prior mean stands for. Default: 1.
+    mean_prior : array-like of shape (n_features,), optional
+        m_0. Default: the mean of X.
+    degrees_of_freedom_prior : float, optional
+        nu_0, greater than n_features - 1. Default: n_features.
+    covariance_prior : float or array-like, optional
+        W_0^-1: (d, d) full and tied, (d,) diag, a number for spherical. Default: the unbiased
+        covariance of X, its diagonal, or the mean of that.
+    random_state : int, RandomState instance or None, default=None
+        For the starting points, and for ``sample``.
+    warm_start : bool, default=False
+        Start from the solution of the last call of ``fit``.
+    verbose : int, default=0
+        1 prints starts and every ``verbose_interval``-th iteration, 2 also time and change.
+    verbose_interval : int, default=10
+        Number of iterations between two lines.
+    n_jobs : int or None, default=None
+        Number of threads. None, -1: all cores that affinity and cgroup quota allow.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Expected weights.
+    means_ : ndarray of shape (n_components, n_features)
+        m_k.
+    covariances_ : ndarray
+        Inverses of the expected precisions: (K, d, d) full, (d, d) tied, (K, d) diag,
+        (K,) spherical.
+    precisions_ : ndarray
+        Expected precisions, nu_k W_k, in the same shape.
+    precisions_cholesky_ : ndarray
+        Upper triangular U with U U^T = precision, in the same shape.
+    converged_ : bool
+    n_iter_ : int
+        Iterations of the best start.
+    lower_bound_ : float
+        Of the log-evidence after the last update, in nats, without constants; a sum over samples.
+    lower_bounds_ : list of float
+        The lower bound of every iteration of the best start.
+    history_ : list of Iteration
+        Number, lower bound, change and seconds of every iteration of the best start.
+    weight_concentration_ : ndarray of shape (n_components,), or a tuple of two
+        Of the Dirichlet posterior; or the two parameters of each Beta distribution of the
+        stick-breaking posterior.
+    mean_precision_ : ndarray of shape (n_components,)
+        kappa_k.
+    degrees_of_freedom_ : ndarray of shape (n_components,), or float for tied
+        nu_k.
+    weight_concentration_prior_ : float
+    mean_precision_prior_ : float
+    mean_prior_ : ndarray of shape (n_features,)
+    degrees_of_freedom_prior_ : float
+    covariance_prior_ : float or ndarray
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+        Where X has string column names.
+
+    References
+    ----------
+    Attias (2000), A variational Bayesian framework for graphical models.
+    Bishop (2006), Pattern Recognition and Machine Learning, section 10.2.
+    Blei and Jordan (2006), Variational inference for Dirichlet process mixtures.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import BayesianGaussianMixture
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [4, 2], [12, 4], [10, 7]])
+    >>> model = BayesianGaussianMixture(n_components=2, random_state=42).fit(X)
+    >>> model.means_.round(2).tolist()
+    [[2.5, 2.29], [8.46, 4.52]]
+    >>> model.predict([[0, 0], [9, 3]]).tolist()
+    [0, 1]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **IteratedMixture._parameter_constraints,
+        "weight_concentration_prior_type": [StrOptions(set(WEIGHT_PRIORS))],
+        "weight_concentration_prior": [None, _POSITIVE],
+        "mean_precision_prior": [None, _POSITIVE],
+        "mean_prior": [None, "array-like"],
+        "degrees_of_freedom_prior": [None, _POSITIVE],
+        "covariance_prior": [None, "array-like", _POSITIVE],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_components: int = 1,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weight_concentration_prior_type: str = "dirichlet_process",
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float | None = None,
+        mean_prior: Any = None,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weight_concentration_prior_type = weight_concentration_prior_type
+        self.weight_concentration_prior = weight_concentration_prior
+        self.mean_precision_prior = mean_precision_prior
+        self.mean_prior = mean_prior
+        self.degrees_of_freedom_prior = degrees_of_freedom_prior
+        self.covariance_prior = covariance_prior
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_jobs = n_jobs
+
+    def _prepare(self, samples: Samples) -> NormalWishartPrior:
+        """Return the prior, and keep it as attributes."""
+        d = samples.n_features
+        mean, covariance = self._locate_prior(samples)
+        concentration = self.weight_concentration_prior
+        kappa, nu = self.mean_precision_prior, self.degrees_of_freedom_prior
+        prior = NormalWishartPrior(
+            self.weight_concentration_prior_type,
+            1.0 / self.n_components if concentration is None else concentration,
+            mean,
+            1.0 if kappa is None else kappa,
+            d if nu is None else check_degrees_of_freedom(nu, d),
+            covariance,
+        )
+        self.weight_concentration_prior_ = prior.weight_concentration
+        self.mean_precision_prior_ = prior.mean_precision
+        self.mean_prior_ = prior.mean
+        self.degrees_of_freedom_prior_ = prior.degrees_of_freedom
+        self.covariance_prior_ = prior.covariance[()]
+        return prior
+
+    def _locate_prior(self, samples: Samples) -> tuple[Array, Array]:
+        """Return the prior mean and covariance: those that are given, or of the samples."""
+        d, kind = samples.n_features, self.covariance_type
+        mean, covariance = self.mean_prior, self.covariance_prior
+        if mean is not None:
+            mean = check_mean_prior(mean, d)
+        if covariance is not None:
+            covariance = check_covariance_prior(covariance, kind, d)
+        if mean is None or covariance is None:
+            own_mean, own_covariance = sample_moments(samples, kind, count_threads(self.n_jobs))
+            mean = own_mean if mean is None else mean
+            covariance = own_covariance if covariance is None else covariance
+        return mean, covariance
+
+    def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
+        statistics = initial_statistics(
+            samples,
+            n_components=self.n_components,
+            covariance_type=self.covariance_type,
+            init_params=self.init_params,
+            random_state=setting.random_state,
+            n_threads=count_threads(self.n_jobs),
+        )
+        return initial_posterior(statistics, setting.given, self.reg_covar)
+
+    def _run(
+        self,
+        samples: Samples,
+        parameters: MixtureParameters,
+        setting: Setting,
+        callback: Callable[[Iteration], object],
+    ) -> EMResult:
+        return run(
+            samples,
+            parameters,
+            posterior=ExactPosterior(count_threads(self.n_jobs)),
+            update=ConjugatePrior(setting.given, self.reg_covar),
+            convergence=LowerBoundChange(self.tol),
+            max_iter=self.max_iter,
+            lower_bound=setting.lower_bound,
+            callback=callback,
+        )
+
+    def _set_result(self, result: EMResult) -> None:
+        super()._set_result(result)
+        parameters = result.parameters
+        assert isinstance(parameters, VariationalParameters)
+        weights = parameters.weight_distribution
+        self.weight_concentration_ = (
+            (weights.taken, weights.left)
+            if isinstance(weights, StickBreaking)
+            else weights.concentration
+        )
+        self.mean_precision_ = parameters.mean_precision
+        self.degrees_of_freedom_ = parameters.degrees_of_freedom[()]
+
+    def _parameters(self) -> VariationalParameters:
+        concentration = self.weight_concentration_
+        return VariationalParameters(
+            self.covariance_type,
+            self.weights_,
+            self.means_,
+            self.covariances_,
+            self.precisions_cholesky_,
+            StickBreaking(*concentration)
+            if isinstance(concentration, tuple)
+            else Dirichlet(concentration),
+            self.mean_precision_,
+            np.asarray(self.degrees_of_freedom_),
+        )

@@ -1,0 +1,259 @@
+"""SoftKMeans: k-means with soft assignments of a fixed stiffness."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _kernels as kernels
+from .._kernels.layout import Array
+from .._kernels.threads import count_threads
+from ..em.convergence import LowerBoundChange
+from ..em.loop import run
+from ..em.means_only import MeansOnly
+from ..em.posterior import ExactPosterior
+from ..em.result import EMResult
+from ..init import initial_parameters
+from ..parameters import MixtureParameters
+from ..samples import Samples
+from ..validation import check_means
+from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
+from ._mixture import FittedMixture
+from ._progress import warn_about_convergence
+
+
+class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, FittedMixture):
+    r"""Cluster by soft k-means: EM for means, with equal weights and one fixed variance.
+
+    .. math:: r_{ik} = \\frac{e^{-\\beta |x_i - \\mu_k|^2}}{\\sum_j e^{-\\beta |x_i - \\mu_j|^2}},
+        \\qquad \\mu_k = \\frac{\\sum_i s_i r_{ik} x_i}{\\sum_i s_i r_{ik}}
+
+    It maximises the likelihood of the mixture of equal weights and variances
+    :math:`\\sigma^2 = 1 / (2 \\beta)` over the means. Its limit for large beta is Lloyd's k-means;
+    where 2 beta times the largest variance of X is below 1, all centres meet in the mean. An
+    iteration reads X once and forms nothing of size n_samples x n_clusters.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters, K.
+    beta : float, default=1.0
+        Stiffness, in inverse squared units of X.
+    init : 'k-means++' or array-like of shape (n_clusters, n_features), default='k-means++'
+        Starting centres: samples far from one another, of a random subsample where X is large; or
+        those that are given.
+    n_init : int, default=1
+        Number of starts; the best by its lower bound is kept. One if centres are given.
+    max_iter : int, default=300
+        Largest number of iterations; 0 keeps the starting centres.
+    tol : float, default=1e-6
+        Converged when the mean log-likelihood changes by less, in nats per sample.
+    random_state : int, RandomState instance or None, default=None
+        For the starting centres, and for ``sample``.
+    n_jobs : int or None, default=None
+        Number of threads. None, -1: all cores that affinity and cgroup quota allow.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+    labels_ : ndarray of shape (n_samples,)
+        The nearest centre of each sample.
+    converged_ : bool
+    n_iter_ : int
+        Iterations of the best start.
+    lower_bound_ : float
+        Mean log-likelihood of the centres before the last update, in nats per sample:
+        the weighted mean of log p(x_i), with
+        p(x) = (beta / pi)^(d/2) / K sum_k exp(-beta \|x - mu_k\|^2).
+    lower_bounds_ : list of float
+        The lower bound of every iteration of the best start.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+        Where X has string column names.
+
+    References
+    ----------
+    MacKay (2003), Information Theory, Inference, and Learning Algorithms, section 20.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import SoftKMeans
+    >>> X = np.array([[1.0], [2.0], [3.0], [11.0], [12.0], [13.0]])
+    >>> model = SoftKMeans(n_clusters=2, beta=1.0, random_state=0).fit(X)
+    >>> np.sort(model.cluster_centers_[:, 0]).round(6).tolist()
+    [2.0, 12.0]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "beta": [Interval(Real, 0.0, None, closed="neither")],
+        "init": [StrOptions({"k-means++"}), "array-like"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        beta: float = 1.0,
+        *,
+        init: Any = "k-means++",
+        n_init: int = 1,
+        max_iter: int = 300,
+        tol: float = 1e-6,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.beta = beta
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "SoftKMeans":
+        """Find the centres.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            float64 and float32 arrays are read in place, in any memory order.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative; each counts as that many copies of its sample.
+
+        Returns
+        -------
+        SoftKMeans
+            self.
+
+        Raises
+        ------
+        ValueError
+            If X, a weight or a parameter is not valid.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the best start did not converge.
+        """
+        self._validate_params()
+        with unchanged_on_error(self):
+            samples = check_samples(self, X, sample_weight, reset=True)
+            check_enough(samples, self.n_clusters, "n_clusters")
+            check_magnitude(samples)
+            result = self._best_run(samples)
+            self.cluster_centers_ = result.parameters.means
+            self.converged_ = result.converged
+            self.n_iter_ = result.n_iter
+            self.lower_bound_ = result.lower_bound
+            self.lower_bounds_ = result.lower_bounds
+            self.labels_ = self._predict(samples)
+        warn_about_convergence(self, result, stacklevel=3)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
+        """Find the centres and return the nearest one of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            As ``fit``.
+        """
+        return self.fit(X, sample_weight=sample_weight).labels_
+
+    def transform(self, X: Any) -> Array:
+        """Return the Euclidean distance of each sample from each centre.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_clusters)
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` has not been called.
+        ValueError
+            If X is not finite or has another number of features.
+        """
+        check_is_fitted(self)
+        samples = check_samples(self, X, reset=False)
+        # units of the kernels: distances in deviations
+        components = self._mixture(self.cluster_centers_, 0.5).components()
+        distances = np.empty((samples.n_samples, len(self.cluster_centers_)))
+        for rows in samples.block_slices():
+            X_rows, n_threads = samples.rows(rows), count_threads(self.n_jobs)
+            kernels.mahalanobis(X_rows, components, distances[rows], n_threads)
+        # expanded squares of a sample on a centre may round below zero
+        return np.sqrt(np.maximum(distances, 0.0, out=distances), out=distances)
+
+    def _best_run(self, samples: Samples) -> EMResult:
+        given = not isinstance(self.init, str)
+        random_state = check_random_state(self.random_state)
+        starts = range(1 if given else self.n_init)
+        results = (self._run(samples, self._start(samples, random_state)) for _ in starts)
+        return max(results, key=lambda result: result.lower_bound)
+
+    def _start(self, samples: Samples, random_state: np.random.RandomState) -> MixtureParameters:
+        K, d = self.n_clusters, samples.n_features
+        if not isinstance(self.init, str):
+            return self._mixture(check_means(self.init, K, d), self.beta)
+        start = initial_parameters(
+            samples,
+            n_components=K,
+            covariance_type="spherical",
+            init_params=self.init,
+            reg_covar=0.0,
+            random_state=random_state,
+            n_threads=count_threads(self.n_jobs),
+            precisions=np.full(K, 2.0 * self.beta),
+        )
+        return self._mixture(start.means, self.beta)
+
+    def _run(self, samples: Samples, parameters: MixtureParameters) -> EMResult:
+        return run(
+            samples,
+            parameters,
+            posterior=ExactPosterior(count_threads(self.n_jobs)),
+            update=MeansOnly(),
+            convergence=LowerBoundChange(self.tol),
+            max_iter=self.max_iter,
+        )
+
+    def _mixture(self, centers: Array, beta: float) -> MixtureParameters:
+        K = len(centers)
+        factors = np.full(K, np.sqrt(2.0 * beta))
+        weights = np.full(K, 1.0 / K)
+        return MixtureParameters.from_precisions_cholesky("spherical", weights, centers, factors)
+
+    def _parameters(self) -> MixtureParameters:
+        return self._mixture(self.cluster_centers_, self.beta)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
