@@ -10,7 +10,7 @@ _HOME = {
     "AmortizedPosterior": ".amortized",
     "ClosedForm": ".update",
     "ConjugatePrior": ".variational",
-    "Decaying": ".schedules",
+    "Decaying": ".step_sizes",
     "EMResult": ".result",
     "ExactPosterior": ".posterior",
     "GradientAscent": ".gradient_updates",

@@ -14,9 +14,10 @@ from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from ..validation import check_table
-from .minibatch import Batches, check_batch_size
+from .minibatch import Batches
 from .posterior import Posterior, row_blocks
-from .schedules import Adam, StepSize, step_size_of
+from .settings import check_count, check_seed
+from .step_sizes import Adam, StepSize, step_size_of
 
 # samples whose features set the scale of all
 _SCALED_BY = 10_000
@@ -138,10 +139,10 @@ class AmortizedPosterior(Posterior):
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> None:
-        self.batch_size = check_batch_size(batch_size)
+        self.batch_size = check_count(batch_size, "batch_size")
         self.step_size = step_size_of(step_size)
         self.features = features
-        self.seed = seed
+        self.seed = check_seed(seed)
         self.n_threads = count_threads(n_jobs)
         self._scaling: _Scaling | None = None
 

@@ -9,7 +9,7 @@ from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from .chart import Chart
-from .schedules import StepSize, step_size_of
+from .step_sizes import StepSize, step_size_of
 from .update import Update, Updated
 
 # of a log-weight, a mean in deviations or a log-deviation, in one step

@@ -4,8 +4,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.random import Generator, Philox
-from numpy.typing import NDArray
 
 from .._kernels.layout import Moments
 from .._kernels.threads import count_threads
@@ -14,8 +12,9 @@ from ..gradients import q_function
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
+from .minibatch import Batches
 from .posterior import ExactPosterior, Posterior
-from .schedule import check_count, check_seed
+from .settings import check_count, check_seed
 
 
 class IncrementalPosterior(Posterior):
@@ -184,7 +183,7 @@ class StepwisePosterior(Posterior):
         self.seed = check_seed(seed)
         self._exact = ExactPosterior(count_threads(n_jobs))
         self._step = 0
-        self._rows: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._batches: Batches | None = None
         self._statistics: SufficientStatistics | None = None
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
@@ -196,9 +195,7 @@ class StepwisePosterior(Posterior):
         parameters : MixtureParameters
         """
         self._step = 0
-        self._rows = np.arange(samples.n_samples)
-        if samples.is_weighted:
-            self._rows = np.flatnonzero(samples.sample_weight)
+        self._batches = Batches(samples, self.batch_size, self.seed)
         self._statistics = implied_statistics(parameters, samples.total_weight)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
@@ -214,25 +211,14 @@ class StepwisePosterior(Posterior):
         SufficientStatistics
         """
         assert self._statistics is not None
-        rows = self._next_batch()
-        batch = self._exact.summarize(_select(samples, rows), parameters)
+        assert self._batches is not None
+        batch = self._exact.summarize(self._batches.draw(), parameters)
         step = (self._step + self.offset) ** -self.exponent
         self._step += 1
         # in this order: the sum is about the centres of its first term
-        whole = batch.scaled(step * len(self._rows) / len(rows))
-        self._statistics = whole + self._statistics.scaled(1.0 - step)
+        self._statistics = batch.scaled(step) + self._statistics.scaled(1.0 - step)
         bound = batch.lower_bound * self._statistics.weight
         return replace(self._statistics, log_likelihood=bound)
-
-    def _next_batch(self) -> NDArray[np.int64]:
-        """Return the rows of the next batch, ascending."""
-        n = len(self._rows)
-        n_batches = -(-n // self.batch_size)
-        epoch, batch = divmod(self._step, n_batches)
-        if batch == 0:
-            bits = Philox(key=np.array([self.seed, epoch], np.uint64))
-            self._rows = Generator(bits).permutation(self._rows)
-        return np.sort(self._rows[batch * n // n_batches : (batch + 1) * n // n_batches])
 
 
 def implied_statistics(parameters: MixtureParameters, weight: float) -> SufficientStatistics:

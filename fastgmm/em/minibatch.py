@@ -4,16 +4,18 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.random import Generator, Philox
 
 from .._kernels.threads import count_threads
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from .posterior import ExactPosterior, Posterior
+from .settings import check_count, check_seed
 
 
 class Batches:
-    """Random batches without replacement; all samples once in each epoch, but for a remainder.
+    """Random batches without replacement; an epoch is all samples once, in batches of equal size.
 
     Weights are those of the samples times n / batch size, so that sums over a batch are unbiased
     estimates of sums over all n samples of positive weight.
@@ -22,57 +24,53 @@ class Batches:
     ----------
     samples : Samples
     batch_size : int
+        Largest number of samples in a batch.
     seed : int
     """
 
     def __init__(self, samples: Samples, batch_size: int, seed: int) -> None:
         self.samples = samples
-        self._generator = np.random.default_rng(seed)
+        self.seed = seed
         weighted = samples.is_weighted
         rows = np.flatnonzero(samples.sample_weight) if weighted else np.arange(samples.n_samples)
         self._order = rows  # shuffled anew in each epoch
-        self._size = min(batch_size, len(rows))
-        self._scale = len(rows) / self._size
-        self._next = len(rows)
+        self._n_batches = -(-len(rows) // batch_size)
+        self._drawn = 0
 
     def draw(self) -> Samples:
         """Return the next batch, with its scaled weights."""
-        if self._next + self._size > len(self._order):
-            self._generator.shuffle(self._order)
-            self._next = 0
-        rows = np.sort(self._order[self._next : self._next + self._size])
-        self._next += self._size
-        weight = self._scale * self.samples.sample_weight[rows]
-        return Samples(self.samples.rows(rows), weight)
-
-
-def check_batch_size(batch_size: int) -> int:
-    """Return the size of a batch; ValueError unless it is positive."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size should be at least 1, got {batch_size}.")
-    return batch_size
+        epoch, batch = divmod(self._drawn, self._n_batches)
+        if batch == 0:
+            bits = Philox(key=np.array([self.seed, epoch], np.uint64))
+            self._order = Generator(bits).permutation(self._order)
+        self._drawn += 1
+        n = len(self._order)
+        first, last = (i * n // self._n_batches for i in (batch, batch + 1))
+        rows = np.sort(self._order[first:last])
+        weight = n / len(rows) * self.samples.sample_weight[rows]
+        return Samples(self.samples.unconverted_rows(rows), weight)
 
 
 class MiniBatchPosterior(Posterior):
     r"""Exact responsibilities of the next batch of random samples.
 
-    Batches are drawn without replacement within an epoch; what is left of it when fewer samples
-    remain than make a batch is skipped. Statistics are scaled by n / batch size, and are unbiased
-    estimates of those of all samples. The lower bound is an estimate of the mean log-likelihood.
+    An epoch is a random order of the samples, cut into batches of equal size; those without weight
+    take no part. Statistics are scaled by n / batch size, and are unbiased estimates of those of
+    all samples. The lower bound is an estimate of the mean log-likelihood.
 
     Parameters
     ----------
     batch_size : int
-        Samples in a batch; all, where there are not more.
+        Largest number of samples in a batch.
     seed : int, default=0
-        Of the random order, in each run anew.
+        From 0 to 2**64 - 1.
     n_jobs : int or None, default=None
         Number of threads; None: all cores.
 
     Raises
     ------
     ValueError
-        If ``batch_size`` is less than 1.
+        If ``batch_size`` is not a positive integer, or the seed out of range.
 
     References
     ----------
@@ -82,8 +80,8 @@ class MiniBatchPosterior(Posterior):
     bound: ClassVar[str] = "estimate"
 
     def __init__(self, batch_size: int, seed: int = 0, n_jobs: int | None = None) -> None:
-        self.batch_size = check_batch_size(batch_size)
-        self.seed = seed
+        self.batch_size = check_count(batch_size, "batch_size")
+        self.seed = check_seed(seed)
         self._exact = ExactPosterior(count_threads(n_jobs))
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:

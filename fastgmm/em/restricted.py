@@ -13,7 +13,7 @@ from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from .posterior import BlockwisePosterior, Posterior, add_up
-from .schedule import Schedule, check_count
+from .settings import Schedule, check_count
 
 
 class HardPosterior(BlockwisePosterior):

@@ -16,7 +16,7 @@ from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from .posterior import BlockwisePosterior, Posterior, row_blocks
-from .schedule import Schedule, check_count, check_seed
+from .settings import Schedule, check_count, check_seed
 
 # What Philox returns for each value of its counter.
 _PER_COUNTER = 4
