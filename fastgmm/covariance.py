@@ -16,8 +16,8 @@ from .factors import check_precision_matrix, inverse_factor, invert_triangle, re
 
 Mask = NDArray[np.bool_]
 
-# Matrices of this order are worth a thread: 0.1 ms each.
-_LARGE_MATRIX = 64
+# Matrices of this order are worth a thread, 2 ms each, while OpenMP's still spin after a pass.
+_LARGE_MATRIX = 500
 
 
 class CollapseError(ValueError):

@@ -1,21 +1,52 @@
 """Triangular factors of covariance and precision matrices, by LAPACK."""
 
+import ctypes
+from functools import cache
+from typing import Any
+
 import numpy as np
-from scipy.linalg import lapack
+from numpy.typing import NDArray
+from scipy.linalg import cython_lapack, lapack
 
 from ._kernels.layout import Array
 
 
+def _lapack(name: str, n_arguments: int) -> Any:
+    """Return a routine of SciPy's LAPACK that, unlike ``scipy.linalg.lapack``'s, frees the GIL."""
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    capsule = cython_lapack.__pyx_capi__[name]
+    get_name = ctypes.pythonapi.PyCapsule_GetName
+    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * n_arguments)
+    return prototype(pointer(capsule, get_name(capsule)))
+
+
+_DPOTRF = _lapack("dpotrf", 5)  # uplo, n, a, lda, info
+_DTRTRI = _lapack("dtrtri", 6)  # uplo, diag, n, a, lda, info
+
+
 def inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
     """Write U = R^-1 for covariance = R^T R; return False where there is no such factor."""
-    upper, info = lapack.dpotrf(covariance.T, lower=0, clean=1)  # its transpose needs no copy
-    diagonal = np.diagonal(upper)
+    d = len(covariance)
+    out[...] = 0.0
+    np.copyto(out, covariance, where=_upper(d))
+    order, info = ctypes.c_int(d), ctypes.c_int(0)
+    n, status = ctypes.byref(order), ctypes.byref(info)
+    # a lower triangle to LAPACK, which counts by columns
+    _DPOTRF(b"L", n, out.ctypes.data, n, status)
+    diagonal = np.diagonal(out)
     # a squared pivot within rounding of its own diagonal element is not a variance
     noise = np.maximum(np.finfo(float).eps * np.abs(np.diagonal(covariance)), smallest)
-    if info != 0 or not (diagonal**2 > noise).all() or not np.isfinite(diagonal).all():
+    if info.value or not (diagonal**2 > noise).all() or not np.isfinite(diagonal).all():
         return False
-    out[...] = lapack.dtrtri(upper, lower=0, overwrite_c=1)[0]
+    _DTRTRI(b"L", b"N", n, out.ctypes.data, n, status)
     return True
+
+
+@cache
+def _upper(d: int) -> NDArray[np.bool_]:
+    return np.tri(d, dtype=np.bool_).T
 
 
 def invert_triangle(upper: Array) -> Array:

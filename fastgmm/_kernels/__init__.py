@@ -21,7 +21,7 @@ from .packing import (
     pack_centers,
     pack_float32,
 )
-from .threads import count_threads, slot_bounds
+from .threads import Workspace, count_threads, slot_bounds
 
 __all__ = [
     "accumulate",
@@ -74,11 +74,13 @@ def accumulate(
     log_likelihood: Array,
     n_threads: int,
     float32_blocks: bool = False,
+    workspace: Workspace | None = None,
 ) -> None:
     """Add moments about the means, and sum w log p(x), in one read of X (the E step).
 
-    With ``float32_blocks`` the arithmetic of a block is in float32 where that is safe, and moments
-    are about ``float32_centers`` of the means.
+    A ``workspace`` keeps memory from one pass to the next. With ``float32_blocks`` the arithmetic
+    of a block is in float32 where that is safe, and moments are about ``float32_centers`` of the
+    means.
     """
     attempts: list[Callable[[], Packed]] = [lambda: pack(components)]
     if float32_blocks:
@@ -87,7 +89,8 @@ def accumulate(
             lambda: pack_float32(components, centers),
             lambda: pack(components, centers),
         ]
-    _add(X, sample_weight, _NO_RESP, attempts, sums, log_likelihood, n_threads)
+    outputs = sums, log_likelihood
+    _add(X, sample_weight, _NO_RESP, attempts, *outputs, n_threads, workspace or Workspace())
 
 
 def moments(
@@ -101,7 +104,7 @@ def moments(
 ) -> None:
     """Add moments about the centres under given responsibilities."""
     attempts = [lambda: pack_centers(covariance_type, centers)]
-    _add(X, sample_weight, resp, attempts, sums, np.zeros(1), n_threads)
+    _add(X, sample_weight, resp, attempts, sums, np.zeros(1), n_threads, Workspace())
 
 
 def _add(
@@ -112,6 +115,7 @@ def _add(
     sums: Moments,
     log_likelihood: Array,
     n_threads: int,
+    workspace: Workspace,
 ) -> None:
     """Add all blocks; each attempt takes those that the ones before it had to leave."""
     todo = np.ones(-(-len(X) // SMALLEST_BLOCK), np.uint8)
@@ -119,10 +123,10 @@ def _add(
         packed = lay_out()
         size = statistics_size(packed.kind, packed.n_components, packed.n_features)
         bounds = slot_bounds(len(X), size)
-        slots = np.empty((len(bounds) - 1, size))
+        slots = workspace.slots(len(bounds) - 1, size)
         out = np.zeros(size)
         backend().accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, n_threads)
-        add_packed_statistics(out, packed.kind, sums, log_likelihood, n_threads)
+        add_packed_statistics(out, packed.kind, sums, log_likelihood)
         if not todo.any():
             return
 

@@ -15,7 +15,6 @@ from .layout import (
     Packed,
     packed_type,
 )
-from .threads import for_each
 
 # Largest half squared distance of a mean from the origin at which distances are expanded.
 _LARGEST_EXPANDED = 1000.0
@@ -173,7 +172,7 @@ def _interleave(values: Array) -> Array:
 
 
 def add_packed_statistics(
-    statistics: Array, kind: int, moments: Moments, log_likelihood: Array, n_threads: int = 1
+    statistics: Array, kind: int, moments: Moments, log_likelihood: Array
 ) -> None:
     """Add the packed sums of a pass to plain arrays."""
     K, d = moments.first.shape
@@ -182,7 +181,7 @@ def add_packed_statistics(
     moments.first[...] += statistics[K:first_end].reshape(K, d)
     second = statistics[first_end:-1]
     if kind in (FULL, TIED):
-        _add_tiles(second, moments.second.reshape(-1, d, d), n_threads)
+        _add_tiles(second, moments.second.reshape(-1, d, d))
     elif kind == SPHERICAL:
         moments.second[...] += second.reshape(K, d).sum(axis=1)
     else:
@@ -190,24 +189,22 @@ def add_packed_statistics(
     log_likelihood[0] += statistics[-1]
 
 
-def _add_tiles(second: Array, out: Array, n_threads: int) -> None:
+def _add_tiles(second: Array, out: Array) -> None:
     """Add symmetric matrices, given by the lower triangle of their 4 x 4 tiles."""
     d = out.shape[1]
     rows = -(-d // TILE)
     tile_row, tile_column = np.tril_indices(rows)
     on_diagonal = tile_row == tile_column
     tiles = second.reshape(-1, len(tile_row), TILE, TILE)
-    step = max(1, _CACHED // (rows * TILE) ** 2)
-
-    def add(chunk: int) -> None:
-        chosen = slice(chunk * step, (chunk + 1) * step)
-        own = tiles[chosen].swapaxes(0, 1)
-        matrices = np.empty((own.shape[1], rows, TILE, rows, TILE))
+    step = max(1, min(_CACHED // (rows * TILE) ** 2, len(tiles)))
+    buffer = np.empty((step, rows, TILE, rows, TILE))
+    for first in range(0, len(tiles), step):
+        own = tiles[first : first + step].swapaxes(0, 1)
+        matrices = buffer[: own.shape[1]]
         matrices[:, tile_row, :, tile_column, :] = own
         matrices[:, tile_column, :, tile_row, :] = own.swapaxes(2, 3)
         diagonal = np.tril(own[on_diagonal])
         symmetric = diagonal + np.tril(diagonal, -1).swapaxes(2, 3)
         matrices[:, range(rows), :, range(rows), :] = symmetric
-        out[chosen] += matrices.reshape(-1, rows * TILE, rows * TILE)[:, :d, :d]
-
-    for_each(add, range(-(-len(tiles) // step)), n_threads)
+        whole = matrices.reshape(-1, rows * TILE, rows * TILE)
+        out[first : first + step] += whole[:, :d, :d]

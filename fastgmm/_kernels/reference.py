@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 
 from .layout import Array, Components, Moments
 from .packing import float32_centers
+from .threads import Workspace
 
 
 def _whitened(X: NDArray[Any], components: Components) -> Array:
@@ -92,6 +93,7 @@ def accumulate(
     log_likelihood: Array,
     n_threads: int = 1,
     float32_blocks: bool = False,
+    workspace: Workspace | None = None,
 ) -> None:
     """Add moments about the means (or near them) under the posterior, and sum w log p(x)."""
     resp = np.empty((len(X), len(components.means)))

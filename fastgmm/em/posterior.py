@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from .._kernels.layout import Array, Components
-from .._kernels.threads import count_threads
+from .._kernels.threads import Workspace, count_threads
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..precision import allows_float32
@@ -57,10 +57,12 @@ class ExactPosterior(Posterior):
 
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_threads = count_threads(n_jobs)
+        self._workspace = Workspace()
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples, about the means or what float32 makes of them."""
-        return add_up(samples, parameters, parameters.components(), self.n_threads)
+        components = parameters.components()
+        return add_up(samples, parameters, components, self.n_threads, self._workspace)
 
 
 class BlockwisePosterior(Posterior):
@@ -127,7 +129,11 @@ class BlockwisePosterior(Posterior):
 
 
 def add_up(
-    samples: Samples, parameters: MixtureParameters, components: Components, n_threads: int
+    samples: Samples,
+    parameters: MixtureParameters,
+    components: Components,
+    n_threads: int,
+    workspace: Workspace,
 ) -> SufficientStatistics:
     """Return statistics under responsibilities in proportion to exp(log_coefficient_k - |y_k|^2/2).
 
@@ -141,7 +147,7 @@ def add_up(
     log_likelihood = np.zeros(1)
     sums = total.moments, log_likelihood
     for X, weight in samples.blocks():
-        kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks)
+        kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks, workspace)
     return SufficientStatistics(
         total.covariance_type,
         total.centers,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._kernels.layout import Array, Components
-from .._kernels.threads import count_threads
+from .._kernels.threads import Workspace, count_threads
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
@@ -179,6 +179,7 @@ class TemperedPosterior(Posterior):
     def __init__(self, temperature: float | Sequence[float], n_jobs: int | None = None) -> None:
         self.temperature = Schedule(temperature, "temperature", _check_temperature)
         self.n_threads = count_threads(n_jobs)
+        self._workspace = Workspace()
         self._iteration = 0
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
@@ -215,7 +216,9 @@ class TemperedPosterior(Posterior):
             covariances=parameters.covariances * T,
             precisions_cholesky=parameters.precisions_cholesky / math.sqrt(T),
         )
-        statistics = add_up(samples, wider, _tempered(parameters, wider, T), self.n_threads)
+        statistics = add_up(
+            samples, wider, _tempered(parameters, wider, T), self.n_threads, self._workspace
+        )
         return replace(statistics, log_likelihood=statistics.log_likelihood * T)
 
 
