@@ -191,3 +191,19 @@ def test_call_passes_no_float32_by_itself():
     expected = call(reference, "accumulate", "full", given)
     actual = call(kernels, "accumulate", "full", given)
     np.testing.assert_allclose(actual["second"], expected["second"], rtol=1e-10)
+
+
+def test_samples_that_wait_fill_whole_vectors():
+    """328 samples of 784 features waited, and 336 were read: beyond the end of the last ones."""
+    d, K = 784, 4
+    rng = np.random.default_rng(0)
+    means = 0.3 * rng.standard_normal((K, d))
+    X = (means[rng.integers(K, size=SMALLEST_PASS)]).astype(np.float32)
+    X += rng.standard_normal(X.shape, np.float32)
+    covariances = np.broadcast_to(np.eye(d), (K, d, d)).copy()
+    parameters = MixtureParameters.from_covariances("full", np.full(K, 0.25), means, covariances)
+    assert allows_float32(Samples(X), parameters)
+    single = ExactPosterior(2).summarize(Samples(X), parameters)
+    double = ExactPosterior(2).summarize(Samples(X.astype(np.float64)), parameters)
+    np.testing.assert_allclose(single.central()[2], double.central()[2], rtol=0, atol=0.05)
+    assert single.lower_bound == pytest.approx(double.lower_bound, abs=1e-3)

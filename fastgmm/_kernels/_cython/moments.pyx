@@ -51,7 +51,7 @@ cdef extern from *:
 
 cdef size_t waiting_capacity(size_t n_components, size_t d) noexcept nogil:
     """Return how many samples may wait for each component: 4 MB in all."""
-    cdef size_t capacity = (<size_t> 1 << 22) // (n_components * d * sizeof(work)) // 8 * 8
+    cdef size_t capacity = (<size_t> 1 << 22) // (n_components * d * sizeof(work)) // 16 * 16
     return min(max(capacity, <size_t> 16), BLOCK)
 
 

@@ -18,7 +18,6 @@ from ._jit import (
     I2,
     I3,
     I4,
-    I8,
     I16,
     U,
     aligned_empty,
@@ -66,7 +65,8 @@ def empty_pending(packed):
     like = packed.centers
     BLOCK, STRIDE = sizes(like)[:2]
     K, d = U(packed.n_components), U(packed.n_features)
-    capacity = min(max(_PENDING // (K * d * U(like.itemsize)) // I8 * I8, I16), BLOCK)
+    # whole vectors of 16 samples are added
+    capacity = min(max(_PENDING // (K * d * U(like.itemsize)) // I16 * I16, I16), BLOCK)
     n_rows = (d + I3) // I4 * I4
     z = aligned_empty(n_rows * STRIDE, like)
     wz = aligned_empty(n_rows * STRIDE, like)
