@@ -98,13 +98,15 @@ def test_largest_change_is_in_standard_deviations(covariance_type):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_likelihood_never_falls(covariance_type, dtype):
     parameters = mixture(covariance_type, 6, 3, scenario="touching")
-    X = draw(parameters, 3000, dtype, seed=7)
-    start = mixture(covariance_type, 6, 3, seed=5)
+    X = draw(parameters, 3000, dtype)
+    start = MixtureParameters.from_covariances(
+        covariance_type, np.full(6, 1 / 6), parameters.means + 0.7, 2.0 * parameters.covariances
+    )
     result = accelerated(
         X, start, sample_weight=sample_weights(3000), start_below=np.inf, tol=1e-9, max_iter=300
     )
-    bounds = np.array(result.lower_bounds)
-    assert (np.diff(bounds) >= 0.0).all()
+    assert not result.collapsed  # near a singular covariance the likelihood is mostly rounding
+    assert (np.diff(result.lower_bounds) >= 0.0).all()
     final = em(X, result.parameters, 1, sample_weight=sample_weights(3000)).lower_bound
     assert final >= result.lower_bound - 1e-12
 
@@ -137,7 +139,7 @@ def test_stops_where_little_is_left_to_gain():
 
 
 def test_rejected_steps_are_recorded_without_change():
-    X, start = overlapping("full", n=300)
+    X, start = overlapping("full", n=300, seed=3)
     # steps without bound from the first iteration on overshoot
     result = accelerated(X, start, start_below=np.inf, largest=50.0, max_iter=200)
     assert any(iteration.change == 0.0 for iteration in result.history)

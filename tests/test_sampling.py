@@ -5,10 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.stats
+from backends import VARIANTS, skip_without, using
 from generators import COVARIANCE_TYPES, mixture
 from sklearn.mixture import GaussianMixture as Theirs
 
 from fastgmm import GaussianMixture, sampling
+from fastgmm import _kernels as kernels
+from fastgmm._kernels import reference
 from fastgmm.covariance import get_covariance_type
 from fastgmm.parameters import MixtureParameters
 
@@ -99,11 +102,12 @@ def test_every_row_about_the_edges_of_chunks(covariance_type, n):
     X, labels = draw(parameters, counts, n_threads=2)
     np.testing.assert_array_equal(labels, np.repeat(np.arange(3), counts))
     entropy = np.random.RandomState(0).randint(2**32, size=4, dtype=np.uint32).tolist()
-    streams = [sampling._stream(entropy, chunk) for chunk in range(-(-n // 32))]
-    Z = np.concatenate([stream.standard_normal((32, 4)) for stream in streams])
+    sizes = [4 * min(32, n - first) for first in range(0, n, 32)]
+    streams = [sampling._stream(entropy, chunk) for chunk in range(len(sizes))]
+    Z = np.concatenate(list(map(sampling._normals, streams, sizes))).reshape(n, 4)
     for k in range(3):
         rows = labels == k
-        np.testing.assert_allclose(whiten(parameters, k, X[rows]), Z[:n][rows], atol=1e-11)
+        np.testing.assert_allclose(whiten(parameters, k, X[rows]), Z[rows], atol=1e-11)
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -213,3 +217,35 @@ def test_covariance_that_is_not_positive_definite():
     parameters.covariances[1] = -np.eye(3)
     with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
         draw(parameters, [5, 5])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("size", [0, 2, 4, 6, 14, 16, 18, 1026, 50_000])
+def test_normals_of_given_uniforms(size, variant):
+    skip_without(variant)
+    with using(variant):
+        uniforms = np.random.default_rng(size).random(size)
+        expected, actual = uniforms.copy(), uniforms.copy()
+        reference.normals(expected)
+        kernels.normals(actual)
+    # the reference rounds the angle, of up to 2 pi, and multiplies by radii of up to 8.6
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=8e-15)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_normals_of_extreme_uniforms(variant):
+    skip_without(variant)
+    smallest, largest = 2.0**-53, 1.0 - 2.0**-53
+    turns = np.concatenate([np.arange(8) / 8, [smallest, largest]])
+    radii = np.array([0.0, smallest, 0.5, largest])
+    u, v = (values.ravel() for values in np.meshgrid(radii, turns))
+    values = np.concatenate([u, v])
+    with using(variant):
+        kernels.normals(values)
+    first, second = np.split(values, 2)
+    assert np.isfinite(values).all()
+    radius = np.sqrt(-2.0 * np.log1p(-u))
+    np.testing.assert_allclose(np.hypot(first, second), radius, rtol=1e-15)
+    on_axis = (v * 4) % 1 == 0  # a quarter turn is exact, whatever pi is rounded to
+    assert (np.minimum(np.abs(first), np.abs(second))[on_axis] == 0).all()
+    np.testing.assert_allclose(first, radius * np.cos(2 * np.pi * v), rtol=0, atol=1e-14)

@@ -31,6 +31,7 @@ __all__ = [
     "mahalanobis",
     "moments",
     "normalize",
+    "normals",
     "posterior",
 ]
 
@@ -158,6 +159,14 @@ def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_thr
 def normalize(log_prob: Array, log_prob_norm: Array, n_threads: int) -> None:
     """Turn (n, K) log-probabilities into responsibilities in place; write log p(x)."""
     backend().normalize(log_prob, log_prob_norm, slot_bounds(len(log_prob)), n_threads)
+
+
+def normals(values: Array) -> None:
+    """Turn an even number of uniforms in [0, 1) into standard normals, in place.
+
+    Elements i and half + i make a pair. The calling thread does it, without the interpreter's lock.
+    """
+    backend().normals(values)
 
 
 def gram(

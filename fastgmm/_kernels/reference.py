@@ -117,3 +117,10 @@ def gram(
     columns = np.arange(bounds[0], bounds[-1])
     rows = values[stride * np.arange(4)[:, np.newaxis] + columns]
     products += n_repeats * (rows @ rows.T)[np.triu_indices(4)]
+
+
+def normals(values: Array) -> None:
+    """Turn pairs of uniforms u, v into sqrt(-2 log(1 - u)) times cos 2 pi v and sin 2 pi v."""
+    first, second = np.split(values, 2)
+    radius, angle = np.sqrt(-2.0 * np.log1p(-first)), 2.0 * np.pi * second
+    first[...], second[...] = radius * np.cos(angle), radius * np.sin(angle)

@@ -76,8 +76,9 @@ class QuasiNewton(Acceleration):
     preconditioned by the information of the complete data. L-BFGS builds the inverse of what the
     missing data leave of it from the last ``memory`` differences of points and of residuals. A
     point with a lower likelihood is given up for the EM step of the point before it, so the
-    likelihood does not fall. EM runs alone while it gains more than ``start_below`` a step: far
-    from a maximum the quadratic model says little, and longer steps may end at another maximum.
+    likelihood does not fall, unless a component collapses, where it has no bound. EM runs alone
+    while it gains more than ``start_below`` a step: far from a maximum the quadratic model says
+    little, and longer steps may end at another maximum.
 
     Parameters
     ----------

@@ -111,6 +111,11 @@ def gram(
         _passes.gram(values, stride, bounds, n_repeats, slots, _team(n_threads, len(slots)))
 
 
+def normals(values: Array) -> None:
+    """Turn uniforms into normals, in place."""
+    _passes.normals(values)
+
+
 def describe() -> dict[str, Any]:
     """Return what this backend runs on."""
     return {

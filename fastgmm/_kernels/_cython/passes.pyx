@@ -480,3 +480,4 @@ def constants():
 
 
 include "peak.pyx"
+include "box_muller.pyx"

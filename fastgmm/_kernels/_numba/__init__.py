@@ -123,6 +123,13 @@ def gram(
         _launch(peak.gram, n_threads, len(slots), *arguments)
 
 
+def normals(values: Array) -> None:
+    """Turn uniforms into normals, in place."""
+    from . import box_muller
+
+    box_muller.normals(values)
+
+
 def describe() -> dict[str, Any]:
     """Return what this backend runs on."""
     return {

@@ -122,8 +122,8 @@ def slot_function(function: Callable[..., Any]) -> Any:
 
 
 def serial(function: Callable[..., Any]) -> Any:
-    """Compile what runs instead of the loop over slots where threads are unsafe."""
-    return _cached(njit(error_model="numpy", cache=True)(function))
+    """Compile what runs on the calling thread, and lets other threads run Python meanwhile."""
+    return _cached(njit(error_model="numpy", nogil=True, cache=True)(function))
 
 
 def parallel(function: Callable[..., Any]) -> Any:
