@@ -1,13 +1,10 @@
 """scikit-learn's own tests of GaussianMixture, with ours in its place."""
 
-from importlib.util import find_spec, module_from_spec
-from types import ModuleType
-from unittest.mock import patch
-
 import numpy as np
 import pytest
 import sklearn
 from sklearn.utils.fixes import parse_version
+from sklearn_suite import collect, load
 
 from fastgmm import GaussianMixture
 
@@ -34,24 +31,7 @@ if parse_version(sklearn.__version__) < parse_version("1.7"):
     NOT_APPLICABLE["test_regularisation"] = "the message does not yet say to scale the data"
 
 
-def _load(name: str) -> ModuleType:
-    """Run scikit-learn's test module with our class imported in place of its own."""
-    spec = find_spec(f"sklearn.mixture.tests.{name}")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    with patch("sklearn.mixture.GaussianMixture", GaussianMixture):
-        spec.loader.exec_module(module)
-    return module
-
-
-_MODULES = [_load("test_gaussian_mixture"), _load("test_mixture")]
-_SUITE = {
-    name: test
-    for module in _MODULES
-    for name, test in vars(module).items()
-    if name.startswith("test_")
-}
+_SUITE = collect(load(GaussianMixture, "test_gaussian_mixture", "test_mixture"))
 globals().update({name: test for name, test in _SUITE.items() if name not in NOT_APPLICABLE})
 
 
@@ -63,15 +43,6 @@ def global_dtype():
 @pytest.fixture
 def global_random_seed():
     return 42
-
-
-def test_suite_uses_our_class():
-    assert all(module.GaussianMixture is GaussianMixture for module in _MODULES)
-
-
-def test_no_two_modules_share_a_name():
-    tests = [name for module in _MODULES for name in vars(module) if name.startswith("test_")]
-    assert len(tests) == len(_SUITE)
 
 
 @pytest.mark.skipif(
