@@ -10,7 +10,7 @@ from kernel_cases import call, values
 
 from fastgmm import GaussianMixture
 from fastgmm import _kernels as kernels
-from fastgmm._kernels import reference
+from fastgmm._kernels import packing, reference
 from fastgmm._kernels.layout import Components, Moments, empty_moments
 from fastgmm.em.posterior import ExactPosterior
 from fastgmm.parameters import MixtureParameters
@@ -207,3 +207,19 @@ def test_samples_that_wait_fill_whole_vectors():
     double = ExactPosterior(2).summarize(Samples(X.astype(np.float64)), parameters)
     np.testing.assert_allclose(single.central()[2], double.central()[2], rtol=0, atol=0.05)
     assert single.lower_bound == pytest.approx(double.lower_bound, abs=1e-3)
+
+
+def test_a_component_without_weight_hides_no_outlier():
+    """An outlier 100 deviations away is left to float64, with or without such a component."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((SMALLEST_PASS, 4)).astype(np.float32)
+    X[0] = 100.0
+    means = np.array([[0.0] * 4, [0.5] * 4, [1.0] * 4])
+    covariances = np.stack([np.eye(4)] * 3)
+    weights = np.array([0.6, 0.4, 0.0])
+    parameters = MixtureParameters.from_covariances("full", weights, means, covariances)
+    single = ExactPosterior(1).summarize(Samples(X), parameters)
+    double = ExactPosterior(1).summarize(Samples(X.astype(np.float64)), parameters)
+    assert single.lower_bound == pytest.approx(double.lower_bound, abs=1e-6)
+    packed = packing.pack_float32(parameters.components(), means)
+    assert packed.lowest > -1010

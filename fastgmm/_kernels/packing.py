@@ -22,6 +22,8 @@ _FLOAT32_LARGEST_EXPANDED = 100.0
 
 # Half squared distances up to 1000 keep an error of 1e-4 in float32.
 _FLOAT32_LOWEST = -1000.0
+# What stands for the logarithm of a weight of 0 is below this.
+_NO_WEIGHT = -1e300
 # Weights times squares of up to 1e27 stay in its range.
 _FLOAT32_WEIGHTS = (1e-6, 1e6)
 
@@ -45,7 +47,8 @@ def _float32(values: Array) -> Array:
 def pack_float32(components: Components, centers: Array) -> Packed:
     """Lay out parameters in float32, with centres from ``float32_centers``."""
     largest = float(components.log_coefficients.max())
-    differences = components.log_coefficients - largest
+    has_weight = components.log_coefficients > _NO_WEIGHT
+    differences = np.maximum(components.log_coefficients - largest, np.finfo(np.float32).min)
     packed = pack(
         components._replace(log_coefficients=differences),
         centers,
@@ -55,7 +58,7 @@ def pack_float32(components: Components, centers: Array) -> Packed:
     smallest_weight, largest_weight = _FLOAT32_WEIGHTS
     return packed._replace(
         offset=largest,
-        lowest=_FLOAT32_LOWEST + float(differences.min()),
+        lowest=_FLOAT32_LOWEST + float(differences.min(where=has_weight, initial=0.0)),
         smallest_weight=smallest_weight,
         largest_weight=largest_weight,
     )
