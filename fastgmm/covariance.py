@@ -158,7 +158,7 @@ class Full(CovarianceType):
     def factor(
         self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
     ) -> tuple[Array, Mask]:
-        factors = np.zeros_like(covariances)
+        factors = np.zeros(covariances.shape)
         limits = np.broadcast_to(smallest, len(covariances))
         collapsed = np.empty(len(covariances), np.bool_)
 
@@ -218,7 +218,7 @@ class Tied(CovarianceType):
     def factor(
         self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
     ) -> tuple[Array, Mask]:
-        factor = np.zeros_like(covariances)
+        factor = np.zeros(covariances.shape)
         return factor, np.array([not inverse_factor(covariances, float(np.max(smallest)), factor)])
 
     def factor_precisions(self, precisions: Array) -> Array:

@@ -99,12 +99,13 @@ def test_of_equal_components_the_first_are_taken(name, weights):
 @each_type
 @each_restricted
 def test_bounds_do_not_fall_and_stay_below_the_likelihood(name, covariance_type):
-    X, start = problem(covariance_type)
+    X, start = problem(covariance_type, n=3000)
     posterior = RESTRICTED[name][0]()
     result = em.fit(
         X, start, posterior=posterior, update=em.ClosedForm(0.0), convergence=em.Never(),
         max_iter=60,
     )  # fmt: skip
+    assert not result.collapsed  # near a singular covariance the bound is mostly rounding
     assert np.diff(result.lower_bounds).min() >= -1e-12
     assert result.lower_bounds[0] < log_likelihood(X, start) / len(X)
 

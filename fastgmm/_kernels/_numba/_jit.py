@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, typeof, types
 from numba.core import cgutils
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic, overload
 
 from fastgmm._kernels import layout
@@ -165,14 +167,29 @@ def no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+_addresses: dict[tuple[Any, ...], int] = {}
+
+
 def address(function: Any, *arguments: Any) -> int:
     """Compile a function for given arguments and return where its code begins."""
-    signature = tuple(typeof(argument) for argument in arguments)
-    if signature not in function.overloads:
-        with no_garbage_collection():
+    key = (function, *(typeof(argument) for argument in arguments))
+    if key not in _addresses:
+        with global_compiler_lock, no_garbage_collection():
+            signature = key[1:]
             function.compile(signature)
-    compiled = function.overloads[signature]
-    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+            compiled = function.overloads[signature]
+            name = compiled.fndesc.llvm_func_name
+            _addresses[key] = int(compiled.library.get_pointer_to_function(name))
+    return _addresses[key]
+
+
+if hasattr(os, "register_at_fork"):
+    # a fork waits for a compilation: in the child nobody would be left to release the lock
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 @intrinsic
