@@ -75,7 +75,7 @@ def distance_seconds(d, K):
     @njit
     def loop(block, packed, scratch, norm, out, n_repeats):
         for _ in range(n_repeats):
-            block_log_prob(block, packed, scratch, norm, out)
+            block_log_prob(packed, block, scratch, norm, out)
 
     like, stride = np.empty(0), block_stride(8)
     packed = pack(components_of("full", SPREAD * np.random.default_rng(0).standard_normal((K, d))))
