@@ -71,7 +71,7 @@ class Samples:
         selected = self.unconverted_rows(rows)
         if not isinstance(selected, np.ndarray):
             selected = selected.to_numpy()
-        return selected if _is_float_array(selected) else np.asarray(selected, np.float64)
+        return selected if _is_float_array(selected) else np.require(selected, np.float64, "A")
 
     def unconverted_rows(self, rows: Any) -> Any:
         """Return some rows as they are held: an array or a data frame."""

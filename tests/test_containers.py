@@ -120,6 +120,7 @@ def test_unaligned():
     fields["values"] = DATA
     X = fields["values"]
     assert not X.flags.aligned
+    assert Samples(X).rows(slice(0, 3)).flags.aligned
     assert_same_results(X, DATA)
 
 
