@@ -139,9 +139,9 @@ import numpy as np
 from fastgmm import GaussianMixture
 from fastgmm._kernels._numba import passes
 GaussianMixture(2, random_state=0).fit(np.random.default_rng(0).normal(size=(100, 3)))
-(code,) = passes.accumulate_slot.inspect_llvm().values()
+(code,) = passes.accumulate.inspect_llvm().values()
 called = re.findall(r"call [^\\n]*@(_ZN7fastgmm[^(]*)\\(", code)
-print([name for name in called if "accumulate_slot" not in name])
+print([name for name in called if "accumulate" not in name])
 """
     environment = {"FASTGMM_BACKEND": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}
     assert run_python(script, **environment).strip() == "[]"

@@ -1,6 +1,5 @@
 """The Numba backend: runs compiled passes on the threads that are safe to use."""
 
-from contextlib import nullcontext
 from typing import Any
 
 import numba
@@ -9,9 +8,8 @@ from llvmlite.binding import get_host_cpu_name
 from numpy.typing import NDArray
 
 from ..layout import Array, Packed
-from ..threads import guard
 from . import passes
-from ._jit import U, address, no_garbage_collection
+from .launch import launch, threading_layer
 
 NAME = "numba"
 
@@ -23,29 +21,6 @@ def _repeated(array: NDArray[Any]) -> NDArray[Any]:
     worth a compilation; this view of any of them has one and the same type.
     """
     return np.broadcast_to(array[..., np.newaxis], (*array.shape, 2))
-
-
-def _is_concurrent() -> bool:
-    return _threading_layer() in ("omp", "tbb")
-
-
-def _threading_layer() -> str:
-    try:
-        return str(numba.threading_layer())
-    except ValueError:
-        return "not started"
-
-
-def _launch(kernel: Any, n_threads: int, n_slots: int, *arguments: Any) -> None:
-    """Run a parallel kernel on no more threads than there are slots to work on."""
-    with guard.launch(_is_concurrent()):
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(n_threads, n_slots, numba.config.NUMBA_NUM_THREADS))
-        try:
-            with nullcontext() if kernel.overloads else no_garbage_collection():
-                kernel(*arguments)
-        finally:
-            numba.set_num_threads(before)
 
 
 def accumulate(
@@ -64,12 +39,8 @@ def accumulate(
     ``todo`` has an element for each block, which is set to 0 when the block has been added.
     """
     rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
-    slot = address(passes.accumulate_slot, *rows, U(0), U(0), todo, out)
-    arguments = (slot, *rows, bounds, todo, slots, out)
-    if guard.must_be_serial():
-        passes.accumulate_serially(*arguments)
-    else:
-        _launch(passes.accumulate, n_threads, len(slots), *arguments)
+    launch(passes.accumulate, (*rows, bounds, todo, slots), len(slots), n_threads)
+    launch(passes.merge, (slots, out), passes.merge_chunks(out.size), n_threads)
 
 
 def posterior(
@@ -83,26 +54,16 @@ def posterior(
     n_threads: int,
 ) -> None:
     """Evaluate every sample; outputs of length 0 are left alone."""
-    X = _repeated(X)
     outputs = (log_prob, log_prob_norm, resp, labels)
-    slot = address(passes.posterior_slot, X, packed, U(0), U(0), *outputs)
-    arguments = (slot, X, packed, bounds, *outputs)
-    if guard.must_be_serial():
-        passes.posterior_serially(*arguments)
-    else:
-        _launch(passes.posterior, n_threads, len(bounds) - 1, *arguments)
+    arguments = (_repeated(X), packed, bounds, *outputs)
+    launch(passes.posterior, arguments, len(bounds) - 1, n_threads)
 
 
 def normalize(
     log_prob: Array, log_prob_norm: Array, bounds: NDArray[np.int64], n_threads: int
 ) -> None:
     """Normalise (n, K) log-probabilities in place."""
-    slot = address(passes.normalize_slot, log_prob, log_prob_norm, U(0), U(0))
-    arguments = (slot, log_prob, log_prob_norm, bounds)
-    if guard.must_be_serial():
-        passes.normalize_serially(*arguments)
-    else:
-        _launch(passes.normalize, n_threads, len(bounds) - 1, *arguments)
+    launch(passes.normalize, (log_prob, log_prob_norm, bounds), len(bounds) - 1, n_threads)
 
 
 def gram(
@@ -116,11 +77,7 @@ def gram(
     """Add to each slot the products of four rows over its columns."""
     from . import peak
 
-    arguments = (values, stride, bounds, n_repeats, slots)
-    if guard.must_be_serial():
-        peak.gram_serially(*arguments)
-    else:
-        _launch(peak.gram, n_threads, len(slots), *arguments)
+    launch(peak.gram, (values, stride, bounds, n_repeats, slots), len(slots), n_threads)
 
 
 def normals(values: Array) -> None:
@@ -136,6 +93,6 @@ def describe() -> dict[str, Any]:
         "backend": NAME,
         "numba": numba.__version__,
         "instruction_set": get_host_cpu_name(),
-        "threading_layer": _threading_layer(),
+        "threading_layer": threading_layer(),
         "max_threads": numba.config.NUMBA_NUM_THREADS,
     }

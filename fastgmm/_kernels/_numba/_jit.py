@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, typeof, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic, overload
 
 from fastgmm._kernels import layout
@@ -53,6 +54,12 @@ _INTERNAL: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "forceinline": True,
+}
+# Never called from Python either.
+_BY_ADDRESS: dict[str, Any] = {
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
 }
 BLOCK_OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, **_INTERNAL}
 
@@ -112,15 +119,7 @@ def reduction(function: Callable[..., Any]) -> Any:
 
 def slot_function(function: Callable[..., Any]) -> Any:
     """Compile the work of one slot, which is called by its address."""
-    return _cached(
-        njit(
-            fastmath={"contract"},
-            error_model="numpy",
-            cache=True,
-            no_cpython_wrapper=True,
-            no_cfunc_wrapper=True,
-        )(function)
-    )
+    return _cached(njit(fastmath={"contract"}, cache=True, **_BY_ADDRESS)(function))
 
 
 def serial(function: Callable[..., Any]) -> Any:
@@ -128,9 +127,9 @@ def serial(function: Callable[..., Any]) -> Any:
     return _cached(njit(error_model="numpy", nogil=True, cache=True)(function))
 
 
-def parallel(function: Callable[..., Any]) -> Any:
-    """Compile the loop over slots."""
-    return _cached(njit(parallel=True, error_model="numpy", cache=True)(function))
+def loop_function(*, parallel: bool) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a loop over slots, which is called by its address."""
+    return lambda function: _cached(njit(parallel=parallel, cache=True, **_BY_ADDRESS)(function))
 
 
 @intrinsic
@@ -170,14 +169,13 @@ def no_garbage_collection() -> Iterator[None]:
 _addresses: dict[tuple[Any, ...], int] = {}
 
 
-def address(function: Any, *arguments: Any) -> int:
-    """Compile a function for given arguments and return where its code begins."""
-    key = (function, *(typeof(argument) for argument in arguments))
+def address(function: Any, *kinds: Any) -> int:
+    """Compile a function for arguments of given types and return where its code begins."""
+    key = (function, *kinds)
     if key not in _addresses:
         with global_compiler_lock, no_garbage_collection():
-            signature = key[1:]
-            function.compile(signature)
-            compiled = function.overloads[signature]
+            function.compile(kinds)
+            compiled = function.overloads[kinds]
             name = compiled.fndesc.llvm_func_name
             _addresses[key] = int(compiled.library.get_pointer_to_function(name))
     return _addresses[key]
@@ -194,11 +192,7 @@ if hasattr(os, "register_at_fork"):
 
 @intrinsic
 def call(typingctx: Any, address: Any, *arguments: Any) -> Any:
-    """Call the function that begins at an address; it returns nothing.
-
-    A call by name would make LLVM optimise the callee again in each of the four functions that
-    Numba makes of one parallel loop, which was a third of the compile time.
-    """
+    """Call the function that begins at an address; it returns nothing."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         convention = context.call_conv
@@ -212,6 +206,29 @@ def call(typingctx: Any, address: Any, *arguments: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(address, types.StarArgTuple.from_types(arguments)), codegen
+
+
+@intrinsic
+def spill(typingctx: Any, values: Any) -> Any:
+    """Copy a tuple to the calling function's stack and return where."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        memory = cgutils.alloca_once_value(builder, args[0])
+        return builder.ptrtoint(memory, ir.IntType(64))
+
+    return types.uint64(values), codegen
+
+
+@intrinsic
+def fetch(typingctx: Any, frame: Any) -> Any:
+    """Return the tuple at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = signature.return_type
+        pointer = builder.bitcast(args[0], context.get_value_type(kind).as_pointer())
+        return impl_ret_borrowed(context, builder, kind, builder.load(pointer))
+
+    return frame.dtype(frame), codegen
 
 
 @intrinsic

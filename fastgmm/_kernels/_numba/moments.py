@@ -73,12 +73,15 @@ def empty_pending(packed):
     for j in range(d, n_rows):
         fill(z, j * STRIDE, 0.0)
         fill(wz, j * STRIDE, 0.0)
+    numbers = np.empty(K + BLOCK + I1, np.uint64)
+    for k in range(K):
+        numbers[k] = I0
     return Pending(
         capacity,
-        np.zeros(K, np.uint64),
-        np.empty(K * capacity, like.dtype),
-        np.empty(K * capacity * d, like.dtype),
-        np.empty(BLOCK + I1, np.uint64),
+        numbers[:K],
+        aligned_empty(K * capacity, like),
+        aligned_empty(K * capacity * d, like),
+        numbers[K:],
         aligned_empty(STRIDE, like),
         z,
         wz,

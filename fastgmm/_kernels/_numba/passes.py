@@ -1,4 +1,4 @@
-"""Parallel passes over the samples: blocks within slots, slots over threads.
+"""Passes over the samples: blocks within slots, which ``launch.py`` gives to threads.
 
 X arrives as (n, d, 2) and sample_weight as (n, 2), views that repeat each element: so every
 memory order has one type. Scratch, and so the arithmetic, has the type of the packed components.
@@ -6,7 +6,7 @@ A slot is a fixed range of rows with scratch and statistics of its own, merged i
 the number of threads changes no bit.
 """
 
-from numba import carray, prange
+from numba import carray
 
 from ..layout import SMALLEST_BLOCK
 from ._jit import (
@@ -18,10 +18,8 @@ from ._jit import (
     aligned_empty,
     block_function,
     by_dimension,
-    call,
-    parallel,
+    fetch,
     row_pointer,
-    serial,
     sizes,
     slot_function,
     vector_loop,
@@ -119,8 +117,8 @@ def _load_resp(resp, start, count, n_components, block, scale):
 
 
 @slot_function
-def accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, statistics):
-    """Write the statistics of those blocks of the rows start to stop that are still to do.
+def accumulate(frame, t):
+    """Write the statistics of those blocks of one slot that are still to do.
 
     Where ``packed`` has coefficients the responsibilities are the posterior: distances,
     normalisation and moments of a block follow one another while it is in cache. Where it has
@@ -128,6 +126,8 @@ def accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, statistic
     to do.
     """
     vector_loop()
+    X, sample_weight, resp, packed, bounds, todo, slots = fetch(frame)
+    start, stop, statistics = U(bounds[t]), U(bounds[t + I1]), slots[t]
     BLOCK, STRIDE = sizes(packed.centers)[:2]
     K = U(packed.n_components)
     like = packed.centers
@@ -185,9 +185,11 @@ def _store_scaled_rows(values, scale, start, count, n_components, out):
 
 
 @slot_function
-def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels):
-    """Evaluate the rows start to stop; outputs of length 0 are not wanted."""
+def posterior(frame, t):
+    """Evaluate the rows of one slot; outputs of length 0 are not wanted."""
     vector_loop()
+    X, packed, bounds, log_prob, log_prob_norm, resp, labels = fetch(frame)
+    start, stop = U(bounds[t]), U(bounds[t + I1])
     BLOCK, STRIDE = sizes(packed.centers)[:2]
     K = U(packed.n_components)
     block = _scratch_rows(packed)
@@ -219,9 +221,11 @@ def posterior_slot(X, packed, start, stop, log_prob, log_prob_norm, resp, labels
 
 
 @slot_function
-def normalize_slot(log_prob, log_prob_norm, start, stop):
-    """Normalise the rows start to stop of (n, K) log-probabilities in place."""
+def normalize(frame, t):
+    """Normalise the rows of one slot of (n, K) log-probabilities in place."""
     vector_loop()
+    log_prob, log_prob_norm, bounds = fetch(frame)
+    start, stop = U(bounds[t]), U(bounds[t + I1])
     BLOCK, STRIDE = sizes(log_prob)[:2]
     K = U(log_prob.shape[1])
     values = _component_rows(K, log_prob)
@@ -241,60 +245,17 @@ def normalize_slot(log_prob, log_prob_norm, start, stop):
         _store_scaled_rows(values, scale, first, count, K, log_prob)
 
 
-@block_function
-def _merge_chunk(slots, chunk, out):
-    """Add the slots, in their order, to one chunk of the sums."""
-    start = chunk * _MERGE_CHUNK
+def merge_chunks(size):
+    """Return into how many chunks ``merge`` divides sums of a size."""
+    return -(-size // _MERGE_CHUNK_SIZE)
+
+
+@slot_function
+def merge(frame, t):
+    """Add the slots, in their order, to chunk t of the sums."""
+    slots, out = fetch(frame)
+    start = t * _MERGE_CHUNK
     stop = min(start + _MERGE_CHUNK, U(out.size))
-    for t in range(U(slots.shape[0])):
+    for s in range(U(slots.shape[0])):
         for i in range(start, stop):
-            out[i] += slots[t, i]
-
-
-@parallel
-def accumulate(slot, X, sample_weight, resp, packed, bounds, todo, slots, out):
-    """Run ``accumulate_slot``, given by its address, for every slot and merge."""
-    for t in prange(slots.shape[0]):
-        start, stop = U(bounds[t]), U(bounds[t + 1])
-        call(slot, X, sample_weight, resp, packed, start, stop, todo, slots[t])
-    for chunk in prange((out.size + _MERGE_CHUNK_SIZE - 1) // _MERGE_CHUNK_SIZE):
-        _merge_chunk(slots, U(chunk), out)
-
-
-@parallel
-def posterior(slot, X, packed, bounds, log_prob, log_prob_norm, resp, labels):
-    """Run ``posterior_slot``, given by its address, for every slot."""
-    for t in prange(bounds.size - 1):
-        start, stop = U(bounds[t]), U(bounds[t + 1])
-        call(slot, X, packed, start, stop, log_prob, log_prob_norm, resp, labels)
-
-
-@parallel
-def normalize(slot, log_prob, log_prob_norm, bounds):
-    """Run ``normalize_slot``, given by its address, for every slot."""
-    for t in prange(bounds.size - 1):
-        call(slot, log_prob, log_prob_norm, U(bounds[t]), U(bounds[t + 1]))
-
-
-@serial
-def accumulate_serially(slot, X, sample_weight, resp, packed, bounds, todo, slots, out):
-    """Do as ``accumulate``, on this thread."""
-    for t in range(slots.shape[0]):
-        start, stop = U(bounds[t]), U(bounds[t + 1])
-        call(slot, X, sample_weight, resp, packed, start, stop, todo, slots[t])
-        for i in range(out.size):
-            out[i] += slots[t, i]
-
-
-@serial
-def posterior_serially(slot, X, packed, bounds, log_prob, log_prob_norm, resp, labels):
-    """Do as ``posterior``, on this thread."""
-    start, stop = U(bounds[0]), U(bounds[bounds.size - 1])
-    call(slot, X, packed, start, stop, log_prob, log_prob_norm, resp, labels)
-
-
-@serial
-def normalize_serially(slot, log_prob, log_prob_norm, bounds):
-    """Do as ``normalize``, on this thread."""
-    start, stop = U(bounds[0]), U(bounds[bounds.size - 1])
-    call(slot, log_prob, log_prob_norm, start, stop)
+            out[i] += slots[s, i]

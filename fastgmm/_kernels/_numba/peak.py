@@ -4,9 +4,7 @@ No fit needs it. Over rows in first-level cache it shows the multiply-add peak, 
 the bandwidth.
 """
 
-from numba import prange
-
-from ._jit import I0, U, block_function, parallel, serial
+from ._jit import I0, I1, U, block_function, fetch, slot_function
 from .sums import add_gram
 
 
@@ -16,15 +14,9 @@ def _repeat(values, stride, start, stop, n_repeats, products):
         add_gram(values, stride, start, stop - start, products, I0)
 
 
-@parallel
-def gram(values, stride, bounds, n_repeats, slots):
-    """Add ``n_repeats`` times the products of the columns of every slot."""
-    for t in prange(slots.shape[0]):
-        _repeat(values, U(stride), U(bounds[t]), U(bounds[t + 1]), U(n_repeats), slots[t])
-
-
-@serial
-def gram_serially(values, stride, bounds, n_repeats, slots):
-    """Do as ``gram``, on this thread."""
-    for t in range(slots.shape[0]):
-        _repeat(values, U(stride), U(bounds[t]), U(bounds[t + 1]), U(n_repeats), slots[t])
+@slot_function
+def gram(frame, t):
+    """Add ``n_repeats`` times the products of the columns of one slot."""
+    values, stride, bounds, n_repeats, slots = fetch(frame)
+    start, stop = U(bounds[t]), U(bounds[t + I1])
+    _repeat(values, U(stride), start, stop, U(n_repeats), slots[t])
