@@ -34,6 +34,7 @@ cdef extern from *:
     const size_t S2 "(2 * FASTGMM_STRIDE)"
     const size_t S3 "(3 * FASTGMM_STRIDE)"
     const size_t SMALLEST_BLOCK "((size_t)256)"
+    const size_t MERGE_CHUNK "((size_t)4096)"
     const size_t FULL "((size_t)0)"
     const size_t TIED "((size_t)1)"
     const size_t DIAG "((size_t)2)"
@@ -56,28 +57,6 @@ cdef struct Packed:
     double lowest
     double smallest_weight
     double largest_weight
-
-
-cdef struct Scratch:
-    # the memory of one thread; see passes.scratch_size
-    work* rows
-    work* block
-    work* whitened
-    work* values
-    work* maximum
-    work* share
-    double* norm
-    double* scale
-    double* weight
-    # samples that wait to be added, up to capacity for each component
-    size_t capacity
-    uint64_t* waiting
-    work* waiting_weight
-    work* waiting_rows
-    uint64_t* index
-    work* w
-    work* z
-    work* wz
 
 
 cdef inline size_t up_to_four(size_t count) noexcept nogil:

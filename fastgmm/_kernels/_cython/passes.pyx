@@ -11,6 +11,8 @@ from cython.parallel cimport prange, threadid
 
 include "layout.pyx"
 include "block.pyx"
+include "scratch.pyx"
+include "load.pyx"
 include "triangle.pyx"
 include "mahalanobis.pyx"
 include "posterior.pyx"
@@ -27,186 +29,6 @@ cdef extern from *:
     #endif
     """
     const int OPENMP_DATE "FASTGMM_OPENMP"
-
-
-ctypedef fused real:
-    const float
-    const double
-
-
-cdef struct Samples:
-    # the address of X and its strides in bytes
-    const char* data
-    Py_ssize_t row
-    Py_ssize_t column
-    bint is_float32
-
-
-cdef void _load_rows(
-    real* tag, const Samples* X, size_t start, size_t count, size_t d,
-    const work* restrict origin, work* restrict rows
-) noexcept nogil:
-    cdef size_t b, j
-    cdef const char* row
-    if X.column == <Py_ssize_t> sizeof(real):
-        for b in range(count):
-            row = X.data + <Py_ssize_t> (start + b) * X.row
-            for j in range(d):
-                rows[b * d + j] = (<real*> row)[j] - origin[j]
-        return
-    for b in range(count):
-        row = X.data + <Py_ssize_t> (start + b) * X.row
-        for j in range(d):
-            rows[b * d + j] = (<real*> (row + <Py_ssize_t> j * X.column))[0] - origin[j]
-
-
-cdef void _load_columns(
-    real* tag, const Samples* X, size_t start, size_t count, size_t d,
-    const work* restrict origin, work* restrict block
-) noexcept nogil:
-    cdef size_t b, j
-    cdef const char* column
-    for j in range(d):
-        column = X.data + <Py_ssize_t> start * X.row + <Py_ssize_t> j * X.column
-        for b in range(count):
-            block[j * STRIDE + b] = (<real*> (column + <Py_ssize_t> b * X.row))[0] - origin[j]
-        for b in range(count, BLOCK):
-            block[j * STRIDE + b] = 0.0
-
-
-cdef void _load(
-    const Samples* X, size_t start, size_t count, const Packed* packed, const Scratch* scratch
-) noexcept nogil:
-    """Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.
-
-    One or two features, which the moments take from the block alone, are not copied as rows.
-    """
-    cdef size_t d = packed.n_features
-    cdef const work* origin = packed.origin
-    cdef size_t o
-    if d <= 2:
-        if X.is_float32:
-            _load_columns(<const float*> NULL, X, start, count, d, origin, scratch.block)
-        else:
-            _load_columns(<const double*> NULL, X, start, count, d, origin, scratch.block)
-        return
-    if X.is_float32:
-        _load_rows(<const float*> NULL, X, start, count, d, origin, scratch.rows)
-    else:
-        _load_rows(<const double*> NULL, X, start, count, d, origin, scratch.rows)
-    for o in range(count * d, BLOCK * d):
-        scratch.rows[o] = 0.0
-    transpose(scratch.rows, d, BLOCK, scratch.block)
-
-
-cdef struct Memory:
-    # what is left of the workspace of one thread, or NULL, and how many bytes have been taken
-    char* start
-    size_t taken
-
-
-cdef void* _take(Memory* memory, size_t size) noexcept nogil:
-    """Take so many bytes, rounded up to whole cache lines."""
-    cdef void* start = memory.start
-    size = (size + 63) // 64 * 64
-    memory.taken += size
-    if memory.start != NULL:
-        memory.start += size
-    return start
-
-
-cdef work* _take_rows(Memory* memory, size_t used, size_t count) noexcept nogil:
-    """Take rows of a block; those that are not used hold zeros."""
-    cdef work* rows = <work*> _take(memory, count * STRIDE * sizeof(work))
-    cdef size_t i
-    if rows != NULL:
-        for i in range(used, count):
-            fill(rows + i * STRIDE, 0.0)
-    return rows
-
-
-cdef size_t _lay_out(
-    double* start, size_t n_components, size_t d, bint with_moments, Scratch* scratch
-) noexcept nogil:
-    """Divide the memory of one thread, if there is any; return how many bytes it needs."""
-    cdef Memory own
-    cdef Memory* memory = &own
-    cdef size_t rows = up_to_four(d)
-    cdef size_t waiting, k
-    own.taken = 0
-    own.start = <char*> start
-    if start != NULL:
-        own.start += (64 - <size_t> start % 64) % 64
-    scratch.block = _take_rows(memory, d, rows)
-    scratch.whitened = _take_rows(memory, d, rows)
-    scratch.values = <work*> _take(memory, up_to_four(n_components) * STRIDE * sizeof(work))
-    scratch.maximum = <work*> _take(memory, STRIDE * sizeof(work))
-    scratch.share = <work*> _take(memory, STRIDE * sizeof(work))
-    scratch.norm = <double*> _take(memory, STRIDE * sizeof(double))
-    scratch.scale = <double*> _take(memory, STRIDE * sizeof(double))
-    scratch.weight = <double*> _take(memory, STRIDE * sizeof(double))
-    if with_moments:
-        scratch.capacity = waiting_capacity(n_components, d)
-        waiting = n_components * scratch.capacity
-        scratch.w = <work*> _take(memory, STRIDE * sizeof(work))
-        scratch.z = _take_rows(memory, d, rows)
-        scratch.wz = _take_rows(memory, d, rows)
-        scratch.index = <uint64_t*> _take(memory, (BLOCK + 8) * sizeof(uint64_t))
-        scratch.waiting_weight = <work*> _take(memory, waiting * sizeof(work))
-        scratch.waiting_rows = <work*> _take(memory, waiting * d * sizeof(work))
-        scratch.waiting = <uint64_t*> _take(memory, n_components * sizeof(uint64_t))
-        if start != NULL:
-            for k in range(n_components):
-                scratch.waiting[k] = 0
-    scratch.rows = <work*> _take(memory, BLOCK * d * sizeof(work))
-    return own.taken + 64
-
-
-def scratch_size(size_t n_components, size_t d, bint with_moments):
-    """Return how many numbers of 8 bytes one thread needs for scratch."""
-    cdef Scratch scratch
-    return _lay_out(NULL, n_components, d, with_moments, &scratch) // 8
-
-
-cdef struct Weights:
-    const char* data
-    Py_ssize_t row
-    # given responsibilities
-    const char* resp
-    Py_ssize_t resp_row
-    Py_ssize_t resp_column
-
-
-cdef void _load_weight(
-    const Weights* weights, size_t start, size_t count, double* weight
-) noexcept nogil:
-    """Copy the weights of a block; they are zero where there is no sample."""
-    cdef const char* first = weights.data + <Py_ssize_t> start * weights.row
-    cdef size_t b
-    for b in range(count):
-        weight[b] = (<const double*> (first + <Py_ssize_t> b * weights.row))[0]
-    for b in range(count, STRIDE):
-        weight[b] = 0.0
-
-
-cdef void _load_resp(
-    const Weights* weights, size_t start, size_t count, size_t n_components, work* block,
-    double* scale
-) noexcept nogil:
-    """Copy the block's given responsibilities, which are already normalised."""
-    cdef size_t k, b
-    cdef const char* column
-    for b in range(BLOCK):
-        scale[b] = 1.0
-    for k in range(n_components):
-        column = weights.resp + <Py_ssize_t> start * weights.resp_row
-        column += <Py_ssize_t> k * weights.resp_column
-        for b in range(count):
-            block[k * STRIDE + b] = <work> (
-                <const double*> (column + <Py_ssize_t> b * weights.resp_row)
-            )[0]
-        for b in range(count, BLOCK):
-            block[k * STRIDE + b] = 0.0
 
 
 cdef bint _is_safe(size_t count, const Packed* packed, const Scratch* scratch) noexcept nogil:
@@ -230,7 +52,7 @@ cdef void _accumulate_slot(
     cdef size_t K = packed.n_components
     cdef size_t i, first, count, o, unit
     cdef Scratch scratch
-    _lay_out(memory, K, packed.n_features, True, &scratch)
+    lay_out_scratch(memory, K, packed.n_features, True, &scratch)
     for o in range(size):
         statistics[o] = 0.0
     for o in range(STRIDE):
@@ -240,10 +62,10 @@ cdef void _accumulate_slot(
         if todo[first // SMALLEST_BLOCK] == 0:
             continue
         count = min(BLOCK, stop - first)
-        _load(X, first, count, packed, &scratch)
-        _load_weight(weights, first, count, scratch.weight)
+        load_block(X, first, count, packed, &scratch)
+        load_weight(weights, first, count, scratch.weight)
         if packed.coefficients == NULL:
-            _load_resp(weights, first, count, K, scratch.values, scratch.scale)
+            load_resp(weights, first, count, K, scratch.values, scratch.scale)
         else:
             block_log_prob(
                 scratch.block, packed, scratch.whitened, scratch.maximum, scratch.values
@@ -261,6 +83,18 @@ cdef void _accumulate_slot(
         )
         add_block_moments(count, packed, &scratch, statistics)
     flush_all(packed, &scratch, statistics)
+
+
+cdef void _merge_chunk(
+    const double* slots, size_t n_slots, size_t size, size_t chunk, double* out
+) noexcept nogil:
+    """Add the slots, in their order, to one chunk of the sums."""
+    cdef size_t start = chunk * MERGE_CHUNK
+    cdef size_t stop = min(start + MERGE_CHUNK, size)
+    cdef size_t t, i
+    for t in range(n_slots):
+        for i in range(start, stop):
+            out[i] += slots[t * size + i]
 
 
 cdef struct Outputs:
@@ -298,11 +132,11 @@ cdef void _posterior_slot(
     cdef size_t K = packed.n_components
     cdef size_t i, first, count, b
     cdef Scratch scratch
-    _lay_out(memory, K, packed.n_features, False, &scratch)
+    lay_out_scratch(memory, K, packed.n_features, False, &scratch)
     for i in range((stop - start + BLOCK - 1) // BLOCK):
         first = start + i * BLOCK
         count = min(BLOCK, stop - first)
-        _load(X, first, count, packed, &scratch)
+        load_block(X, first, count, packed, &scratch)
         block_log_prob(scratch.block, packed, scratch.whitened, scratch.maximum, scratch.values)
         if out.log_prob != NULL:
             _store_rows(scratch.values, first, count, K, out.log_prob)
@@ -329,7 +163,7 @@ cdef void _normalize_slot(
     """Normalise the rows start to stop of (n, K) log-probabilities in place."""
     cdef size_t i, first, count, b, k, o
     cdef Scratch scratch
-    _lay_out(memory, n_components, 1, False, &scratch)
+    lay_out_scratch(memory, n_components, 1, False, &scratch)
     for o in range(up_to_four(n_components) * STRIDE):
         scratch.values[o] = 0.0
     for i in range((stop - start + BLOCK - 1) // BLOCK):
@@ -402,7 +236,8 @@ def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory)
     cdef double* statistics = <double*> _address(slots)
     cdef double* sums = <double*> _address(out)
     cdef double* own = <double*> _address(memory)
-    cdef Py_ssize_t t, i
+    cdef Py_ssize_t n_chunks = (size + MERGE_CHUNK - 1) // MERGE_CHUNK
+    cdef Py_ssize_t t
     weights.data = <const char*> _address(sample_weight)
     weights.row = sample_weight.strides[0]
     weights.resp = <const char*> _address(resp)
@@ -414,15 +249,16 @@ def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory)
                     &samples, &weights, &components, edges[t], edges[t + 1],
                     open_blocks, own, statistics + t * size, size
                 )
+            for t in range(n_chunks):
+                _merge_chunk(statistics, n_slots, size, t, sums)
         else:
             for t in prange(n_slots, schedule="dynamic", chunksize=1, num_threads=n_threads):
                 _accumulate_slot(
                     &samples, &weights, &components, edges[t], edges[t + 1],
                     open_blocks, own + threadid() * scratch, statistics + t * size, size
                 )
-        for t in range(n_slots):
-            for i in range(size):
-                sums[i] += statistics[t * size + i]
+            for t in prange(n_chunks, num_threads=n_threads):
+                _merge_chunk(statistics, n_slots, size, t, sums)
 
 
 def posterior(X, packed, bounds, log_prob, log_prob_norm, resp, labels, memory):

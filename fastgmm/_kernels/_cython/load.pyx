@@ -1,0 +1,111 @@
+"""The samples of a block, their weights and given responsibilities, as the kernels take them."""
+
+ctypedef fused real:
+    const float
+    const double
+
+
+cdef struct Samples:
+    # the address of X and its strides in bytes
+    const char* data
+    Py_ssize_t row
+    Py_ssize_t column
+    bint is_float32
+
+
+cdef void _load_rows(
+    real* tag, const Samples* X, size_t start, size_t count, size_t d,
+    const work* restrict origin, work* restrict rows
+) noexcept nogil:
+    cdef size_t b, j
+    cdef const char* row
+    if X.column == <Py_ssize_t> sizeof(real):
+        for b in range(count):
+            row = X.data + <Py_ssize_t> (start + b) * X.row
+            for j in range(d):
+                rows[b * d + j] = (<real*> row)[j] - origin[j]
+        return
+    for b in range(count):
+        row = X.data + <Py_ssize_t> (start + b) * X.row
+        for j in range(d):
+            rows[b * d + j] = (<real*> (row + <Py_ssize_t> j * X.column))[0] - origin[j]
+
+
+cdef void _load_columns(
+    real* tag, const Samples* X, size_t start, size_t count, size_t d,
+    const work* restrict origin, work* restrict block
+) noexcept nogil:
+    cdef size_t b, j
+    cdef const char* column
+    for j in range(d):
+        column = X.data + <Py_ssize_t> start * X.row + <Py_ssize_t> j * X.column
+        for b in range(count):
+            block[j * STRIDE + b] = (<real*> (column + <Py_ssize_t> b * X.row))[0] - origin[j]
+        for b in range(count, BLOCK):
+            block[j * STRIDE + b] = 0.0
+
+
+cdef void load_block(
+    const Samples* X, size_t start, size_t count, const Packed* packed, const Scratch* scratch
+) noexcept nogil:
+    """Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.
+
+    One or two features, which the moments take from the block alone, are not copied as rows.
+    """
+    cdef size_t d = packed.n_features
+    cdef const work* origin = packed.origin
+    cdef size_t o
+    if d <= 2:
+        if X.is_float32:
+            _load_columns(<const float*> NULL, X, start, count, d, origin, scratch.block)
+        else:
+            _load_columns(<const double*> NULL, X, start, count, d, origin, scratch.block)
+        return
+    if X.is_float32:
+        _load_rows(<const float*> NULL, X, start, count, d, origin, scratch.rows)
+    else:
+        _load_rows(<const double*> NULL, X, start, count, d, origin, scratch.rows)
+    for o in range(count * d, BLOCK * d):
+        scratch.rows[o] = 0.0
+    transpose(scratch.rows, d, BLOCK, scratch.block)
+
+
+cdef struct Weights:
+    const char* data
+    Py_ssize_t row
+    # given responsibilities
+    const char* resp
+    Py_ssize_t resp_row
+    Py_ssize_t resp_column
+
+
+cdef void load_weight(
+    const Weights* weights, size_t start, size_t count, double* weight
+) noexcept nogil:
+    """Copy the weights of a block; they are zero where there is no sample."""
+    cdef const char* first = weights.data + <Py_ssize_t> start * weights.row
+    cdef size_t b
+    for b in range(count):
+        weight[b] = (<const double*> (first + <Py_ssize_t> b * weights.row))[0]
+    for b in range(count, STRIDE):
+        weight[b] = 0.0
+
+
+cdef void load_resp(
+    const Weights* weights, size_t start, size_t count, size_t n_components, work* block,
+    double* scale
+) noexcept nogil:
+    """Copy the block's given responsibilities, which are already normalised."""
+    cdef size_t k, b
+    cdef const char* column
+    for b in range(BLOCK):
+        scale[b] = 1.0
+    for k in range(n_components):
+        column = weights.resp + <Py_ssize_t> start * weights.resp_row
+        column += <Py_ssize_t> k * weights.resp_column
+        for b in range(count):
+            block[k * STRIDE + b] = <work> (
+                <const double*> (column + <Py_ssize_t> b * weights.resp_row)
+            )[0]
+        for b in range(count, BLOCK):
+            block[k * STRIDE + b] = 0.0

@@ -1,0 +1,90 @@
+"""The memory in which one thread works on a block."""
+
+cdef struct Scratch:
+    work* rows
+    work* block
+    work* whitened
+    work* values
+    work* maximum
+    work* share
+    double* norm
+    double* scale
+    double* weight
+    # samples that wait to be added, up to capacity for each component
+    size_t capacity
+    uint64_t* waiting
+    work* waiting_weight
+    work* waiting_rows
+    uint64_t* index
+    work* w
+    work* z
+    work* wz
+
+
+cdef struct Memory:
+    # what is left of the workspace of one thread, or NULL, and how many bytes have been taken
+    char* start
+    size_t taken
+
+
+cdef void* _take(Memory* memory, size_t size) noexcept nogil:
+    """Take so many bytes, rounded up to whole cache lines."""
+    cdef void* start = memory.start
+    size = (size + 63) // 64 * 64
+    memory.taken += size
+    if memory.start != NULL:
+        memory.start += size
+    return start
+
+
+cdef work* _take_rows(Memory* memory, size_t used, size_t count) noexcept nogil:
+    """Take rows of a block; those that are not used hold zeros."""
+    cdef work* rows = <work*> _take(memory, count * STRIDE * sizeof(work))
+    cdef size_t i
+    if rows != NULL:
+        for i in range(used, count):
+            fill(rows + i * STRIDE, 0.0)
+    return rows
+
+
+cdef size_t lay_out_scratch(
+    double* start, size_t n_components, size_t d, bint with_moments, Scratch* scratch
+) noexcept nogil:
+    """Divide the memory of one thread, if there is any; return how many bytes it needs."""
+    cdef Memory own
+    cdef Memory* memory = &own
+    cdef size_t rows = up_to_four(d)
+    cdef size_t waiting, k
+    own.taken = 0
+    own.start = <char*> start
+    if start != NULL:
+        own.start += (64 - <size_t> start % 64) % 64
+    scratch.block = _take_rows(memory, d, rows)
+    scratch.whitened = _take_rows(memory, d, rows)
+    scratch.values = <work*> _take(memory, up_to_four(n_components) * STRIDE * sizeof(work))
+    scratch.maximum = <work*> _take(memory, STRIDE * sizeof(work))
+    scratch.share = <work*> _take(memory, STRIDE * sizeof(work))
+    scratch.norm = <double*> _take(memory, STRIDE * sizeof(double))
+    scratch.scale = <double*> _take(memory, STRIDE * sizeof(double))
+    scratch.weight = <double*> _take(memory, STRIDE * sizeof(double))
+    if with_moments:
+        scratch.capacity = waiting_capacity(n_components, d)
+        waiting = n_components * scratch.capacity
+        scratch.w = <work*> _take(memory, STRIDE * sizeof(work))
+        scratch.z = _take_rows(memory, d, rows)
+        scratch.wz = _take_rows(memory, d, rows)
+        scratch.index = <uint64_t*> _take(memory, (BLOCK + 8) * sizeof(uint64_t))
+        scratch.waiting_weight = <work*> _take(memory, waiting * sizeof(work))
+        scratch.waiting_rows = <work*> _take(memory, waiting * d * sizeof(work))
+        scratch.waiting = <uint64_t*> _take(memory, n_components * sizeof(uint64_t))
+        if start != NULL:
+            for k in range(n_components):
+                scratch.waiting[k] = 0
+    scratch.rows = <work*> _take(memory, BLOCK * d * sizeof(work))
+    return own.taken + 64
+
+
+def scratch_size(size_t n_components, size_t d, bint with_moments):
+    """Return how many numbers of 8 bytes one thread needs for scratch."""
+    cdef Scratch scratch
+    return lay_out_scratch(NULL, n_components, d, with_moments, &scratch) // 8
