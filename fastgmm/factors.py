@@ -1,4 +1,4 @@
-"""Triangular factors of covariance and precision matrices, by LAPACK."""
+"""Triangular factors of covariance and precision matrices, by LAPACK and BLAS."""
 
 import ctypes
 from functools import cache
@@ -6,24 +6,29 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cython_lapack, lapack
+from scipy.linalg import cython_blas, cython_lapack, lapack
 
 from ._kernels.layout import Array
 
 
-def _lapack(name: str, n_arguments: int) -> Any:
-    """Return a routine of SciPy's LAPACK that, unlike ``scipy.linalg.lapack``'s, frees the GIL."""
+def _routine(module: Any, name: str, n_arguments: int) -> Any:
+    """Return a routine of SciPy's BLAS or LAPACK that, unlike its wrapper, frees the GIL."""
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    capsule = cython_lapack.__pyx_capi__[name]
+    capsule = module.__pyx_capi__[name]
     get_name = ctypes.pythonapi.PyCapsule_GetName
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * n_arguments)
     return prototype(pointer(capsule, get_name(capsule)))
 
 
-_DPOTRF = _lapack("dpotrf", 5)  # uplo, n, a, lda, info
-_DTRTRI = _lapack("dtrtri", 6)  # uplo, diag, n, a, lda, info
+_DPOTRF = _routine(cython_lapack, "dpotrf", 5)  # uplo, n, a, lda, info
+_DTRTRI = _routine(cython_lapack, "dtrtri", 6)  # uplo, diag, n, a, lda, info
+_DTRMM = _routine(cython_blas, "dtrmm", 11)  # side, uplo, trans, diag, m, n, alpha, a, lda, b, ldb
+
+# Triangles up to this order are left to dtrtri.
+_SMALL = 64
+_ONE, _MINUS_ONE = ctypes.byref(ctypes.c_double(1.0)), ctypes.byref(ctypes.c_double(-1.0))
 
 
 def inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
@@ -40,8 +45,33 @@ def inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
     noise = np.maximum(np.finfo(float).eps * np.abs(np.diagonal(covariance)), smallest)
     if info.value or not (diagonal**2 > noise).all() or not np.isfinite(diagonal).all():
         return False
-    _DTRTRI(b"L", b"N", n, out.ctypes.data, n, status)
+    _invert_lower(out.ctypes.data, d, d)
     return True
+
+
+def _invert_lower(start: int, d: int, stride: int) -> None:
+    """Invert a lower triangle of columns, in place, by halves.
+
+    The inverse of [[A, 0], [B, C]] is [[1/A, 0], [-1/C B 1/A, 1/C]]. OpenBLAS's dtrtri alone takes
+    three times as long for d = 256, and twice for 784.
+    """
+    lda = _pointer_to(stride)
+    if d <= _SMALL:
+        _DTRTRI(b"L", b"N", _pointer_to(d), start, lda, _pointer_to(0))
+        return
+    upper = d // 2
+    lower = d - upper
+    below = start + 8 * upper
+    corner = below + 8 * upper * stride
+    _invert_lower(start, upper, stride)
+    _invert_lower(corner, lower, stride)
+    shape = b"L", b"N", b"N", _pointer_to(lower), _pointer_to(upper)
+    _DTRMM(b"R", *shape, _MINUS_ONE, start, lda, below, lda)
+    _DTRMM(b"L", *shape, _ONE, corner, lda, below, lda)
+
+
+def _pointer_to(value: int) -> Any:
+    return ctypes.byref(ctypes.c_int(value))
 
 
 @cache

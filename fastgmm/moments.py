@@ -104,8 +104,8 @@ class SufficientStatistics:
         nk, first, second = self.moments
         safe = np.where(nk > 0, nk, 1.0)
         delta = first / safe[:, np.newaxis]
-        outer = get_covariance_type(self.covariance_type).outer
-        return nk, self.centers + delta, second - outer(nk, delta, delta)
+        shift = get_covariance_type(self.covariance_type).outer(nk, delta, delta)
+        return nk, self.centers + delta, np.subtract(second, shift, out=shift)
 
 
 def sample_moments(samples: Samples, covariance_type: str, n_threads: int) -> tuple[Array, Array]:

@@ -83,12 +83,12 @@ def accumulate(
     of a block is in float32 where that is safe, and moments are about ``float32_centers`` of the
     means.
     """
-    attempts: list[Callable[[], Packed]] = [lambda: pack(components)]
+    attempts: list[Callable[[], Packed]] = [lambda: pack(components, n_threads=n_threads)]
     if float32_blocks:
         centers = float32_centers(components.means)
         attempts = [
-            lambda: pack_float32(components, centers),
-            lambda: pack(components, centers),
+            lambda: pack_float32(components, centers, n_threads),
+            lambda: pack(components, centers, n_threads=n_threads),
         ]
     outputs = sums, log_likelihood
     _add(X, sample_weight, _NO_RESP, attempts, *outputs, n_threads, workspace or Workspace())
@@ -127,7 +127,7 @@ def _add(
         slots = workspace.slots(len(bounds) - 1, size)
         out = np.zeros(size)
         backend().accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, n_threads)
-        add_packed_statistics(out, packed.kind, sums, log_likelihood)
+        add_packed_statistics(out, packed.kind, sums, log_likelihood, n_threads)
         if not todo.any():
             return
 
@@ -142,15 +142,15 @@ def posterior(
     labels: NDArray[np.int64] = _NO_LABELS,
 ) -> None:
     """Write log p(x), responsibilities or the best component: those outputs that are given."""
-    bounds = slot_bounds(len(X))
+    packed = pack(components, n_threads=n_threads)
     outputs = (_NO_TABLE, log_prob_norm, resp, labels)
-    backend().posterior(X, pack(components), bounds, *outputs, n_threads)
+    backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
 
 
 def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_threads: int) -> None:
     """Write (n, K) squared Mahalanobis distances; log_coefficients take no part."""
     none = np.zeros(len(components.means))
-    packed = pack(components._replace(log_coefficients=none))
+    packed = pack(components._replace(log_coefficients=none), n_threads=n_threads)
     outputs = (distances, _NO_ROWS, _NO_TABLE, _NO_LABELS)
     backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
     distances *= -2.0

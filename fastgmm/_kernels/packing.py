@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .backend import backend
 from .layout import (
     DIAG,
     FULL,
@@ -30,9 +31,6 @@ _FLOAT32_WEIGHTS = (1e-6, 1e6)
 # y = P (x - mu) / sqrt(2) with P = U^T, lower triangular.
 _SQRT_HALF = float(np.sqrt(0.5))
 
-# Numbers that stay in a second-level cache while they are laid out.
-_CACHED = 2**17
-
 
 def float32_centers(means: Array) -> Array:
     """Return centres near the means that are float32 numbers about the kernels' origin."""
@@ -44,7 +42,7 @@ def _float32(values: Array) -> Array:
     return values.astype(np.float32).astype(np.float64)
 
 
-def pack_float32(components: Components, centers: Array) -> Packed:
+def pack_float32(components: Components, centers: Array, n_threads: int = 1) -> Packed:
     """Lay out parameters in float32, with centres from ``float32_centers``."""
     largest = float(components.log_coefficients.max())
     has_weight = components.log_coefficients > _NO_WEIGHT
@@ -54,6 +52,7 @@ def pack_float32(components: Components, centers: Array) -> Packed:
         centers,
         _float32(components.means.mean(axis=0)),
         _FLOAT32_LARGEST_EXPANDED,
+        n_threads,
     ).in_float32()
     smallest_weight, largest_weight = _FLOAT32_WEIGHTS
     return packed._replace(
@@ -69,6 +68,7 @@ def pack(
     centers: Array | None = None,
     origin: Array | None = None,
     largest_expanded: float = _LARGEST_EXPANDED,
+    n_threads: int = 1,
 ) -> Packed:
     """Lay out parameters for the compiled kernels.
 
@@ -86,7 +86,8 @@ def pack(
     coefficients[:K] = components.log_coefficients
     whitener = squares = np.zeros(0)
     if kind == FULL:
-        factors, shifts = _pack_triangles(components.precisions_cholesky, locations, padded)
+        precisions = np.ascontiguousarray(components.precisions_cholesky)
+        factors, shifts = _pack_triangles(precisions, locations, n_threads)
     else:
         whitened = locations
         scale = precisions = components.precisions_cholesky * _SQRT_HALF
@@ -154,19 +155,13 @@ def _pack_expanded(centers: Array, scale: Array, coefficients: Array) -> tuple[A
     return _interleave(factors), shifts, squares
 
 
-def _pack_triangles(precisions: Array, centers: Array, padded: int) -> tuple[Array, Array]:
+def _pack_triangles(precisions: Array, centers: Array, n_threads: int) -> tuple[Array, Array]:
     """Interleave four components: factors[group][i][j <= i][4], shifts[group][i][4]."""
     K, d = centers.shape
-    if padded > K:
-        precisions = np.concatenate([precisions, np.zeros((padded - K, d, d))])
-    groups = precisions.reshape(-1, TILE, d, d).transpose(0, 3, 2, 1)
-    factors = np.empty((len(groups), d * (d + 1) // 2, TILE))
-    for i in range(d):
-        start = i * (i + 1) // 2
-        row = factors[:, start : start + i + 1]
-        np.multiply(groups[:, i, : i + 1], _SQRT_HALF, out=row)
-    shifts = np.zeros((padded, d))
-    shifts[:K] = -_SQRT_HALF * (centers[:, np.newaxis, :] @ precisions[:K])[:, 0]
+    factors = np.zeros((-(-K // TILE), d * (d + 1) // 2, TILE))
+    backend().interleave_triangles(precisions, factors, n_threads)
+    shifts = np.zeros((len(factors) * TILE, d))
+    shifts[:K] = -_SQRT_HALF * (centers[:, np.newaxis, :] @ precisions)[:, 0]
     return factors.ravel(), _interleave(shifts)
 
 
@@ -175,7 +170,7 @@ def _interleave(values: Array) -> Array:
 
 
 def add_packed_statistics(
-    statistics: Array, kind: int, moments: Moments, log_likelihood: Array
+    statistics: Array, kind: int, moments: Moments, log_likelihood: Array, n_threads: int
 ) -> None:
     """Add the packed sums of a pass to plain arrays."""
     K, d = moments.first.shape
@@ -184,30 +179,9 @@ def add_packed_statistics(
     moments.first[...] += statistics[K:first_end].reshape(K, d)
     second = statistics[first_end:-1]
     if kind in (FULL, TIED):
-        _add_tiles(second, moments.second.reshape(-1, d, d))
+        backend().add_symmetric(second, moments.second.reshape(-1, d, d), n_threads)
     elif kind == SPHERICAL:
         moments.second[...] += second.reshape(K, d).sum(axis=1)
     else:
         moments.second[...] += second.reshape(K, d)
     log_likelihood[0] += statistics[-1]
-
-
-def _add_tiles(second: Array, out: Array) -> None:
-    """Add symmetric matrices, given by the lower triangle of their 4 x 4 tiles."""
-    d = out.shape[1]
-    rows = -(-d // TILE)
-    tile_row, tile_column = np.tril_indices(rows)
-    on_diagonal = tile_row == tile_column
-    tiles = second.reshape(-1, len(tile_row), TILE, TILE)
-    step = max(1, min(_CACHED // (rows * TILE) ** 2, len(tiles)))
-    buffer = np.empty((step, rows, TILE, rows, TILE))
-    for first in range(0, len(tiles), step):
-        own = tiles[first : first + step].swapaxes(0, 1)
-        matrices = buffer[: own.shape[1]]
-        matrices[:, tile_row, :, tile_column, :] = own
-        matrices[:, tile_column, :, tile_row, :] = own.swapaxes(2, 3)
-        diagonal = np.tril(own[on_diagonal])
-        symmetric = diagonal + np.tril(diagonal, -1).swapaxes(2, 3)
-        matrices[:, range(rows), :, range(rows), :] = symmetric
-        whole = matrices.reshape(-1, rows * TILE, rows * TILE)
-        out[first : first + step] += whole[:, :d, :d]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from .layout import Array, Components, Moments
+from .layout import TILE, Array, Components, Moments
 from .packing import float32_centers
 from .threads import Workspace
 
@@ -124,3 +124,22 @@ def normals(values: Array) -> None:
     first, second = np.split(values, 2)
     radius, angle = np.sqrt(-2.0 * np.log1p(-first)), 2.0 * np.pi * second
     first[...], second[...] = radius * np.cos(angle), radius * np.sin(angle)
+
+
+def add_symmetric(tiles: Array, out: Array, n_threads: int = 1) -> None:
+    """Add symmetric matrices, given by the lower triangle of their 4 x 4 tiles."""
+    d = out.shape[1]
+    rows = -(-d // TILE)
+    whole = np.zeros((len(out), rows, TILE, rows, TILE))
+    tile_row, tile_column = np.tril_indices(rows)
+    own = tiles.reshape(len(out), len(tile_row), TILE, TILE)
+    whole[:, tile_row, :, tile_column, :] = own.swapaxes(0, 1)
+    lower = np.tril(whole.reshape(len(out), rows * TILE, rows * TILE))[:, :d, :d]
+    out += lower + np.tril(lower, -1).swapaxes(1, 2)
+
+
+def interleave_triangles(upper: Array, out: Array, n_threads: int = 1) -> None:
+    """Write the transposes of four triangles / sqrt(2), row by row, element by element."""
+    i, j = np.tril_indices(upper.shape[1])
+    for k, factor in enumerate(upper):
+        out[k // TILE, :, k % TILE] = factor[j, i] * np.sqrt(0.5)

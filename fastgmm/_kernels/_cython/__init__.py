@@ -98,6 +98,18 @@ def normalize(
         _passes.normalize(log_prob, log_prob_norm, bounds, memory)
 
 
+def add_symmetric(tiles: Array, out: Array, n_threads: int) -> None:
+    """Add (m, d, d) symmetric matrices, given by the lower triangle of their 4 x 4 tiles."""
+    with guard.launch(concurrent=True):
+        _passes.add_symmetric(tiles, out, _team(n_threads, len(out) * out.shape[1]))
+
+
+def interleave_triangles(upper: Array, out: Array, n_threads: int) -> None:
+    """Write upper[4 g + c][j][i] / sqrt(2) as out[g][i][j <= i][c]; out counts i and j as one."""
+    with guard.launch(concurrent=True):
+        _passes.interleave_triangles(upper, out, _team(n_threads, len(upper) * upper.shape[1]))
+
+
 def gram(
     values: Array,
     stride: int,

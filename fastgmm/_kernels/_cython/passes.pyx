@@ -252,7 +252,7 @@ def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory)
             for t in range(n_chunks):
                 _merge_chunk(statistics, n_slots, size, t, sums)
         else:
-            for t in prange(n_slots, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            for t in prange(n_slots, schedule="guided", num_threads=n_threads):
                 _accumulate_slot(
                     &samples, &weights, &components, edges[t], edges[t + 1],
                     open_blocks, own + threadid() * scratch, statistics + t * size, size
@@ -281,7 +281,7 @@ def posterior(X, packed, bounds, log_prob, log_prob_norm, resp, labels, memory):
             for t in range(n_slots):
                 _posterior_slot(&samples, &components, edges[t], edges[t + 1], own, &out)
         else:
-            for t in prange(n_slots, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            for t in prange(n_slots, schedule="guided", num_threads=n_threads):
                 _posterior_slot(
                     &samples, &components, edges[t], edges[t + 1], own + threadid() * scratch,
                     &out
@@ -304,7 +304,7 @@ def normalize(log_prob, log_prob_norm, bounds, memory):
             for t in range(n_slots):
                 _normalize_slot(values, norm, n_components, edges[t], edges[t + 1], own)
         else:
-            for t in prange(n_slots, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            for t in prange(n_slots, schedule="guided", num_threads=n_threads):
                 _normalize_slot(
                     values, norm, n_components, edges[t], edges[t + 1], own + threadid() * scratch
                 )
@@ -315,5 +315,6 @@ def constants():
     return {"BLOCK": BLOCK, "STRIDE": STRIDE, "openmp": OPENMP_DATE}
 
 
+include "matrices.pyx"
 include "peak.pyx"
 include "box_muller.pyx"

@@ -8,7 +8,7 @@ from llvmlite.binding import get_host_cpu_name
 from numpy.typing import NDArray
 
 from ..layout import Array, Packed
-from . import passes
+from . import matrices, passes
 from .launch import launch, threading_layer
 
 NAME = "numba"
@@ -40,7 +40,8 @@ def accumulate(
     """
     rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
     launch(passes.accumulate, (*rows, bounds, todo, slots), len(slots), n_threads)
-    launch(passes.merge, (slots, out), passes.merge_chunks(out.size), n_threads)
+    sums = (slots.reshape(-1), len(slots), out)
+    launch(passes.merge, sums, passes.merge_chunks(out.size), n_threads)
 
 
 def posterior(
@@ -64,6 +65,21 @@ def normalize(
 ) -> None:
     """Normalise (n, K) log-probabilities in place."""
     launch(passes.normalize, (log_prob, log_prob_norm, bounds), len(bounds) - 1, n_threads)
+
+
+def add_symmetric(tiles: Array, out: Array, n_threads: int) -> None:
+    """Add (m, d, d) symmetric matrices, given by the lower triangle of their 4 x 4 tiles."""
+    m, d = out.shape[:2]
+    n_slots = m * matrices.count_pairs(d)
+    launch(matrices.add_symmetric, (tiles, d, out.reshape(-1)), n_slots, n_threads)
+
+
+def interleave_triangles(upper: Array, out: Array, n_threads: int) -> None:
+    """Write upper[4 g + c][j][i] / sqrt(2) as out[g][i][j <= i][c]; out counts i and j as one."""
+    d = upper.shape[1]
+    n_slots = len(out) * matrices.count_pairs(d)
+    arguments = (upper.reshape(-1), d, out.reshape(-1))
+    launch(matrices.interleave_triangles, arguments, n_slots, n_threads)
 
 
 def gram(

@@ -73,6 +73,15 @@ def block_function(function: Callable[..., Any]) -> Any:
     return njit(**BLOCK_OPTIONS)(function)
 
 
+def spliced(function: Callable[..., Any]) -> Any:
+    """Write a function's code into its caller, before types are inferred.
+
+    For steps that one function calls, and that have no ``vector_loop`` of their own: a function is
+    optimised by itself and then once more in every caller (6.1 -> 5.6 s for a first fit).
+    """
+    return njit(inline="always", **BLOCK_OPTIONS)(function)
+
+
 def by_covariance_type(
     *,
     full: Callable[..., Any],

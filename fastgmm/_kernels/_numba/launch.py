@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import numba
+import numpy as np
 from numba import prange, typeof, types
 
 from ..threads import guard
@@ -34,7 +35,7 @@ def _enter(loop, kernel, arguments, n_slots):
 
 def launch(kernel: Any, arguments: tuple[Any, ...], n_slots: int, n_threads: int) -> None:
     """Run a kernel on every slot, on no more threads than there are slots."""
-    code = address(kernel, types.CPointer(typeof(arguments)), types.uint64)
+    code = _kernel_address(kernel, arguments)
     if guard.must_be_serial():
         _call(_in_order, code, arguments, n_slots)
         return
@@ -45,6 +46,28 @@ def launch(kernel: Any, arguments: tuple[Any, ...], n_slots: int, n_threads: int
             _call(_in_parallel, code, arguments, n_slots)
         finally:
             numba.set_num_threads(before)
+
+
+def _kernel_address(kernel: Any, arguments: tuple[Any, ...]) -> int:
+    key = (kernel, *_signature(arguments))
+    if key not in _addresses:
+        _addresses[key] = address(kernel, types.CPointer(typeof(arguments)), types.uint64)
+    return _addresses[key]
+
+
+_addresses: dict[tuple[Any, ...], int] = {}
+
+
+def _signature(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what Numba's types of values depend on; to find those themselves takes 80 us."""
+    return tuple(
+        (value.dtype, value.ndim, value.flags.num)
+        if isinstance(value, np.ndarray)
+        else (type(value), *_signature(value))
+        if isinstance(value, tuple)
+        else type(value)
+        for value in values
+    )
 
 
 def _call(loop: Any, kernel: int, arguments: tuple[Any, ...], n_slots: int) -> None:

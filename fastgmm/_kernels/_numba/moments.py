@@ -24,6 +24,7 @@ from ._jit import (
     block_function,
     by_covariance_type,
     sizes,
+    spliced,
     trailing_zeros,
     vector_loop,
 )  # fmt: skip
@@ -59,7 +60,7 @@ class Pending(NamedTuple):
     wz: Any  # as z
 
 
-@block_function
+@spliced
 def empty_pending(packed):
     """Return room for the samples of one slot that wait."""
     like = packed.centers
@@ -111,7 +112,7 @@ def _select_word(resp, o):
     return word
 
 
-@block_function
+@spliced
 def _select(resp, o, index):
     """List the samples whose responsibility can matter."""
     BLOCK = sizes(resp)[0]
@@ -149,9 +150,12 @@ def _four(packed):
 _tile_row = by_covariance_type(full=_four, tied=_four, diag=_none, spherical=_none)
 
 
-@block_function
-def _flush(packed, pending, k, first, second, statistics):
-    """Add the samples that wait to the sums of component k."""
+@spliced
+def _take_waiting(packed, pending, k, first, statistics):
+    """Add the first moments of component k's waiting samples; lay out z and w r z.
+
+    Return how many there are, with zeros up to whole vectors.
+    """
     STRIDE = sizes(packed.centers)[1]
     d = U(packed.n_features)
     m = pending.count[k]
@@ -173,7 +177,7 @@ def _flush(packed, pending, k, first, second, statistics):
             z[start + a] = 0.0
         mean = centers[k * d + j]
         statistics[first + j] += center_in_place(z, start, mean, w, padded, wz)
-    add_outer_products(wz, z, d, padded, statistics, second)
+    return padded
 
 
 @block_function
@@ -244,6 +248,7 @@ def _matrix(packed, rows, block, resp, share, count, last, pending, statistics):
         first = K + k * d
         second = K * (I1 + d) + k * stride
         selected = I0 if last else _count_selected(resp, o)
+        ready = s = I0
         # measured: a listed sample costs as much as 24 + 1.25 d features of a whole block
         if selected * (U(24) + d + d // I4) > count * d:
             statistics[k] += weigh(resp, o, share, I0, count, w)
@@ -251,19 +256,22 @@ def _matrix(packed, rows, block, resp, share, count, last, pending, statistics):
                 to = j * STRIDE
                 mean = centers[k * d + j]
                 statistics[first + j] += center(block, to, mean, w, count, z, wz, to)
-            add_outer_products(wz, z, d, count, statistics, second)
-            selected = I0
+            ready, selected = count, I0
         elif selected > I0:
             _select(resp, o, index)
-        s = I0
-        while s < selected or (last and waiting[k] > I0):
-            n = min(selected - s, capacity - waiting[k])
-            a = k * capacity + waiting[k]
-            _append(rows, d, resp, o, share, index, s, n, p_rows, p_weight, a)
-            s += n
-            waiting[k] += n
-            if waiting[k] == capacity or last:
-                _flush(packed, pending, k, first, second, statistics)
+        # one call of add_outer_products, for samples of either kind: each is compiled anew
+        while ready > I0 or s < selected or (last and waiting[k] > I0):
+            if ready == I0:
+                n = min(selected - s, capacity - waiting[k])
+                a = k * capacity + waiting[k]
+                _append(rows, d, resp, o, share, index, s, n, p_rows, p_weight, a)
+                s += n
+                waiting[k] += n
+                if waiting[k] < capacity and not last:
+                    break
+                ready = _take_waiting(packed, pending, k, first, statistics)
+            add_outer_products(wz, z, d, ready, statistics, second)
+            ready = I0
 
 
 def _diagonal(packed, rows, block, resp, share, count, last, pending, statistics):

@@ -22,6 +22,7 @@ from ._jit import (
     row_pointer,
     sizes,
     slot_function,
+    spliced,
     vector_loop,
 )
 from .block import fill, transpose
@@ -77,7 +78,7 @@ def _load_space(packed, X, start, count, rows, block):
 _load = by_dimension(plane=_load_plane, space=_load_space)
 
 
-@block_function
+@spliced
 def _scratch_rows(packed):
     """Return rows for the features, and rows of zeros up to a multiple of 4."""
     STRIDE = sizes(packed.centers)[1]
@@ -89,13 +90,13 @@ def _scratch_rows(packed):
     return rows
 
 
-@block_function
+@spliced
 def _component_rows(n_components, like):
     STRIDE = sizes(like)[1]
     return aligned_empty((n_components + I3) // I4 * I4 * STRIDE, like)
 
 
-@block_function
+@spliced
 def _load_weight(sample_weight, start, count, weight):
     """Copy the weights of a block; they are zero where there is no sample."""
     for b in range(count):
@@ -104,7 +105,7 @@ def _load_weight(sample_weight, start, count, weight):
         weight[b] = 0.0
 
 
-@block_function
+@spliced
 def _load_resp(resp, start, count, n_components, block, scale):
     """Copy the block's given responsibilities, which are already normalised."""
     BLOCK, STRIDE = sizes(block)[:2]
@@ -253,9 +254,10 @@ def merge_chunks(size):
 @slot_function
 def merge(frame, t):
     """Add the slots, in their order, to chunk t of the sums."""
-    slots, out = fetch(frame)
+    slots, n_slots, out = fetch(frame)
+    size = U(out.size)
     start = t * _MERGE_CHUNK
-    stop = min(start + _MERGE_CHUNK, U(out.size))
-    for s in range(U(slots.shape[0])):
+    stop = min(start + _MERGE_CHUNK, size)
+    for s in range(U(n_slots)):
         for i in range(start, stop):
-            out[i] += slots[s, i]
+            out[i] += slots[s * size + i]

@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from ._jit import BLOCK_OPTIONS, I0, I1, I4, U, block_function, sizes, vector_loop
+from ._jit import BLOCK_OPTIONS, I0, I1, I4, U, block_function, sizes, spliced, vector_loop
 from .block import fill
 
 # Log-probabilities below this count as this, so that a sample whose distances overflow has
@@ -145,7 +145,7 @@ def _finish(maximum, total, offset, log_prob_norm, scale):
         scale[b] = 1.0 / sum_
 
 
-@block_function
+@spliced
 def normalize_block(log_prob, n_components, offset, maximum, total, log_prob_norm, scale):
     """Turn log-probabilities into unnormalised responsibilities, in place.
 

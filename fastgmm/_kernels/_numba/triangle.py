@@ -18,6 +18,7 @@ from ._jit import (
     block_function,
     by_dimension,
     sizes,
+    spliced,
     vector_loop,
 )
 from .block import advance, coefficients
@@ -209,7 +210,7 @@ def _close4(p, o, x, xo, y, out, oo):
         out[oo + S3 + b] -= y3 * y3
 
 
-@block_function
+@spliced
 def _close(width, p, o, x, xo, y, out, oo):
     """Finish a row: its last 1 to 4 columns, then the square."""
     if width == I4:

@@ -1,0 +1,102 @@
+"""Matrices to and from the layout of the kernels, in pairs of bands of equal work.
+
+A band is four rows of a lower triangle, the i-th i + 1 tiles long: the first and the last together
+are as long as the second and the last but one.
+"""
+
+cdef extern from *:
+    const double SQRT_HALF "0.70710678118654752440"
+
+
+cdef void _add_band(
+    const double* tiles, size_t d, size_t band, double* out
+) noexcept nogil:
+    """Add four rows of a symmetric matrix, and their mirror image."""
+    cdef size_t first = 4 * band
+    cdef size_t stop = min(first + 4, d)
+    cdef size_t i, j
+    cdef double value
+    tiles += 16 * (band * (band + 1) // 2)
+    for j in range(stop):
+        for i in range(max(first, j), stop):
+            value = tiles[j // 4 * 16 + (i - first) * 4 + j % 4]
+            out[i * d + j] += value
+            if j < i:
+                out[j * d + i] += value
+
+
+cdef void _add_bands(const double* tiles, size_t d, size_t t, double* out) noexcept nogil:
+    """Do the work of slot t: two bands, which may be one."""
+    cdef size_t bands = (d + 3) // 4
+    cdef size_t pairs = (bands + 1) // 2
+    cdef size_t matrix = t // pairs
+    cdef size_t low = t % pairs
+    cdef size_t high = bands - 1 - low
+    tiles += matrix * 16 * (bands * (bands + 1) // 2)
+    out += matrix * d * d
+    _add_band(tiles, d, low, out)
+    if high != low:
+        _add_band(tiles, d, high, out)
+
+
+def add_symmetric(tiles, out, int n_threads):
+    """Add (m, d, d) symmetric matrices, given by the lower triangle of their 4 x 4 tiles."""
+    cdef const double* given = <const double*> _address(tiles)
+    cdef double* sums = <double*> _address(out)
+    cdef size_t d = out.shape[1]
+    cdef Py_ssize_t n_slots = len(out) * ((d + 7) // 8)
+    cdef Py_ssize_t t
+    with nogil:
+        if n_threads == 1:
+            for t in range(n_slots):
+                _add_bands(given, d, t, sums)
+        else:
+            for t in prange(n_slots, schedule="static", num_threads=n_threads):
+                _add_bands(given, d, t, sums)
+
+
+cdef void _interleave_band(
+    const double* upper, size_t d, size_t n_matrices, size_t band, double* out
+) noexcept nogil:
+    """Write four rows of the transposes of up to four triangles."""
+    cdef size_t first = 4 * band
+    cdef size_t stop = min(first + 4, d)
+    cdef size_t i, j, c
+    for j in range(stop):
+        for i in range(max(first, j), stop):
+            for c in range(n_matrices):
+                out[(i * (i + 1) // 2 + j) * 4 + c] = upper[(c * d + j) * d + i] * SQRT_HALF
+
+
+cdef void _interleave_bands(
+    const double* upper, size_t d, size_t n_matrices, size_t t, double* out
+) noexcept nogil:
+    """Do the work of slot t: two bands, which may be one."""
+    cdef size_t bands = (d + 3) // 4
+    cdef size_t pairs = (bands + 1) // 2
+    cdef size_t group = t // pairs
+    cdef size_t low = t % pairs
+    cdef size_t high = bands - 1 - low
+    cdef size_t count = min(<size_t> 4, n_matrices - 4 * group)
+    upper += 4 * group * d * d
+    out += 4 * group * (d * (d + 1) // 2)
+    _interleave_band(upper, d, count, low, out)
+    if high != low:
+        _interleave_band(upper, d, count, high, out)
+
+
+def interleave_triangles(upper, out, int n_threads):
+    """Write upper[4 g + c][j][i] / sqrt(2) as out[g][i][j <= i][c]; out counts i and j as one."""
+    cdef const double* factors = <const double*> _address(upper)
+    cdef double* packed = <double*> _address(out)
+    cdef size_t n_matrices = len(upper)
+    cdef size_t d = upper.shape[1]
+    cdef Py_ssize_t n_slots = len(out) * ((d + 7) // 8)
+    cdef Py_ssize_t t
+    with nogil:
+        if n_threads == 1:
+            for t in range(n_slots):
+                _interleave_bands(factors, d, n_matrices, t, packed)
+        else:
+            for t in prange(n_slots, schedule="static", num_threads=n_threads):
+                _interleave_bands(factors, d, n_matrices, t, packed)
