@@ -12,8 +12,10 @@ from generators import (
     mixture,
     sample_weights,
 )
+from scipy.linalg import block_diag
 from test_gradients import differences, model_of
 from test_references import FAITHFUL, FAITHFUL_FITS, LONG
+from variants import REFERENCES, known
 
 import fastgmm
 from fastgmm import em
@@ -28,14 +30,6 @@ OVERLAP = em.MixtureParameters.from_covariances(
     np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.5], [0.5, 1.0]], [[2.0, -0.5], [-0.5, 0.7]]]),
 )
 TIED = mixture("tied", 3, 2, scenario="overlapping")
-
-
-class NoStep:
-    """Takes the gradient and does not move."""
-
-    def step(self, gradient):
-        self.gradient = gradient
-        return 0.0
 
 
 def started(X, weight, parameters, **options):
@@ -58,15 +52,14 @@ def compare(X, result, posterior, weight=None):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_statistics_bound_and_gradient(covariance_type, dtype, weighted):
+def test_statistics_bound_gradient_and_metric(covariance_type, dtype, weighted):
     parameters = mixture(covariance_type, 3, 2, scenario="overlapping")
     X = draw(mixture("full", 3, 2), 200, dtype)
     weight = sample_weights(len(X)) if weighted else None
     posterior, samples = started(X, weight, parameters)
     posterior._coefficients += 0.3 * np.random.default_rng(0).normal(size=(6, 3))
     q = posterior.predict_proba(X)
-    no_step = NoStep()
-    statistics = posterior._climb(samples, parameters, no_step)
+    statistics, gradient, metric = posterior._gradient(samples, parameters)
     weight = np.ones(len(X)) if weight is None else weight
 
     model = model_of(parameters)
@@ -84,8 +77,28 @@ def test_statistics_bound_and_gradient(covariance_type, dtype, weighted):
 
     expected = differences(elbo_at, where.ravel(), step=1e-3)
     np.testing.assert_allclose(
-        no_step.gradient.ravel(), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max()
+        gradient.ravel(), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max()
     )
+
+    H = posterior._scaling(X)
+    covariances = np.einsum("ik,kl->ikl", q, np.eye(3)) - np.einsum("ik,il->ikl", q, q)
+    fisher = np.einsum("i,ikl,if,ig->kflg", weight / weight.sum(), covariances, H, H)
+    for k in range(3):
+        np.testing.assert_allclose(metric[k], 2 * fisher[k, :, k], rtol=1e-10, atol=1e-12)
+    # the blocks bound the information: of its inverse times it no eigenvalue is above 1
+    step = np.linalg.solve(block_diag(*metric), fisher.reshape(18, 18))
+    assert np.linalg.eigvals(step).real.max() < 1 + 1e-9
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_two_components_are_exact_after_one_step(covariance_type):
+    parameters = mixture(covariance_type, 2, 3, scenario="overlapping")
+    X = draw(parameters, 500)
+    posterior, samples = started(X, None, parameters)
+    posterior._coefficients += np.random.default_rng(0).normal(size=(10, 2))
+    posterior.summarize(samples, parameters)
+    exact = model_of(parameters).predict_proba(X)
+    np.testing.assert_allclose(posterior.predict_proba(X), exact, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +110,7 @@ def test_statistics_bound_and_gradient(covariance_type, dtype, weighted):
 )
 def test_simultaneous_ascent_on_old_faithful(update, covariance_type):
     start = hard_labels(FAITHFUL, LONG.astype(int), covariance_type)
-    posterior = em.AmortizedPosterior(64, em.Decaying(0.1, delay=100), n_jobs=1)
+    posterior = em.AmortizedPosterior(64, n_jobs=1)
     update = update(step_size=em.Decaying(0.5, delay=20, power=0.9))
     result = em.fit(FAITHFUL, start, posterior=posterior, update=update, max_iter=1000)
     score, divergence = compare(FAITHFUL, result, posterior)
@@ -106,17 +119,30 @@ def test_simultaneous_ascent_on_old_faithful(update, covariance_type):
     assert divergence < 5e-4
 
 
+@pytest.mark.parametrize("name", REFERENCES)
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_alternating_on_old_faithful(covariance_type):
-    """All samples in one batch, and the M step in closed form: no noise is left."""
-    start = hard_labels(FAITHFUL, LONG.astype(int), covariance_type)
-    posterior = em.AmortizedPosterior(272, em.Decaying(0.1, delay=100))
-    result = em.fit(FAITHFUL, start, posterior=posterior, update=em.ClosedForm(0.0), max_iter=500)
-    score, divergence = compare(FAITHFUL, result, posterior)
-    assert score * 272 == pytest.approx(FAITHFUL_FITS[covariance_type][-1], abs=2e-3)
-    assert divergence < 1e-4
+@pytest.mark.parametrize(
+    "batch_size, update",
+    [(10**6, em.ClosedForm(0.0)), (em.Growing(30), em.GradientAscent(0.5))],
+    ids=["alternating", "simultaneous"],
+)
+def test_reference_log_likelihoods(batch_size, update, covariance_type, name):
+    """All samples in one batch, sooner or later: no noise is left."""
+    X, start, expected = known(name, covariance_type)
+    posterior = em.AmortizedPosterior(batch_size, n_jobs=1)
+    result = em.fit(
+        X,
+        start,
+        posterior=posterior,
+        update=update,
+        convergence=em.Never() if posterior.bound == "estimate" else em.RemainingGain(1e-10),
+        max_iter=400,
+    )
+    score, divergence = compare(X, result, posterior)
+    assert score * len(X) == pytest.approx(expected, abs=1e-6)
+    assert -1e-15 < divergence < 1e-10
     # a bound below the log-likelihood
-    assert result.lower_bound < score
+    assert result.lower_bound < score + 1e-13
 
 
 @pytest.mark.parametrize("dtype, weighted", [("float64", False), ("float32", True)])
@@ -129,7 +155,7 @@ def test_three_components_that_overlap(dtype, weighted):
     best = em.fit(
         X, start, sample_weight=weight, convergence=em.RemainingGain(1e-9), max_iter=2000
     ).lower_bound
-    posterior = em.AmortizedPosterior(64, em.Decaying(0.1, delay=100), n_jobs=1)
+    posterior = em.AmortizedPosterior(64, n_jobs=1)
     result = em.fit(
         X,
         start,
@@ -168,8 +194,7 @@ def test_which_posteriors_are_exact(parameters, features, first, last):
         return fastgmm.kl_divergence(posterior.predict_proba(X), exact) / len(X)
 
     features = getattr(em, f"{features}_features")
-    step_size = em.Decaying(0.1, delay=50)
-    posterior = em.AmortizedPosterior(10**6, step_size, features=features)
+    posterior = em.AmortizedPosterior(10**6, features=features)
     posterior.start(Samples(X), parameters)
     assert divergence() < first
     result = em.fit(X, parameters, posterior=posterior, update=Keep(), max_iter=300)

@@ -10,6 +10,7 @@ from fastgmm import em
 from fastgmm.sample_data import load_sample
 
 TOL = 1e-9
+GROWING = em.Growing(1000, 1.5)  # all 540,176 patches from iteration 17 on
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,9 @@ def maximum(patches, start):
         {"posterior": em.TruncatedPosterior(2)},
         {"posterior": em.TemperedPosterior([1.5, 1.2, 1.0])},
         {"posterior": em.IncrementalPosterior(10)},
+        {"posterior": em.StepwisePosterior(GROWING)},
+        {"posterior": em.MiniBatchPosterior(GROWING), "update": em.GradientAscent(1.0)},
+        {"posterior": em.AmortizedPosterior(GROWING)},
     ],
     ids=lambda policies: ", ".join(type(policy).__name__ for policy in policies.values()),
 )
@@ -58,7 +62,8 @@ def test_reaches_the_maximum_of_em(patches, start, maximum, policies):
     policies = {"update": em.ClosedForm(0.0), **policies}
     result = em.fit(patches, start, convergence=em.RemainingGain(TOL), max_iter=3000, **policies)
     assert result.converged
-    assert result.lower_bound == pytest.approx(maximum.lower_bound, abs=1e-6)
+    reached = em.fit(patches, result.parameters, max_iter=1).lower_bound
+    assert reached == pytest.approx(maximum.lower_bound, abs=1e-6)
 
 
 def test_gradient_ascent_reaches_the_maximum_of_em(patches, start, maximum):
@@ -72,6 +77,16 @@ def test_monte_carlo_stays_within_its_error(patches, maximum):
     posterior = em.SampledPosterior(n_draws, seed=0)
     result = em.fit(patches, start, posterior=posterior, update=em.ClosedForm(0.0), max_iter=6)
     error = start.n_parameters / (4 * len(patches) * n_draws)
+    reached = em.fit(patches, result.parameters, max_iter=1).lower_bound
+    assert maximum.lower_bound - 3 * error < reached < maximum.lower_bound + 1e-9
+
+
+def test_chains_stay_within_their_error(patches, maximum):
+    """The states of a chain are correlated: up to K times the loss of as many draws."""
+    start, n_steps = maximum.parameters, 4
+    posterior = em.MetropolisPosterior(n_steps, seed=0)
+    result = em.fit(patches, start, posterior=posterior, update=em.ClosedForm(0.0), max_iter=6)
+    error = start.n_components * start.n_parameters / (4 * len(patches) * n_steps)
     reached = em.fit(patches, result.parameters, max_iter=1).lower_bound
     assert maximum.lower_bound - 3 * error < reached < maximum.lower_bound + 1e-9
 

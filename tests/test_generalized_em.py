@@ -172,7 +172,7 @@ def test_batches_of_an_epoch_add_up_to_all_samples(covariance_type, dtype):
 
 def test_batches_take_every_sample_once_an_epoch_and_repeat_in_each_run():
     X = np.arange(10.0)[:, np.newaxis]
-    batches = Batches(Samples(X), 4, seed=0)
+    batches = Batches(Samples(X), lambda _: 4, seed=0)
     epochs = [[batches.draw() for _ in range(3)] for _ in range(3)]
     for epoch in epochs:
         rows = np.concatenate([batch.rows(slice(None))[:, 0] for batch in epoch])
@@ -180,11 +180,69 @@ def test_batches_take_every_sample_once_an_epoch_and_repeat_in_each_run():
         assert [batch.n_samples for batch in epoch] == [3, 3, 4]
         for batch in epoch:
             assert batch.total_weight == pytest.approx(10.0, rel=1e-15)
-    assert Batches(Samples(X), 99, seed=0).draw().n_samples == 10
     start = hard_labels(FAITHFUL, LONG.astype(int), "full")
     posterior = em.MiniBatchPosterior(20, seed=1)
     first, second = (em.fit(FAITHFUL, start, posterior=posterior, max_iter=5) for _ in range(2))
     assert_same_bits(first.parameters, second.parameters)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_batches_that_grow(weighted):
+    """What is left of an epoch is cut anew, until a batch is all samples of positive weight."""
+    X = np.arange(12.0)[:, np.newaxis]
+    weight = np.where(X[:, 0] < 10, 2.0, 0.0) if weighted else None
+    n = 10 if weighted else 12
+    samples = Samples(X, weight)
+    batches = Batches(samples, em.Growing(4, 1.3), seed=0)
+    drawn, whole = [], []
+    for _ in range(6):
+        drawn.append(batches.draw())
+        whole.append(batches.n_whole)
+    # at most 4, 5, 7, 9, 11, 15; all of the first three are one epoch
+    sizes = [batch.n_samples for batch in drawn]
+    assert sizes == ([3, 3, 4, 5, 10, 10] if weighted else [4, 4, 4, 6, 6, 12])
+    assert whole == ([0, 0, 0, 0, 1, 2] if weighted else [0, 0, 0, 0, 0, 1])
+    rows = np.concatenate([batch.rows(slice(None))[:, 0] for batch in drawn[:3]])
+    assert sorted(rows) == list(range(n))
+    np.testing.assert_array_equal(drawn[-1].rows(slice(None))[:, 0], np.arange(n))
+    assert (drawn[-1] is samples) == (not weighted)
+    for batch in drawn:
+        assert batch.total_weight == pytest.approx(samples.total_weight, rel=1e-15)
+
+
+@pytest.mark.parametrize("step_size", [0.5, 1.0])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@REFERENCES
+def test_growing_batches_lead_to_the_maximum(X, labels, fits, covariance_type, step_size):
+    """From all samples on, steps that do not fall converge as EM does, and a stop rule sees it."""
+    result = em.fit(
+        X,
+        hard_labels(X, labels, covariance_type),
+        posterior=em.MiniBatchPosterior(em.Growing(30), n_jobs=1),
+        update=em.GradientAscent(step_size),
+        convergence=em.RemainingGain(1e-10),
+        max_iter=1000,
+    )
+    assert result.converged
+    assert total(X, result.parameters) == pytest.approx(fits[covariance_type][-1], abs=1e-6)
+
+
+def test_stop_rules_wait_for_all_samples():
+    start = hard_labels(FAITHFUL, LONG.astype(int), "full")
+    posterior = em.MiniBatchPosterior([100, 100, 300])
+    options = {"posterior": posterior, "max_iter": 9}
+    result = em.fit(FAITHFUL, start, convergence=em.LowerBoundChange(1e300), **options)
+    assert result.converged
+    assert result.n_iter == 4  # two batches of all
+    never = em.MiniBatchPosterior([100, 200])
+    assert not em.fit(FAITHFUL, start, posterior=never, max_iter=9).converged
+
+
+def test_growing():
+    sizes = em.Growing(3, 2.0)
+    assert [sizes(t) for t in (1, 2, 3)] == [3, 6, 12]
+    assert isinstance(sizes(10**9), int)
+    assert sizes(10**9) > 1e12
 
 
 def test_step_sizes():
@@ -210,6 +268,28 @@ def test_step_sizes():
         (lambda: em.GradientStep(1, 0.0), r"step_size should be positive, or callable, got 0\.0\."),
         (lambda: em.GradientAscent(-1), r"step_size should be positive, or callable, got -1\."),
         (lambda: em.MiniBatchPosterior(0), "batch_size should be a positive integer, got 0."),
+        (lambda: em.MiniBatchPosterior([9, 0]), "batch_size should be a positive integer, got 0."),
+        (
+            lambda: em.fit(
+                FAITHFUL,
+                hard_labels(FAITHFUL, LONG.astype(int), "full"),
+                posterior=em.MiniBatchPosterior(lambda t: 2 - t),
+            ),
+            r"batch_size\(2\) should be a positive integer, got 0\.",
+        ),
+        (lambda: em.Growing(0), r"first should be a positive integer, got 0\."),
+        (lambda: em.Growing(9, 1.0), r"factor should be above 1 and finite, got 1\.0\."),
+        (lambda: em.Growing(9, np.inf), r"factor should be above 1 and finite, got inf\."),
+        (
+            lambda: em.fit(
+                None,
+                mixture("full", 2, 2),
+                posterior=em.MiniBatchPosterior(em.Growing(9)),
+                acceleration=em.QuasiNewton(),
+            ),
+            "acceleration QuasiNewton needs a posterior whose lower bound is the log-likelihood, "
+            "but that of MiniBatchPosterior is a bound below the log-likelihood.",
+        ),
         (
             lambda: em.fit(
                 None,

@@ -33,6 +33,7 @@ from variants import (
 
 from fastgmm import em
 from fastgmm.em.incremental import implied_statistics
+from fastgmm.em.minibatch import Batches
 from fastgmm.samples import Samples
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -169,23 +170,38 @@ def test_implied_statistics_give_the_parameters_back(covariance_type, dead):
 @pytest.mark.parametrize("weighted", [False, True])
 @each_type
 def test_stepwise_em_is_the_plain_one(covariance_type, weighted):
-    """With all samples in one batch nothing is random."""
+    """On the same batches, of a third of the samples."""
     X, start = problem(covariance_type)
     weight = sample_weights(len(X)) if weighted else np.ones(len(X))
     result = em.fit(
         X, start, sample_weight=weight if weighted else None, update=em.ClosedForm(0.0),
-        posterior=em.StepwisePosterior(10**9, 0.75, 3.0), max_iter=6,
+        posterior=em.StepwisePosterior(200, 0.75, 3.0), max_iter=6,
     )  # fmt: skip
+    batches = Batches(Samples(X, weight), lambda _: 200, seed=0)
     parameters, s = start, implied_statistics(start, weight.sum())
     for t in range(6):
-        q = softmax(log_joint(X, parameters), axis=1)
-        bound = log_likelihood(X, parameters, weight) / weight.sum()
+        batch = batches.draw()
+        x, w = batch.rows(slice(None)), batch.sample_weight
+        q = softmax(log_joint(x, parameters), axis=1)
+        bound = log_likelihood(x, parameters, w) / w.sum()
         assert result.lower_bounds[t] == pytest.approx(bound, rel=1e-12)
         gamma = (t + 3.0) ** -0.75
-        new = plain_statistics(X, weight, q, parameters)
+        new = plain_statistics(x, w, q, parameters)
         s = new.scaled(gamma) + s.scaled(1 - gamma)
         parameters = em.ClosedForm(0.0)(s, parameters).parameters
     assert_same_mixture(result.parameters, parameters, 1e-10)
+
+
+@each_type
+def test_a_batch_of_all_samples_is_em(covariance_type):
+    X, start = problem(covariance_type)
+    weight = sample_weights(len(X))
+    exact, stepwise = (
+        em.fit(X, start, sample_weight=weight, posterior=p, convergence=em.Never(), max_iter=5)
+        for p in (em.ExactPosterior(), em.StepwisePosterior(10**9))
+    )
+    np.testing.assert_allclose(stepwise.lower_bounds, exact.lower_bounds, rtol=1e-13)
+    assert_same_mixture(stepwise.parameters, exact.parameters, 1e-12)
 
 
 def test_batches_of_an_epoch_are_all_samples_once():
@@ -238,6 +254,18 @@ def test_stepwise_em_comes_near_the_maximum(name, covariance_type):
     # 2e-5 to 7e-5 after 3000 batches; the last step is 0.009
     assert -1e-6 < losses[1] < 5e-4
     assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@each_type
+def test_growing_batches_end_at_the_maximum(name, covariance_type):
+    X, start, expected = known(name, covariance_type)
+    result = em.fit(
+        X, start, posterior=em.StepwisePosterior(em.Growing(30)), update=em.ClosedForm(0.0),
+        convergence=em.RemainingGain(1e-10), max_iter=1000,
+    )  # fmt: skip
+    assert result.converged
+    assert log_likelihood(X, result.parameters) == pytest.approx(expected, abs=1e-6)
 
 
 def test_an_epoch_of_stepwise_em_is_worth_several_iterations():

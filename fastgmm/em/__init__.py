@@ -15,6 +15,7 @@ _HOME = {
     "ExactPosterior": ".posterior",
     "GradientAscent": ".gradient_updates",
     "GradientStep": ".gradient_updates",
+    "Growing": ".settings",
     "HardPosterior": ".restricted",
     "IncrementalPosterior": ".incremental",
     "Iteration": ".result",

@@ -1,7 +1,7 @@
 """Amortized variational EM: one function of x in place of a posterior for each sample."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +9,14 @@ from scipy.linalg import eigh
 
 from .. import _kernels as kernels
 from .._kernels.layout import Array, Components
-from .._kernels.threads import count_threads
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from ..validation import check_table
-from .minibatch import Batches
-from .posterior import Posterior, row_blocks
-from .settings import check_count, check_seed
-from .step_sizes import Adam, StepSize, step_size_of
+from .minibatch import Batches, BatchPosterior
+from .posterior import row_blocks
+from .settings import Counts
+from .step_sizes import StepSize, step_size_of
 
 # samples whose features set the scale of all
 _SCALED_BY = 10_000
@@ -25,6 +24,8 @@ _SCALED_BY = 10_000
 _SMALLEST_EIGENVALUE = 1e-10
 # the logit of a component without weight
 _NEVER = -1e300
+# added to the metric of the coefficients, in which features have variance 1
+_DAMPING = 1e-9
 
 
 def linear_features(Z: Array) -> Array:
@@ -85,28 +86,41 @@ class _Scaling:
         return np.hstack([np.ones((len(X), 1)), F @ self._whitener])
 
 
-class AmortizedPosterior(Posterior):
+class AmortizedPosterior(BatchPosterior):
     r"""A softmax of features of x in place of the exact posterior, learnt as the model is.
 
-    .. math:: q(k \\mid x; \\phi) = \\mathrm{softmax}_k(h(x)^T \\phi_k)
+    .. math:: q(k \mid x; \phi) = \mathrm{softmax}_k(h(x)^T \phi_k)
 
     Each iteration takes a batch, forms q, returns the statistics and the evidence lower bound
-    under q, and moves :math:`\\phi` along the gradient of that bound,
+    under q, and moves :math:`\phi` along the gradient of that bound,
 
-    .. math:: \\nabla_{\\phi_k} L = \\sum_i s_i h(x_i) q_k (f_k - \\textstyle\\sum_j q_j f_j),
-        \\qquad f_k = \\log p(x_i, k) - \\log q_k
+    .. math:: \nabla_{\phi_k} L = \sum_i s_i h(x_i) q_k (f_k - \textstyle\sum_j q_j f_j),
+        \qquad f_k = \log p(x_i, k) - \log q_k
 
-    with sums over all components in place of samples of k. With `GradientStep` or `GradientAscent`
-    as the update, model and posterior move at once; with `ClosedForm` they alternate. The first
-    q is the least-squares fit of its logits to :math:`\\log p(x, k)` at the start: the natural
-    gradient step of length 1 from a uniform q, and exact where the posterior is a q.
+    with sums over all components in place of samples of k, in the metric
+
+    .. math:: M_k = 2 \textstyle\sum_i s_i q_k (1 - q_k) h(x_i) h(x_i)^T,
+        \qquad \phi_k \leftarrow \phi_k + \eta_t M_k^{-1} \nabla_{\phi_k} L
+
+    The blocks M bound the Fisher information of q, and are it, in effect, for two components: this
+    is a natural gradient that no step of :math:`\eta = 1` takes too far. Where the posterior is
+    a q, two components are then exact after one step, and more soon.
+
+    With `GradientStep` or `GradientAscent` as the update, model and posterior move at once; with
+    `ClosedForm` they alternate. The first q is the least-squares fit of its logits to
+    :math:`\log p(x, k)` at the start: a step of the same kind from a uniform q, and exact where
+    the posterior is a q.
+
+    Batches that grow, as by `Growing`, end at all samples: then nothing fluctuates, and a stop rule
+    ends the run. Where every posterior is a q it ends at a maximum of the likelihood.
 
     Parameters
     ----------
-    batch_size : int
+    batch_size : int, sequence of int, or callable
         Samples in a batch, drawn as by `MiniBatchPosterior`.
-    step_size : float or callable, default=0.1
-        Of Adam, or a function of the iteration, counted from 0 (see `Decaying`).
+    step_size : float or callable, default=1.0
+        :math:`\eta`, or a function of the iteration, counted from 0. Where no q is the posterior
+        and batches stay small it should fall, as by `Decaying`.
     features : callable, default=quadratic_features
         From standardised samples (m, d) to their features (m, F), which are then made
         uncorrelated. With products of two elements every posterior of a Gaussian mixture is a q;
@@ -119,39 +133,36 @@ class AmortizedPosterior(Posterior):
     Raises
     ------
     ValueError
-        If ``batch_size`` or ``step_size`` is not positive.
+        If a batch size or ``step_size`` is not positive.
 
     References
     ----------
     Hinton, Dayan, Frey and Neal (1995), The wake-sleep algorithm for unsupervised neural networks,
-    Science 268. Kingma and Welling (2014), Auto-encoding variational Bayes, ICLR. Kingma and Ba
-    (2015), Adam: a method for stochastic optimization, ICLR.
+    Science 268. Kingma and Welling (2014), Auto-encoding variational Bayes, ICLR. Amari (1998),
+    Natural gradient works efficiently in learning, Neural Computation 10. Boehning (1992),
+    Multinomial logistic regression algorithm, Ann. Inst. Statist. Math. 44, on bounds of the
+    information that stand in for it.
     """
-
-    bound: ClassVar[str] = "estimate"
 
     def __init__(
         self,
-        batch_size: int,
-        step_size: StepSize = 0.1,
+        batch_size: Counts,
+        step_size: StepSize = 1.0,
         *,
         features: Callable[[Array], Array] = quadratic_features,
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> None:
-        self.batch_size = check_count(batch_size, "batch_size")
+        super().__init__(batch_size, seed, n_jobs)
         self.step_size = step_size_of(step_size)
         self.features = features
-        self.seed = check_seed(seed)
-        self.n_threads = count_threads(n_jobs)
         self._scaling: _Scaling | None = None
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
         """Scale the features, and fit q to the posterior of the start."""
-        self._total_weight = samples.total_weight
-        self._batches = Batches(samples, self.batch_size, self.seed)
-        self._adam = Adam(self.step_size)
-        batch = Batches(samples, _SCALED_BY, self.seed).draw()
+        super().start(samples, parameters)
+        self._number = 0
+        batch = Batches(samples, lambda _: _SCALED_BY, self.seed).draw()
         X, weight = batch.rows(slice(None)), batch.sample_weight
         self._scaling = _Scaling(X, weight, self.features)
         self._coefficients = np.zeros((self._scaling.size, parameters.n_components))
@@ -164,7 +175,12 @@ class AmortizedPosterior(Posterior):
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of the next batch under q, then move q."""
-        return self._climb(self._batches.draw(), parameters, self._adam)
+        statistics, gradient, metric = self._gradient(self._batches.draw(), parameters)
+        metric += _DAMPING * np.eye(len(self._coefficients))
+        step = np.linalg.solve(metric, gradient.T[..., np.newaxis])[..., 0].T
+        self._coefficients += self.step_size(self._number) * step
+        self._number += 1
+        return statistics
 
     def predict_proba(self, X: Any) -> Array:
         """Return q(k | x) as it was after the last iteration.
@@ -192,15 +208,16 @@ class AmortizedPosterior(Posterior):
             q[rows], _ = self._normalized(H @ self._coefficients)
         return q
 
-    def _climb(
-        self, batch: Samples, parameters: MixtureParameters, adam: Adam
-    ) -> SufficientStatistics:
-        """Return the statistics of a batch and the ELBO, and move q along its gradient."""
+    def _gradient(
+        self, batch: Samples, parameters: MixtureParameters
+    ) -> tuple[SufficientStatistics, Array, Array]:
+        """Return the statistics of a batch and the ELBO, its mean gradient, and the metric."""
         assert self._scaling is not None
         total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
         about = parameters.covariance_type, total.centers, total.moments
         components = parameters.components()
-        gradient = np.zeros_like(self._coefficients)
+        F, K = self._coefficients.shape
+        gradient, metric = np.zeros((F, K)), np.zeros((K, F, F))
         elbo = 0.0
         for rows in self._row_blocks(batch):
             X, weight = batch.rows(rows), batch.sample_weight[rows]
@@ -212,9 +229,13 @@ class AmortizedPosterior(Posterior):
             bounds = np.einsum("ik,ik->i", q, excess)
             elbo += float(weight @ bounds)
             gradient += H.T @ (weight[:, np.newaxis] * q * (excess - bounds[:, np.newaxis]))
+            information = 2.0 * weight[:, np.newaxis] * q * (1.0 - q)
+            for k in range(K):
+                scaled = H * np.sqrt(information[:, k : k + 1])
+                metric[k] += scaled.T @ scaled
             kernels.moments(X, weight, q, *about, self.n_threads)
-        self._coefficients += adam.step(gradient / self._total_weight)
-        return SufficientStatistics(*about, elbo, self._total_weight)
+        statistics = SufficientStatistics(*about, elbo, self._total_weight)
+        return statistics, gradient / self._total_weight, metric / self._total_weight
 
     def _log_joint(self, X: NDArray[Any], components: Components) -> Array:
         """Return log p(x, k)."""

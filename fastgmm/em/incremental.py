@@ -1,20 +1,19 @@
 """E steps that look at a part of the samples: incremental and stepwise EM."""
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from .._kernels.layout import Moments
-from .._kernels.threads import count_threads
 from ..covariance import get_covariance_type
 from ..gradients import q_function
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
-from .minibatch import Batches
+from .minibatch import BatchPosterior
 from .posterior import ExactPosterior, Posterior
-from .settings import check_count, check_seed
+from .settings import Counts, check_count
 
 
 class IncrementalPosterior(Posterior):
@@ -50,7 +49,7 @@ class IncrementalPosterior(Posterior):
     other variants.
     """
 
-    bound: ClassVar[str] = "elbo"
+    bound: str = "elbo"
 
     def __init__(self, n_blocks: int, n_jobs: int | None = None) -> None:
         self.n_blocks = check_count(n_blocks, "n_blocks")
@@ -124,7 +123,7 @@ class IncrementalPosterior(Posterior):
         return self._exact.summarize(_select(samples, rows), parameters)
 
 
-class StepwisePosterior(Posterior):
+class StepwisePosterior(BatchPosterior):
     r"""Stepwise (online) EM: statistics follow those of small random batches.
 
     .. math:: s \\leftarrow (1 - \\gamma_t)\\, s + \\gamma_t \\frac nm s_{batch}, \\qquad
@@ -136,12 +135,16 @@ class StepwisePosterior(Posterior):
     Steps that shrink like this let parameters converge, at a rate of t^(-alpha/2); on large
     data one or two epochs come near to a maximum.
 
+    A batch of all samples has no noise, and its step is 1: from there on this is EM. Batches that
+    grow, as by `Growing`, end there, and a stop rule ends the run.
+
     The lower bound is the mean log-likelihood of the batch.
 
     Parameters
     ----------
-    batch_size : int
-        Largest number of samples in a batch.
+    batch_size : int, sequence of int, or callable
+        Largest number of samples in a batch; or one for each iteration, the last one repeating; or
+        a function of the number of the iteration, counted from 1, such as `Growing`.
     exponent : float, default=0.6
         alpha, above 0.5 and at most 1: the larger, the sooner the noise fades, and the memory of
         the start lasts.
@@ -155,7 +158,7 @@ class StepwisePosterior(Posterior):
     Raises
     ------
     ValueError
-        If ``batch_size`` is not a positive integer, the exponent, offset or seed out of range.
+        If a batch size is not a positive integer, the exponent, offset or seed out of range.
 
     References
     ----------
@@ -163,27 +166,23 @@ class StepwisePosterior(Posterior):
     J. R. Statist. Soc. B 71. Liang and Klein (2009), Online EM for unsupervised models, NAACL.
     """
 
-    bound: ClassVar[str] = "estimate"
-
     def __init__(
         self,
-        batch_size: int,
+        batch_size: Counts,
         exponent: float = 0.6,
         offset: float = 2.0,
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> None:
-        self.batch_size = check_count(batch_size, "batch_size")
+        super().__init__(batch_size, seed, n_jobs)
         if not 0.5 < exponent <= 1.0:
             raise ValueError(f"exponent should be above 0.5 and at most 1, got {exponent}.")
         if not 1.0 <= offset < np.inf:
             raise ValueError(f"offset should be at least 1 and finite, got {offset}.")
         self.exponent = exponent
         self.offset = offset
-        self.seed = check_seed(seed)
-        self._exact = ExactPosterior(count_threads(n_jobs))
+        self._exact = ExactPosterior(self.n_threads)
         self._step = 0
-        self._batches: Batches | None = None
         self._statistics: SufficientStatistics | None = None
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
@@ -194,8 +193,8 @@ class StepwisePosterior(Posterior):
         samples : Samples
         parameters : MixtureParameters
         """
+        super().start(samples, parameters)
         self._step = 0
-        self._batches = Batches(samples, self.batch_size, self.seed)
         self._statistics = implied_statistics(parameters, samples.total_weight)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
@@ -211,9 +210,9 @@ class StepwisePosterior(Posterior):
         SufficientStatistics
         """
         assert self._statistics is not None
-        assert self._batches is not None
         batch = self._exact.summarize(self._batches.draw(), parameters)
-        step = (self._step + self.offset) ** -self.exponent
+        whole = self._batches.n_whole > 0
+        step = 1.0 if whole else (self._step + self.offset) ** -self.exponent
         self._step += 1
         # in this order: the sum is about the centres of its first term
         self._statistics = batch.scaled(step) + self._statistics.scaled(1.0 - step)

@@ -1,67 +1,129 @@
 """Mini-batches: an E step over a few random samples in place of all."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator, Philox
+from numpy.typing import NDArray
 
 from .._kernels.threads import count_threads
 from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from .posterior import ExactPosterior, Posterior
-from .settings import check_count, check_seed
+from .settings import Counts, Schedule, check_seed, counts
 
 
 class Batches:
     """Random batches without replacement; an epoch is all samples once, in batches of equal size.
 
     Weights are those of the samples times n / batch size, so that sums over a batch are unbiased
-    estimates of sums over all n samples of positive weight.
+    estimates of sums over all n samples of positive weight. Where the size changes, what is left
+    of an epoch is cut anew.
 
     Parameters
     ----------
     samples : Samples
-    batch_size : int
-        Largest number of samples in a batch.
+    batch_size : callable
+        Largest number of samples in a batch, given the number of the batch, counted from 1.
     seed : int
+
+    Attributes
+    ----------
+    n_whole : int
+        How many of the last batches, in a row, were all samples.
     """
 
-    def __init__(self, samples: Samples, batch_size: int, seed: int) -> None:
+    def __init__(self, samples: Samples, batch_size: Callable[[int], int], seed: int) -> None:
         self.samples = samples
+        self.batch_size = batch_size
         self.seed = seed
+        self.n_whole = 0
         weighted = samples.is_weighted
         rows = np.flatnonzero(samples.sample_weight) if weighted else np.arange(samples.n_samples)
-        self._order = rows  # shuffled anew in each epoch
-        self._n_batches = -(-len(rows) // batch_size)
+        self._order: NDArray[np.intp] = rows  # shuffled anew in each epoch
+        self._taken = len(rows)  # of this epoch
+        self._epoch = 0
         self._drawn = 0
 
     def draw(self) -> Samples:
-        """Return the next batch, with its scaled weights."""
-        epoch, batch = divmod(self._drawn, self._n_batches)
-        if batch == 0:
-            bits = Philox(key=np.array([self.seed, epoch], np.uint64))
-            self._order = Generator(bits).permutation(self._order)
+        """Return the next batch, with its scaled weights; all samples are read in place."""
         self._drawn += 1
-        n = len(self._order)
-        first, last = (i * n // self._n_batches for i in (batch, batch + 1))
-        rows = np.sort(self._order[first:last])
+        size, n = self.batch_size(self._drawn), len(self._order)
+        self.n_whole = self.n_whole + 1 if size >= n else 0
+        if self.n_whole and n == self.samples.n_samples:
+            return self.samples
+        rows = np.sort(self._order if self.n_whole else self._next(size))
         weight = n / len(rows) * self.samples.sample_weight[rows]
         return Samples(self.samples.unconverted_rows(rows), weight)
 
+    def _next(self, size: int) -> NDArray[np.intp]:
+        """Return the next rows of this epoch, or the first of another."""
+        n = len(self._order)
+        if self._taken == n:
+            bits = Philox(key=np.array([self.seed, self._epoch], np.uint64))
+            self._order = Generator(bits).permutation(self._order)
+            self._epoch += 1
+            self._taken = 0
+        first, rest = self._taken, n - self._taken
+        self._taken += rest // -(-rest // size)
+        return self._order[first : self._taken]
 
-class MiniBatchPosterior(Posterior):
+
+class BatchPosterior(Posterior):
+    """An E step over one random batch in each iteration.
+
+    A stop rule may end the run where ``batch_size`` changes with the iteration; it is asked once
+    two batches in a row were all samples.
+
+    Parameters
+    ----------
+    batch_size : int, sequence of int, or callable
+    seed : int
+    n_jobs : int or None
+    """
+
+    def __init__(self, batch_size: Counts, seed: int, n_jobs: int | None) -> None:
+        self.batch_size = counts(batch_size, "batch_size")
+        constant = isinstance(self.batch_size, Schedule) and len(self.batch_size) == 1
+        self.bound = "estimate" if constant else "elbo"
+        self.seed = check_seed(seed)
+        self.n_threads = count_threads(n_jobs)
+
+    def start(self, samples: Samples, parameters: MixtureParameters) -> None:
+        """Begin with the first batch of the first epoch.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+        """
+        self._batches = Batches(samples, self.batch_size, self.seed)
+        self._total_weight = samples.total_weight
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last two batches were all samples."""
+        return self._batches.n_whole > 1
+
+
+class MiniBatchPosterior(BatchPosterior):
     r"""Exact responsibilities of the next batch of random samples.
 
     An epoch is a random order of the samples, cut into batches of equal size; those without weight
     take no part. Statistics are scaled by n / batch size, and are unbiased estimates of those of
     all samples. The lower bound is an estimate of the mean log-likelihood.
 
+    Batches that grow, as by `Growing`, end at all samples. Then nothing fluctuates:
+    `GradientAscent` with a constant step size converges to a maximum of the likelihood, and a stop
+    rule ends the run.
+
     Parameters
     ----------
-    batch_size : int
-        Largest number of samples in a batch.
+    batch_size : int, sequence of int, or callable
+        Largest number of samples in a batch; or one for each iteration, the last one repeating; or
+        a function of the number of the iteration, counted from 1, such as `Growing`.
     seed : int, default=0
         From 0 to 2**64 - 1.
     n_jobs : int or None, default=None
@@ -70,24 +132,18 @@ class MiniBatchPosterior(Posterior):
     Raises
     ------
     ValueError
-        If ``batch_size`` is not a positive integer, or the seed out of range.
+        If a batch size is not a positive integer, or the seed out of range.
 
     References
     ----------
-    Robbins and Monro (1951), A stochastic approximation method, Ann. Math. Statist. 22.
+    Robbins and Monro (1951), A stochastic approximation method, Ann. Math. Statist. 22. Friedlander
+    and Schmidt (2012), Hybrid deterministic-stochastic methods for data fitting, SIAM J. Sci.
+    Comput. 34.
     """
 
-    bound: ClassVar[str] = "estimate"
-
-    def __init__(self, batch_size: int, seed: int = 0, n_jobs: int | None = None) -> None:
-        self.batch_size = check_count(batch_size, "batch_size")
-        self.seed = check_seed(seed)
-        self._exact = ExactPosterior(count_threads(n_jobs))
-
-    def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin with the first batch of the first epoch."""
-        self._batches = Batches(samples, self.batch_size, self.seed)
-        self._total_weight = samples.total_weight
+    def __init__(self, batch_size: Counts, seed: int = 0, n_jobs: int | None = None) -> None:
+        super().__init__(batch_size, seed, n_jobs)
+        self._exact = ExactPosterior(self.n_threads)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of the next batch, scaled to those of all samples."""

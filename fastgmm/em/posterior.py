@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 
@@ -25,10 +24,11 @@ class Posterior(ABC):
     ----------
     bound : {'log-likelihood', 'elbo', 'estimate'}
         What the lower bound of its statistics is: the log-likelihood of the parameters; a bound
-        below it, which does not fall from one iteration to the next; or a number that fluctuates.
+        below it, which does not fall from one iteration to the next where `settled`; or a number
+        that fluctuates.
     """
 
-    bound: ClassVar[str] = "log-likelihood"
+    bound: str = "log-likelihood"
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:  # noqa: B027
         """Begin a run: check that the policy fits the data, and forget earlier runs."""
@@ -78,7 +78,7 @@ class BlockwisePosterior(Posterior):
         Number of threads; None: all cores.
     """
 
-    bound: ClassVar[str] = "elbo"
+    bound: str = "elbo"
 
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_threads = count_threads(n_jobs)

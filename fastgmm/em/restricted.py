@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -174,7 +174,7 @@ class TemperedPosterior(Posterior):
     optimization problems, Proc. IEEE 86.
     """
 
-    bound: ClassVar[str] = "elbo"
+    bound: str = "elbo"
 
     def __init__(self, temperature: float | Sequence[float], n_jobs: int | None = None) -> None:
         self.temperature = Schedule(temperature, "temperature", _check_temperature)

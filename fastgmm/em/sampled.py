@@ -1,8 +1,7 @@
 """Monte Carlo E steps: latent components are drawn instead of averaged over."""
 
-from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator, Philox
@@ -16,7 +15,7 @@ from ..moments import SufficientStatistics
 from ..parameters import MixtureParameters
 from ..samples import Samples
 from .posterior import BlockwisePosterior, Posterior, row_blocks
-from .settings import Schedule, check_count, check_seed
+from .settings import Counts, check_count, check_seed, counts
 
 # What Philox returns for each value of its counter.
 _PER_COUNTER = 4
@@ -57,7 +56,7 @@ class SampledPosterior(BlockwisePosterior):
     ----------
     n_draws : int, sequence of int, or callable
         m; or one for each iteration, the last one repeating; or a function of the number of the
-        iteration, counted from 1.
+        iteration, counted from 1, such as `Growing`.
     seed : int, default=0
         From 0 to 2**64 - 1.
     n_jobs : int or None, default=None
@@ -79,18 +78,16 @@ class SampledPosterior(BlockwisePosterior):
     Assoc. 85. Celeux and Diebolt (1985), The SEM algorithm, Comput. Statist. Quart. 2.
     """
 
-    bound: ClassVar[str] = "estimate"
+    bound: str = "estimate"
 
     def __init__(
         self,
-        n_draws: int | Sequence[int] | Callable[[int], int],
+        n_draws: Counts,
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> None:
         super().__init__(n_jobs)
-        self.n_draws: Callable[[int], int] = (
-            n_draws if callable(n_draws) else Schedule(n_draws, "n_draws", check_count)
-        )
+        self.n_draws = counts(n_draws, "n_draws")
         self.seed = check_seed(seed)
         self._iteration = 0
         self._n_draws = 1
@@ -131,8 +128,7 @@ class SampledPosterior(BlockwisePosterior):
         SufficientStatistics
         """
         self._iteration += 1
-        name = f"n_draws({self._iteration})"
-        self._n_draws = check_count(self.n_draws(self._iteration), name)
+        self._n_draws = self.n_draws(self._iteration)
         return super().summarize(samples, parameters)
 
     def restrict(self, resp: Array, rows: slice) -> tuple[Array, Array]:
@@ -203,7 +199,7 @@ class MetropolisPosterior(Posterior):
     generalized linear mixed models, J. Amer. Statist. Assoc. 92, on Metropolis steps within EM.
     """
 
-    bound: ClassVar[str] = "estimate"
+    bound: str = "estimate"
 
     def __init__(self, n_steps: int, seed: int = 0, n_jobs: int | None = None) -> None:
         self.n_steps = check_count(n_steps, "n_steps")

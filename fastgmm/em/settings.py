@@ -1,12 +1,74 @@
 """Settings of policies: whole numbers, seeds, and numbers that change with the iteration."""
 
+import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 Number = TypeVar("Number", int, float)
+#: One positive integer, or one for each iteration, counted from 1.
+Counts = int | Sequence[int] | Callable[[int], int]
+
+# logarithm of the largest growth: 1e13
+_LARGEST_GROWTH = 30.0
+
+
+class Growing:
+    r"""Whole numbers that grow geometrically with the iteration t: batch sizes, or draws.
+
+    .. math:: m_t = m_1 \gamma^{t-1}, \qquad t = 1, 2, \ldots
+
+    The variance of a mean of m samples falls as 1 / m. A method that converges linearly on all
+    samples, with steps that do not fall, keeps its rate where that variance falls as fast.
+
+    Parameters
+    ----------
+    first : int
+        :math:`m_1`.
+    factor : float, default=1.1
+        :math:`\gamma`, above 1.
+
+    Raises
+    ------
+    ValueError
+        If ``first`` is not a positive integer, or ``factor`` not above 1 and finite.
+
+    References
+    ----------
+    Byrd, Chin, Nocedal and Wu (2012), Sample size selection in optimization methods for machine
+    learning, Mathematical Programming 134. Friedlander and Schmidt (2012), Hybrid
+    deterministic-stochastic methods for data fitting, SIAM J. Sci. Comput. 34.
+
+    Examples
+    --------
+    >>> from fastgmm import em
+    >>> batch_size = em.Growing(32, factor=1.5)
+    >>> batch_size(1), batch_size(2), batch_size(5)
+    (32, 48, 162)
+    """
+
+    def __init__(self, first: int, factor: float = 1.1) -> None:
+        self.first = check_count(first, "first")
+        if not 1.0 < factor < math.inf:
+            raise ValueError(f"factor should be above 1 and finite, got {factor}.")
+        self.factor = factor
+
+    def __call__(self, iteration: int) -> int:
+        """Return the number of an iteration.
+
+        Parameters
+        ----------
+        iteration : int
+            Counted from 1.
+
+        Returns
+        -------
+        int
+        """
+        growth = min((iteration - 1) * math.log(self.factor), _LARGEST_GROWTH)
+        return round(self.first * math.exp(growth))
 
 
 class Schedule(Generic[Number]):
@@ -33,6 +95,21 @@ class Schedule(Generic[Number]):
     def __call__(self, iteration: int) -> Number:
         """Return the number of an iteration."""
         return self.values[min(iteration, len(self.values)) - 1]
+
+
+def counts(values: Counts, name: str) -> Callable[[int], int]:
+    """Return a positive integer for each iteration, counted from 1.
+
+    Parameters
+    ----------
+    values : int, sequence of int, or callable
+        The last of a sequence repeats; a function is checked where it is called.
+    name : str
+        Of the parameter, for messages.
+    """
+    if callable(values):
+        return lambda iteration: check_count(values(iteration), f"{name}({iteration})")
+    return Schedule(values, name, check_count)
 
 
 def check_count(value: Any, name: str) -> int:

@@ -1,10 +1,6 @@
-"""Step sizes of gradient methods, and Adam."""
+"""Step sizes of gradient methods."""
 
 from collections.abc import Callable
-
-import numpy as np
-
-from .._kernels.layout import Array
 
 #: The step size of an iteration, counted from 0.
 StepSize = float | Callable[[int], float]
@@ -57,35 +53,3 @@ def step_size_of(step_size: StepSize) -> Callable[[int], float]:
         raise ValueError(f"step_size should be positive, or callable, got {step_size}.")
     constant = float(step_size)
     return lambda _: constant
-
-
-class Adam:
-    """Gradient ascent with steps in the unit of a running root mean square of each derivative.
-
-    Parameters
-    ----------
-    step_size : float or callable
-        A number, or a function of the number of steps taken.
-
-    References
-    ----------
-    Kingma and Ba (2015), Adam: a method for stochastic optimization, ICLR.
-    """
-
-    _MEAN, _SQUARE, _SMALLEST = 0.9, 0.999, 1e-8
-
-    def __init__(self, step_size: StepSize) -> None:
-        self._schedule = step_size_of(step_size)
-        self._number = 0
-        self._mean: Array | float = 0.0
-        self._square: Array | float = 0.0
-
-    def step(self, gradient: Array) -> Array:
-        """Return what to add to the parameters."""
-        self._mean = self._MEAN * self._mean + (1.0 - self._MEAN) * gradient
-        self._square = self._SQUARE * self._square + (1.0 - self._SQUARE) * gradient**2
-        size = self._schedule(self._number)
-        self._number += 1
-        mean = self._mean / (1.0 - self._MEAN**self._number)
-        square = self._square / (1.0 - self._SQUARE**self._number)
-        return np.asarray(size * mean / (np.sqrt(square) + self._SMALLEST))
