@@ -30,7 +30,7 @@ def smallest_variances(means: Array) -> Array:
 class MixtureParameters:
     """Weights, means and covariances: p(x) = sum_k weight_k N(x | mean_k, covariance_k).
 
-    Attributes
+    Parameters
     ----------
     covariance_type : {'full', 'tied', 'diag', 'spherical'}
     weights : (K,) array
@@ -39,6 +39,9 @@ class MixtureParameters:
         (K, d, d), (d, d), (K, d) or (K,), by covariance type.
     precisions_cholesky : array
         Upper triangular U with U U^T = inverse covariance, in the same shape.
+
+    Attributes
+    ----------
     allows_float32_blocks : bool
         Whether passes may compute in float32 where its rounding is negligible for one sample.
     """
@@ -91,7 +94,12 @@ class MixtureParameters:
         return get_covariance_type(self.covariance_type).precisions(self.precisions_cholesky)
 
     def components(self) -> Components:
-        """Return what the kernels take: log w + log det U - d/2 log 2 pi, means, factors."""
+        """Return what the kernels take: log w + log det U - d/2 log 2 pi, means, factors.
+
+        Returns
+        -------
+        Components
+        """
         kind = get_covariance_type(self.covariance_type)
         log_det = kind.log_det(self.precisions_cholesky, self.n_features)
         with np.errstate(divide="ignore"):
@@ -105,7 +113,17 @@ class MixtureParameters:
         )
 
     def expected_log_joint(self, moments: Moments) -> float:
-        """Return sum w r log (w_k N(x | k)), from moments about the means."""
+        """Return sum w r log (w_k N(x | k)), from moments about the means.
+
+        Parameters
+        ----------
+        moments : Moments
+
+        Returns
+        -------
+        float
+            In nats.
+        """
         coefficients = self.components().log_coefficients
         # a trace for full and tied; the sums over features for diag and spherical
         distances = np.sum(self.precisions * moments.second)
@@ -116,7 +134,17 @@ class MixtureParameters:
     ) -> tuple[Array, Labels]:
         """Draw counts[k] samples from each component k; return them in order, and their k.
 
-        The number of threads changes no bit.
+        Parameters
+        ----------
+        counts : (K,) array of int
+        random_state : np.random.RandomState
+        n_threads : int, default=1
+            Changes no bit.
+
+        Returns
+        -------
+        X : (n, d) array
+        labels : (n,) array of int
         """
         return sample_components(
             self.covariance_type, self.means, self.covariances, counts, random_state, n_threads

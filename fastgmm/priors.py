@@ -131,8 +131,15 @@ class VariationalParameters(MixtureParameters):
     ``covariances`` are inverses of expected precisions. Passes over the samples use
     expectations of logarithms.
 
-    Attributes
+    Parameters
     ----------
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    weights : (K,) array
+    means : (K, d) array
+    covariances : array
+        (K, d, d), (d, d), (K, d) or (K,), by covariance type.
+    precisions_cholesky : array
+        Upper triangular U, in the same shape.
     weight_distribution : Dirichlet or StickBreaking
     mean_precision : (K,) array
         kappa_k.
@@ -149,13 +156,23 @@ class VariationalParameters(MixtureParameters):
     degrees_of_freedom: Array
 
     def log_det_scale(self) -> Array:
-        """Return log det W_k: one number for each component, for tied one in all."""
+        """Return log det W_k: one number for each component, for tied one in all.
+
+        Returns
+        -------
+        (K,) array, or of shape () for tied
+        """
         d = self.n_features
         log_det = get_covariance_type(self.covariance_type).log_det(self.precisions_cholesky, d)
         return np.asarray(2.0 * log_det - d * np.log(self.degrees_of_freedom))
 
     def expected_log_det(self) -> Array:
-        """Return E log det Lambda_k = sum_i digamma((nu_k + 1 - i) / 2) + d log 2 + log det W_k."""
+        """Return E log det Lambda_k = sum_i digamma((nu_k + 1 - i) / 2) + d log 2 + log det W_k.
+
+        Returns
+        -------
+        (K,) array, or of shape (1,) for tied
+        """
         d = self.n_features
         halves = 0.5 * (self.degrees_of_freedom - np.arange(d)[:, np.newaxis])
         return np.asarray(digamma(halves).sum(axis=0) + d * _LOG_2 + self.log_det_scale())
@@ -165,6 +182,10 @@ class VariationalParameters(MixtureParameters):
 
         log rho_k(x) = E log weight_k + E log det Lambda_k / 2 - d/2 log 2 pi - d / (2 kappa_k)
         - nu_k (x - m_k)^T W_k (x - m_k) / 2: all but the last term are the coefficient.
+
+        Returns
+        -------
+        Components
         """
         d = self.n_features
         spread = 0.5 * (self.expected_log_det() - d / self.mean_precision - d * _LOG_2PI)
@@ -180,6 +201,11 @@ class VariationalParameters(MixtureParameters):
 
         The constants depend on K and d alone. A tied precision counts K times: each
         component has its own, which are restricted to one distribution.
+
+        Returns
+        -------
+        float
+            In nats.
         """
         K, d = self.means.shape
         nu = np.broadcast_to(self.degrees_of_freedom, (K,))
@@ -193,7 +219,7 @@ class VariationalParameters(MixtureParameters):
 class NormalWishartPrior:
     """The prior of a mixture, with the same parameters for each component.
 
-    Attributes
+    Parameters
     ----------
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}
     weight_concentration : float
@@ -291,6 +317,10 @@ class NormalWishartPrior:
             All weights positive.
         n_samples : float
             How many samples, or their total weight.
+
+        Returns
+        -------
+        VariationalParameters
 
         Raises
         ------

@@ -11,6 +11,7 @@ import pytest
 from backends import skip_without
 
 import fastgmm
+from fastgmm import em
 
 PACKAGE = Path(fastgmm.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -159,24 +160,26 @@ def test_unknown_name():
 
 
 def test_every_public_name_loads():
-    for name in fastgmm.__all__:
-        assert getattr(fastgmm, name) is not None
+    for module in (fastgmm, em):
+        for name in module.__all__:
+            assert getattr(module, name) is not None
 
 
 def public_objects() -> Iterator[str]:
     """Yield the import path of public functions, classes, and methods defined in this package."""
-    for name in fastgmm.__all__:
-        try:
-            value = getattr(fastgmm, name)
-        except ImportError:  # test_every_public_name_loads reports it
-            continue
-        if not callable(value):
-            continue
-        yield f"fastgmm.{name}"
-        if inspect.isclass(value):
-            for method, function in inspect.getmembers(value, inspect.isfunction):
-                if not method.startswith("_") and function.__module__.startswith("fastgmm"):
-                    yield f"fastgmm.{name}.{method}"
+    for module in (fastgmm, em):
+        for name in module.__all__:
+            try:
+                value = getattr(module, name)
+            except ImportError:  # test_every_public_name_loads reports it
+                continue
+            if not callable(value):
+                continue
+            yield f"{module.__name__}.{name}"
+            if inspect.isclass(value):
+                for method, function in inspect.getmembers(value, inspect.isfunction):
+                    if not method.startswith("_") and function.__module__.startswith("fastgmm"):
+                        yield f"{module.__name__}.{name}.{method}"
 
 
 # missing docstring or summary; undocumented, unknown, misordered or untyped parameters; no returns

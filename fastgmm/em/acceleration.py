@@ -120,15 +120,36 @@ class QuasiNewton(Acceleration):
         self._remaining = 0.0
 
     def accepts(self, lower_bound: float) -> bool:
-        """Return whether the likelihood did not fall; plain EM steps are always taken."""
+        """Return whether the likelihood did not fall; plain EM steps are always taken.
+
+        Parameters
+        ----------
+        lower_bound : float
+            Of the point that was chosen last.
+
+        Returns
+        -------
+        bool
+        """
         return self._chart is None or lower_bound >= self._best
 
     def remaining(self) -> float:
-        """Return half of gradient times step, the gain that the quadratic model expects."""
+        """Return half of gradient times step, the gain that the quadratic model expects.
+
+        Returns
+        -------
+        float
+            In nats per unit of weight.
+        """
         return self._remaining
 
     def retreat(self) -> MixtureParameters:
-        """Return a shorter step from the best point, and at last its EM step, to begin anew."""
+        """Return a shorter step from the best point, and at last its EM step, to begin anew.
+
+        Returns
+        -------
+        MixtureParameters
+        """
         assert self._fallback is not None
         self._shortened += 1
         if self._chart is not None and self._shortened <= _SHORTER_STEPS:
@@ -144,7 +165,21 @@ class QuasiNewton(Acceleration):
         parameters: MixtureParameters,
         updated: MixtureParameters,
     ) -> MixtureParameters:
-        """Return the quasi-Newton step, or EM's while that is the better choice."""
+        """Return the quasi-Newton step, or EM's while that is the better choice.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Of the last point.
+        parameters : MixtureParameters
+            The last point.
+        updated : MixtureParameters
+            Its EM step.
+
+        Returns
+        -------
+        MixtureParameters
+        """
         gain = statistics.lower_bound - self._best
         self._best = statistics.lower_bound
         self._fallback = updated

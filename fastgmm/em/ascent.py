@@ -39,7 +39,7 @@ def gradient_ascent(
 ) -> EMResult:
     r"""Maximise the likelihood by L-BFGS, from given parameters.
 
-    .. math:: \\max_\\theta \\frac{1}{\\sum_i s_i} \\sum_i s_i \\log p(x_i \\mid \\theta)
+    .. math:: \max_\theta \frac{1}{\sum_i s_i} \sum_i s_i \log p(x_i \mid \theta)
 
     Value and gradient come from one pass over X, that of an E step. The coordinates are those of
     `Chart` about the parameters from which a search begins: in them the information of the complete

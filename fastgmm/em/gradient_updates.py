@@ -33,7 +33,13 @@ class _GradientUpdate(Update):
         self._number = 0
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin the schedule of step sizes anew."""
+        """Begin the schedule of step sizes anew.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+        """
         self._number = 0
 
     def _next_step_size(self) -> float:
@@ -76,10 +82,10 @@ class _Direction:
 class GradientStep(_GradientUpdate):
     r"""Generalized EM: steps along the gradient of Q in place of its maximum.
 
-    .. math:: \\theta' = \\theta + \\eta \\nabla Q(\\theta), \\qquad
-        Q(\\theta') \\ge Q(\\theta) + 10^{-4} \\eta |\\nabla Q(\\theta)|^2
+    .. math:: \theta' = \theta + \eta \nabla Q(\theta), \qquad
+        Q(\theta') \ge Q(\theta) + 10^{-4} \eta |\nabla Q(\theta)|^2
 
-    in coordinates about :math:`\\theta` in which :math:`\\eta = 1` is EM's step to first order. The
+    in coordinates about :math:`\theta` in which :math:`\eta = 1` is EM's step to first order. The
     step is halved until the inequality holds; Q follows from the statistics, without a further
     pass over the samples. As Q does not fall, neither does the likelihood.
 
@@ -88,7 +94,7 @@ class GradientStep(_GradientUpdate):
     n_steps : int, default=1
         Steps for each E step.
     step_size : float or callable, default=1.0
-        The first :math:`\\eta` that is tried, or a function of the iteration, counted from 0.
+        The first :math:`\eta` that is tried, or a function of the iteration, counted from 0.
 
     Raises
     ------
@@ -140,10 +146,10 @@ def _climb(
 class GradientAscent(_GradientUpdate):
     r"""One step along the gradient of the log-likelihood, whatever comes of it.
 
-    .. math:: \\theta' = \\theta + \\eta_t \\nabla \\log p(X \\mid \\theta) / \\textstyle\\sum_i s_i
+    .. math:: \theta' = \theta + \eta_t \nabla \log p(X \mid \theta) / \textstyle\sum_i s_i
 
-    in coordinates about :math:`\\theta` in which the information of the complete data is the
-    identity: a natural gradient, of which :math:`\\eta = 1` is EM's step to first order. With
+    in coordinates about :math:`\theta` in which the information of the complete data is the
+    identity: a natural gradient, of which :math:`\eta = 1` is EM's step to first order. With
     `MiniBatchPosterior` this is stochastic gradient ascent, which converges for step sizes that
     fall, such as `Decaying`. A step is shortened to a change of 1 in a log-weight, a mean in
     standard deviations or a log-deviation.
@@ -151,7 +157,7 @@ class GradientAscent(_GradientUpdate):
     Parameters
     ----------
     step_size : float or callable, default=0.5
-        :math:`\\eta`, or a function of the iteration t, counted from 0.
+        :math:`\eta`, or a function of the iteration t, counted from 0.
 
     Raises
     ------

@@ -23,7 +23,7 @@ class IncrementalPosterior(Posterior):
     was last visited with, and the entropy H of its responsibilities; the M step sees the sum. The
     first iteration visits all blocks, and is one of EM. The free energy
 
-    .. math:: F(q, \\theta) = \\sum_b \\left[ Q_b(q_b, \\theta) + H(q_b) \\right]
+    .. math:: F(q, \theta) = \sum_b \left[ Q_b(q_b, \theta) + H(q_b) \right]
 
     rises with every block and every update, to the maxima of the likelihood. It is the
     lower bound, reported when all blocks have been visited anew: after each epoch of
@@ -126,8 +126,8 @@ class IncrementalPosterior(Posterior):
 class StepwisePosterior(BatchPosterior):
     r"""Stepwise (online) EM: statistics follow those of small random batches.
 
-    .. math:: s \\leftarrow (1 - \\gamma_t)\\, s + \\gamma_t \\frac nm s_{batch}, \\qquad
-              \\gamma_t = (t + t_0)^{-\\alpha}, \\quad t = 0, 1, \\ldots
+    .. math:: s \leftarrow (1 - \gamma_t)\, s + \gamma_t \frac nm s_{batch}, \qquad
+              \gamma_t = (t + t_0)^{-\alpha}, \quad t = 0, 1, \ldots
 
     It begins with the statistics that the start itself stands for, n w_k (1, mean_k,
     covariance_k), so that no batch need hold enough samples of every component. An epoch is a

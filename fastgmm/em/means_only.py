@@ -10,10 +10,10 @@ from .update import Update, Updated
 class MeansOnly(Update):
     r"""Move each mean to the centroid of its samples; keep weights and covariances.
 
-    .. math:: \\mu_k = \\sum_i s_i r_{ik} x_i / \\sum_i s_i r_{ik}
+    .. math:: \mu_k = \sum_i s_i r_{ik} x_i / \sum_i s_i r_{ik}
 
     A generalized EM step: the likelihood does not fall. From equal weights and spherical
-    covariances :math:`1 / (2 \\beta)` it is soft k-means with stiffness beta. A component
+    covariances :math:`1 / (2 \beta)` it is soft k-means with stiffness beta. A component
     without samples keeps its mean.
 
     References

@@ -146,6 +146,16 @@ class MiniBatchPosterior(BatchPosterior):
         self._exact = ExactPosterior(self.n_threads)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of the next batch, scaled to those of all samples."""
+        """Return the statistics of the next batch, scaled to those of all samples.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+
+        Returns
+        -------
+        SufficientStatistics
+        """
         batch = self._exact.summarize(self._batches.draw(), parameters)
         return replace(batch, weight=self._total_weight)

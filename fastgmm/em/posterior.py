@@ -31,7 +31,13 @@ class Posterior(ABC):
     bound: str = "log-likelihood"
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:  # noqa: B027
-        """Begin a run: check that the policy fits the data, and forget earlier runs."""
+        """Begin a run: check that the policy fits the data, and forget earlier runs.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+        """
 
     @property
     def settled(self) -> bool:
@@ -40,7 +46,17 @@ class Posterior(ABC):
 
     @abstractmethod
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples, about (or near) the means of ``parameters``."""
+        """Return the statistics of all samples, about (or near) the means of ``parameters``.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+
+        Returns
+        -------
+        SufficientStatistics
+        """
 
 
 class ExactPosterior(Posterior):
@@ -60,7 +76,17 @@ class ExactPosterior(Posterior):
         self._workspace = Workspace()
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples, about the means or what float32 makes of them."""
+        """Return the statistics of all samples, about the means or what float32 makes of them.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+
+        Returns
+        -------
+        SufficientStatistics
+        """
         components = parameters.components()
         return add_up(samples, parameters, components, self.n_threads, self._workspace)
 
@@ -109,7 +135,17 @@ class BlockwisePosterior(Posterior):
         return n_components
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples under q, about the means."""
+        """Return the statistics of all samples under q, about the means.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+
+        Returns
+        -------
+        SufficientStatistics
+        """
         total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
         components = parameters.components()
         bound = 0.0

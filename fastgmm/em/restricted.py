@@ -19,10 +19,10 @@ from .settings import Schedule, check_count
 class HardPosterior(BlockwisePosterior):
     r"""All of a sample in its best component: classification EM.
 
-    .. math:: q_i(k) = 1 \\text{ for } k = \\arg\\max_j p(j \\mid x_i), \\text{ else } 0
+    .. math:: q_i(k) = 1 \text{ for } k = \arg\max_j p(j \mid x_i), \text{ else } 0
 
     Of components that are equally good the first one is taken. The lower bound is the
-    classification log-likelihood :math:`\\sum_i w_i \\max_k \\log p(x_i, k)`; it does not fall, and
+    classification log-likelihood :math:`\sum_i w_i \max_k \log p(x_i, k)`; it does not fall, and
     stays as it is after finitely many iterations. The maximum is not that of the likelihood:
     overlapping components come out too narrow and too far apart.
 
@@ -73,11 +73,11 @@ class HardPosterior(BlockwisePosterior):
 class TruncatedPosterior(BlockwisePosterior):
     r"""The ``n_best`` best components of each sample, renormalised.
 
-    .. math:: q_i(k) = p(k \\mid x_i) / m_i \\text{ for } k \\in B_i, \\qquad
-              m_i = \\sum_{k \\in B_i} p(k \\mid x_i)
+    .. math:: q_i(k) = p(k \mid x_i) / m_i \text{ for } k \in B_i, \qquad
+              m_i = \sum_{k \in B_i} p(k \mid x_i)
 
-    Its divergence from the posterior is :math:`-\\log m_i`, the least that any q on ``n_best``
-    components can have: the lower bound :math:`\\sum_i w_i \\log \\sum_{k \\in B_i} p(x_i, k)` does
+    Its divergence from the posterior is :math:`-\log m_i`, the least that any q on ``n_best``
+    components can have: the lower bound :math:`\sum_i w_i \log \sum_{k \in B_i} p(x_i, k)` does
     not fall. Of components that are equally good the first ones are taken. With as many as there
     are it is the exact posterior.
 
@@ -137,12 +137,12 @@ def _are_best(values: Array, count: int) -> Any:
 class TemperedPosterior(Posterior):
     r"""Deterministic annealing: the posterior at a temperature T.
 
-    .. math:: q_i(k) \\propto p(x_i, k)^{1/T}
+    .. math:: q_i(k) \propto p(x_i, k)^{1/T}
 
     T > 1 makes responsibilities more equal and the likelihood smoother, T = 1 is EM, T -> 0 is
     `HardPosterior`. The lower bound is the free energy that this q maximises,
 
-    .. math:: F_T = E_q \\log p + T H(q) = T \\sum_i w_i \\log \\sum_k p(x_i, k)^{1/T}
+    .. math:: F_T = E_q \log p + T H(q) = T \sum_i w_i \log \sum_k p(x_i, k)^{1/T}
 
     which does not fall while T stays. It is the log-likelihood for T = 1, below it for T < 1, and
     above it by up to (T - 1) log K for T > 1. Where T changes F changes with it, so no stop rule is

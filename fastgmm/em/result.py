@@ -9,7 +9,7 @@ from ..parameters import MixtureParameters
 class Iteration(NamedTuple):
     """One iteration of EM.
 
-    Attributes
+    Parameters
     ----------
     number : int
         Counted from 1.
@@ -31,7 +31,7 @@ class Iteration(NamedTuple):
 class EMResult:
     """The outcome of one run of EM.
 
-    Attributes
+    Parameters
     ----------
     parameters : MixtureParameters
         After the last update.

@@ -40,7 +40,7 @@ def uniforms(seed: int, iteration: int, rows: slice, per_row: int) -> Array:
 class SampledPosterior(BlockwisePosterior):
     r"""Monte Carlo EM: ``n_draws`` components drawn for each sample from its posterior.
 
-    .. math:: q_i(k) = \\frac 1m \\sum_{j=1}^m [z_{ij} = k], \\qquad z_{ij} \\sim p(k \\mid x_i)
+    .. math:: q_i(k) = \frac 1m \sum_{j=1}^m [z_{ij} = k], \qquad z_{ij} \sim p(k \mid x_i)
 
     Responsibilities are unbiased with variance p (1 - p) / m. One draw is stochastic EM, whose
     parameters wander about a maximum, and may leave a poor one; they converge where m grows.
@@ -166,7 +166,7 @@ class MetropolisPosterior(Posterior):
 
     A step proposes a component, each with probability 1 / K, and moves there with probability
 
-    .. math:: \\min(1, p(x_i, k') / p(x_i, k))
+    .. math:: \min(1, p(x_i, k') / p(x_i, k))
 
     The chain of a sample begins at its best component and goes on from iteration to iteration,
     while the parameters move. Responsibilities are the shares of the ``n_steps`` states of this
@@ -174,7 +174,7 @@ class MetropolisPosterior(Posterior):
 
     The lower bound is that of these responsibilities, which needs no normalisation either,
 
-    .. math:: \\sum_i w_i \\left[ \\sum_k q_i(k) \\log p(x_i, k) + H(q_i) \\right]
+    .. math:: \sum_i w_i \left[ \sum_k q_i(k) \log p(x_i, k) + H(q_i) \right]
 
     It fluctuates below the log-likelihood.
 

@@ -9,19 +9,19 @@ StepSize = float | Callable[[int], float]
 class Decaying:
     r"""Step sizes that fall with a power of the number of iterations t.
 
-    .. math:: \\eta_t = \\eta_0 (1 + t / \\tau)^{-\\kappa}
+    .. math:: \eta_t = \eta_0 (1 + t / \tau)^{-\kappa}
 
-    With :math:`1/2 < \\kappa \\le 1` their sum is infinite and that of their squares is not, as
+    With :math:`1/2 < \kappa \le 1` their sum is infinite and that of their squares is not, as
     stochastic approximation needs to converge.
 
     Parameters
     ----------
     first : float, default=1.0
-        :math:`\\eta_0`.
+        :math:`\eta_0`.
     delay : float, default=10.0
-        :math:`\\tau`: iterations until the step size has begun to fall.
+        :math:`\tau`: iterations until the step size has begun to fall.
     power : float, default=1.0
-        :math:`\\kappa`.
+        :math:`\kappa`.
 
     References
     ----------

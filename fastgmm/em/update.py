@@ -46,7 +46,13 @@ class Update(ABC):
     is_em_step: ClassVar[bool] = False
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:  # noqa: B027
-        """Begin a run: check that the policy fits the data, and forget earlier runs."""
+        """Begin a run: check that the policy fits the data, and forget earlier runs.
+
+        Parameters
+        ----------
+        samples : Samples
+        parameters : MixtureParameters
+        """
 
     @abstractmethod
     def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:

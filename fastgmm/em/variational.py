@@ -17,7 +17,7 @@ class ConjugatePrior(Update):
     expected logarithms of `VariationalParameters`, and the update makes the posterior from the
     statistics. Its lower bound, in nats and summed over samples, is scikit-learn's
 
-    .. math:: L = -\\sum_{ik} s_i r_{ik} \\log r_{ik} + \\log Z(q)
+    .. math:: L = -\sum_{ik} s_i r_{ik} \log r_{ik} + \log Z(q)
 
     after the update, where Z(q) normalizes q(weights, means, precisions), without constants
     that depend on n, d, K and the prior alone.
@@ -51,11 +51,11 @@ class ConjugatePrior(Update):
 def entropy(statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
     r"""Return the entropy of the responsibilities of a pass, from its statistics.
 
-    .. math:: -\\sum_{ik} s_i r_{ik} \\log r_{ik} = \\sum_i s_i \\log \\rho_i
-        - \\sum_k \\left(n_k c_k - \\tfrac12 tr(U_k U_k^T S_k)\\right)
+    .. math:: -\sum_{ik} s_i r_{ik} \log r_{ik} = \sum_i s_i \log \rho_i
+        - \sum_k \left(n_k c_k - \tfrac12 tr(U_k U_k^T S_k)\right)
 
     with the coefficients c, factors U and the second moments S about the means with which the
-    pass was made, for then :math:`\\log r_{ik} = c_k - \\tfrac12 |U_k^T z|^2 - \\log \\rho_i`.
+    pass was made, for then :math:`\log r_{ik} = c_k - \tfrac12 |U_k^T z|^2 - \log \rho_i`.
     """
     moments = statistics.recenter(parameters.means).moments
     return statistics.log_likelihood - parameters.expected_log_joint(moments)

@@ -58,7 +58,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
     def score_samples(self, X: Any) -> Array:
         r"""Compute the log-density of each sample.
 
-        .. math:: \\log p(x) = \\log \\sum_k w_k \\, N(x \\mid \\mu_k, \\Sigma_k)
+        .. math:: \log p(x) = \log \sum_k w_k \, N(x \mid \mu_k, \Sigma_k)
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         r"""Compute the weighted mean log-density of the samples.
 
-        .. math:: \\frac{\\sum_i w_i \\log p(x_i)}{\\sum_i w_i}
+        .. math:: \frac{\sum_i w_i \log p(x_i)}{\sum_i w_i}
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> Array:
         r"""Compute the responsibilities p(k | x).
 
-        .. math:: r_k = w_k N(x \\mid \\mu_k, \\Sigma_k) / p(x)
+        .. math:: r_k = w_k N(x \mid \mu_k, \Sigma_k) / p(x)
 
         Parameters
         ----------

@@ -34,8 +34,8 @@ _POSITIVE = Interval(Real, 0.0, None, closed="neither")
 class BayesianGaussianMixture(IteratedMixture):
     r"""Fit a variational posterior over mixtures of Gaussians.
 
-    .. math:: q(w) \\prod_{k=1}^{K} N(\\mu_k \\mid m_k, (\\kappa_k \\Lambda_k)^{-1})
-        \\, W(\\Lambda_k \\mid W_k, \\nu_k)
+    .. math:: q(w) \prod_{k=1}^{K} N(\mu_k \mid m_k, (\kappa_k \Lambda_k)^{-1})
+        \, W(\Lambda_k \mid W_k, \nu_k)
 
     Components that the data does not need keep the prior, and almost no weight. The parameters,
     attributes and stop rule are scikit-learn's; in addition samples may have weights. An iteration

@@ -30,10 +30,10 @@ def expected_complete_log_likelihood(
 ) -> float:
     r"""Compute the Q-function, which the M step maximises.
 
-    .. math:: Q = \\sum_i s_i \\sum_k r_{ik} \\left[\\log w_k + \\log N(x_i \\mid \\mu_k, \\Sigma_k)\\right]
+    .. math:: Q = \sum_i s_i \sum_k r_{ik} \left[\log w_k + \log N(x_i \mid \mu_k, \Sigma_k)\right]
 
     One pass over X: with the moments of the responsibilities about the means, a component's part
-    is :math:`n_k (\\log w_k + \\log \\det U_k - \\tfrac d2 \\log 2\\pi) - \\tfrac12 tr(U_k U_k^T S_k)`.
+    is :math:`n_k (\log w_k + \log \det U_k - \tfrac d2 \log 2\pi) - \tfrac12 tr(U_k U_k^T S_k)`.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def expected_complete_log_likelihood(
     >>> resp = model.predict_proba(X)
     >>> round(fastgmm.expected_complete_log_likelihood(model, X, resp), 3)
     3.535
-    """  # noqa: E501
+    """
     samples, resp = _check(model, X, resp, sample_weight)
     return _q_function(model, samples, resp)
 
@@ -77,7 +77,7 @@ def expected_complete_log_likelihood(
 def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> float:
     r"""Compute the evidence lower bound under given responsibilities.
 
-    .. math:: L = Q + \\sum_i s_i H(r_i), \\qquad H(r) = -\\sum_k r_k \\log r_k
+    .. math:: L = Q + \sum_i s_i H(r_i), \qquad H(r) = -\sum_k r_k \log r_k
 
     The log-likelihood exceeds it by `kl_divergence` of ``resp`` from the posterior, and equals it
     where ``resp`` is the posterior.
@@ -126,7 +126,7 @@ def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> fl
 def kl_divergence(resp: Any, posterior: Any, sample_weight: Any = None) -> float:
     r"""Compute the Kullback-Leibler divergence of responsibilities from a posterior.
 
-    .. math:: KL = \\sum_i s_i \\sum_k r_{ik} \\log \\frac{r_{ik}}{p_{ik}}
+    .. math:: KL = \sum_i s_i \sum_k r_{ik} \log \frac{r_{ik}}{p_{ik}}
 
     Parameters
     ----------

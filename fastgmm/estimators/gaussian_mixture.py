@@ -24,7 +24,7 @@ from ._mixture import BaseMixture
 class GaussianMixture(IteratedMixture, BaseMixture):
     r"""Fit a mixture of Gaussians by expectation-maximization.
 
-    .. math:: p(x) = \\sum_{k=1}^{K} w_k \\, N(x \\mid \\mu_k, \\Sigma_k)
+    .. math:: p(x) = \sum_{k=1}^{K} w_k \, N(x \mid \mu_k, \Sigma_k)
 
     The parameters, attributes and stop rule are scikit-learn's; in addition samples may have
     weights. An iteration reads X once and forms nothing of size n_samples x n_components.

@@ -22,10 +22,10 @@ def log_likelihood_gradient(
 ) -> MixtureGradient:
     r"""Compute the gradient of the total log-likelihood, in one pass over X.
 
-    .. math:: \\frac{\\partial L}{\\partial w_k} = \\frac{n_k}{w_k}, \\quad
-        \\frac{\\partial L}{\\partial \\mu_k} = \\Sigma_k^{-1} s_k, \\quad
-        \\frac{\\partial L}{\\partial \\Sigma_k}
-        = \\tfrac12 (\\Sigma_k^{-1} S_k \\Sigma_k^{-1} - n_k \\Sigma_k^{-1})
+    .. math:: \frac{\partial L}{\partial w_k} = \frac{n_k}{w_k}, \quad
+        \frac{\partial L}{\partial \mu_k} = \Sigma_k^{-1} s_k, \quad
+        \frac{\partial L}{\partial \Sigma_k}
+        = \tfrac12 (\Sigma_k^{-1} S_k \Sigma_k^{-1} - n_k \Sigma_k^{-1})
 
     with the moments n_k, s_k and S_k of the responsibilities about the means. The elements of a
     covariance matrix count as free numbers: a symmetric change D of it changes L by the sum of

@@ -30,11 +30,11 @@ from ._progress import warn_about_convergence
 class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, FittedMixture):
     r"""Cluster by soft k-means: EM for means, with equal weights and one fixed variance.
 
-    .. math:: r_{ik} = \\frac{e^{-\\beta |x_i - \\mu_k|^2}}{\\sum_j e^{-\\beta |x_i - \\mu_j|^2}},
-        \\qquad \\mu_k = \\frac{\\sum_i s_i r_{ik} x_i}{\\sum_i s_i r_{ik}}
+    .. math:: r_{ik} = \frac{e^{-\beta |x_i - \mu_k|^2}}{\sum_j e^{-\beta |x_i - \mu_j|^2}},
+        \qquad \mu_k = \frac{\sum_i s_i r_{ik} x_i}{\sum_i s_i r_{ik}}
 
     It maximises the likelihood of the mixture of equal weights and variances
-    :math:`\\sigma^2 = 1 / (2 \\beta)` over the means. Its limit for large beta is Lloyd's k-means;
+    :math:`\sigma^2 = 1 / (2 \beta)` over the means. Its limit for large beta is Lloyd's k-means;
     where 2 beta times the largest variance of X is below 1, all centres meet in the mean. An
     iteration reads X once and forms nothing of size n_samples x n_clusters.
 
