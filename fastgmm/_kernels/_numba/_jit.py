@@ -133,7 +133,8 @@ def slot_function(function: Callable[..., Any]) -> Any:
 
 def serial(function: Callable[..., Any]) -> Any:
     """Compile what runs on the calling thread, and lets other threads run Python meanwhile."""
-    return _cached(njit(error_model="numpy", nogil=True, cache=True)(function))
+    options = {"error_model": "numpy", "no_cfunc_wrapper": True}
+    return _cached(njit(nogil=True, cache=True, **options)(function))
 
 
 def loop_function(*, parallel: bool) -> Callable[[Callable[..., Any]], Any]:

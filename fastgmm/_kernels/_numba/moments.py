@@ -151,11 +151,8 @@ _tile_row = by_covariance_type(full=_four, tied=_four, diag=_none, spherical=_no
 
 
 @spliced
-def _take_waiting(packed, pending, k, first, statistics):
-    """Add the first moments of component k's waiting samples; lay out z and w r z.
-
-    Return how many there are, with zeros up to whole vectors.
-    """
+def _flush(packed, pending, k, first, second, statistics):
+    """Add the samples that wait to the sums of component k."""
     STRIDE = sizes(packed.centers)[1]
     d = U(packed.n_features)
     m = pending.count[k]
@@ -177,7 +174,7 @@ def _take_waiting(packed, pending, k, first, statistics):
             z[start + a] = 0.0
         mean = centers[k * d + j]
         statistics[first + j] += center_in_place(z, start, mean, w, padded, wz)
-    return padded
+    add_outer_products(wz, z, d, padded, statistics, second)
 
 
 @block_function
@@ -248,7 +245,6 @@ def _matrix(packed, rows, block, resp, share, count, last, pending, statistics):
         first = K + k * d
         second = K * (I1 + d) + k * stride
         selected = I0 if last else _count_selected(resp, o)
-        ready = s = I0
         # measured: a listed sample costs as much as 24 + 1.25 d features of a whole block
         if selected * (U(24) + d + d // I4) > count * d:
             statistics[k] += weigh(resp, o, share, I0, count, w)
@@ -256,22 +252,19 @@ def _matrix(packed, rows, block, resp, share, count, last, pending, statistics):
                 to = j * STRIDE
                 mean = centers[k * d + j]
                 statistics[first + j] += center(block, to, mean, w, count, z, wz, to)
-            ready, selected = count, I0
+            add_outer_products(wz, z, d, count, statistics, second)
+            selected = I0
         elif selected > I0:
             _select(resp, o, index)
-        # one call of add_outer_products, for samples of either kind: each is compiled anew
-        while ready > I0 or s < selected or (last and waiting[k] > I0):
-            if ready == I0:
-                n = min(selected - s, capacity - waiting[k])
-                a = k * capacity + waiting[k]
-                _append(rows, d, resp, o, share, index, s, n, p_rows, p_weight, a)
-                s += n
-                waiting[k] += n
-                if waiting[k] < capacity and not last:
-                    break
-                ready = _take_waiting(packed, pending, k, first, statistics)
-            add_outer_products(wz, z, d, ready, statistics, second)
-            ready = I0
+        s = I0
+        while s < selected or (last and waiting[k] > I0):
+            n = min(selected - s, capacity - waiting[k])
+            a = k * capacity + waiting[k]
+            _append(rows, d, resp, o, share, index, s, n, p_rows, p_weight, a)
+            s += n
+            waiting[k] += n
+            if waiting[k] == capacity or last:
+                _flush(packed, pending, k, first, second, statistics)
 
 
 def _diagonal(packed, rows, block, resp, share, count, last, pending, statistics):

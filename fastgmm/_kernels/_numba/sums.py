@@ -3,7 +3,7 @@
 They add in the type of the block; sums over blocks are in float64.
 """
 
-from ._jit import I0, I1, I2, I3, I4, I8, I16, U, reduction, sizes, spliced, vector_loop
+from ._jit import I0, I1, I2, I3, I4, I8, I16, U, block_function, reduction, sizes, vector_loop
 
 
 @reduction
@@ -189,7 +189,7 @@ def add_gram(values, stride, first, count, out, o):
     out[o + U(9)] += t33
 
 
-@spliced
+@block_function
 def add_outer_products(wz, z, d, count, out, o):
     """Add sum w r z z^T as the lower triangle of 4 x 4 tiles."""
     STRIDE = sizes(z)[1]
