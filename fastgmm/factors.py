@@ -1,11 +1,9 @@
 """Triangular factors of covariance and precision matrices, by LAPACK and BLAS."""
 
 import ctypes
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cython_blas, cython_lapack, lapack
 
 from ._kernels.layout import Array
@@ -22,6 +20,7 @@ def _routine(module: Any, name: str, n_arguments: int) -> Any:
     return prototype(pointer(capsule, get_name(capsule)))
 
 
+_DLACPY = _routine(cython_lapack, "dlacpy", 7)  # uplo, m, n, a, lda, b, ldb
 _DPOTRF = _routine(cython_lapack, "dpotrf", 5)  # uplo, n, a, lda, info
 _DTRTRI = _routine(cython_lapack, "dtrtri", 6)  # uplo, diag, n, a, lda, info
 _DTRMM = _routine(cython_blas, "dtrmm", 11)  # side, uplo, trans, diag, m, n, alpha, a, lda, b, ldb
@@ -32,20 +31,19 @@ _ONE, _MINUS_ONE = ctypes.byref(ctypes.c_double(1.0)), ctypes.byref(ctypes.c_dou
 
 
 def inverse_factor(covariance: Array, smallest: float, out: Array) -> bool:
-    """Write U = R^-1 for covariance = R^T R; return False where there is no such factor."""
+    """Write U = R^-1 for covariance = R^T R into zeros; return False where there is no such R."""
+    covariance = np.ascontiguousarray(covariance)
     d = len(covariance)
-    out[...] = 0.0
-    np.copyto(out, covariance, where=_upper(d))
-    order, info = ctypes.c_int(d), ctypes.c_int(0)
-    n, status = ctypes.byref(order), ctypes.byref(info)
+    n, address, info = _pointer_to(d), out.ctypes.data, ctypes.c_int(0)
     # a lower triangle to LAPACK, which counts by columns
-    _DPOTRF(b"L", n, out.ctypes.data, n, status)
+    _DLACPY(b"L", n, n, covariance.ctypes.data, n, address, n)
+    _DPOTRF(b"L", n, address, n, ctypes.byref(info))
     diagonal = np.diagonal(out)
     # a squared pivot within rounding of its own diagonal element is not a variance
     noise = np.maximum(np.finfo(float).eps * np.abs(np.diagonal(covariance)), smallest)
     if info.value or not (diagonal**2 > noise).all() or not np.isfinite(diagonal).all():
         return False
-    _invert_lower(out.ctypes.data, d, d)
+    _invert_lower(address, d, d)
     return True
 
 
@@ -72,11 +70,6 @@ def _invert_lower(start: int, d: int, stride: int) -> None:
 
 def _pointer_to(value: int) -> Any:
     return ctypes.byref(ctypes.c_int(value))
-
-
-@cache
-def _upper(d: int) -> NDArray[np.bool_]:
-    return np.tri(d, dtype=np.bool_).T
 
 
 def invert_triangle(upper: Array) -> Array:

@@ -60,7 +60,9 @@ def test_reference_of_triangles():
 def test_inverse_factor_is_that_of_lapack(d):
     rows = np.random.default_rng(d).normal(size=(2 * d + 2, d))
     covariance = rows.T @ rows / len(rows)
-    found = np.full((d, d), np.nan)
-    assert inverse_factor(covariance, 0.0, found)
+    found = np.zeros((d, d))
+    lower = np.tril(np.full((d, d), np.nan), -1)  # is not read
+    assert inverse_factor(covariance + lower, 0.0, found)
+    assert inverse_factor(np.asfortranarray(covariance), 0.0, np.zeros((d, d)))
     expected = invert_triangle(np.linalg.cholesky(covariance).T)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
