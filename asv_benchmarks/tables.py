@@ -10,9 +10,12 @@ from time import perf_counter
 import numpy as np
 
 from fastgmm import _kernels as kernels
-from fastgmm._kernels.layout import Components, empty_moments
+from fastgmm import em
 from fastgmm._kernels.threads import count_threads
 from fastgmm.benchmark import measure_peak, unit_precisions
+from fastgmm.blas import one_blas_thread
+from fastgmm.parameters import MixtureParameters
+from fastgmm.samples import Samples
 
 SPREAD = 0.05
 DENSE = [(1_000_000, 8, 16), (500_000, 16, 32), (200_000, 32, 32), (100_000, 64, 64)]
@@ -21,13 +24,11 @@ OTHERS = [("tied", 500_000, 16, 32), ("diag", 1_000_000, 16, 64), ("spherical", 
 REPEATS = 7
 
 
-def components_of(covariance_type, means):
-    """Return equal weights and unit covariances."""
+def mixture_of(covariance_type, means):
+    """Return a mixture of equal weights and unit covariances."""
     K, d = means.shape
-    log_coefficients = np.full(K, -np.log(K) - 0.5 * d * np.log(2 * np.pi))
-    return Components(
-        covariance_type, log_coefficients, means, unit_precisions(covariance_type, d, K)
-    )
+    one = unit_precisions(covariance_type, d, K)
+    return MixtureParameters.from_covariances(covariance_type, np.full(K, 1 / K), means, one)
 
 
 def best_seconds(function):
@@ -41,19 +42,14 @@ def best_seconds(function):
     return min(seconds)
 
 
-def pass_seconds(covariance_type, n, d, K, n_threads, dtype="float64"):
-    """Return the time of one pass of EM over samples."""
+def iteration_seconds(covariance_type, n, d, K, n_threads, dtype="float64"):
+    """Return the time of one iteration of EM: the pass over the samples, and the update."""
     rng = np.random.default_rng(0)
-    means = SPREAD * rng.standard_normal((K, d))
-    X = rng.standard_normal((n, d)).astype(dtype)
-    weight = np.broadcast_to(1.0, n)
-    components = components_of(covariance_type, means)
-
-    def run():
-        sums = empty_moments(covariance_type, K, d)
-        kernels.accumulate(X, weight, components, sums, np.zeros(1), n_threads, dtype == "float32")
-
-    return best_seconds(run)
+    start = mixture_of(covariance_type, SPREAD * rng.standard_normal((K, d)))
+    samples = Samples(rng.standard_normal((n, d)).astype(dtype))
+    posterior, update = em.ExactPosterior(n_threads), em.ClosedForm(n_jobs=n_threads)
+    with one_blas_thread():
+        return best_seconds(lambda: update(posterior.summarize(samples, start), start))
 
 
 def distance_seconds(d, K):
@@ -78,7 +74,8 @@ def distance_seconds(d, K):
             block_log_prob(packed, block, scratch, norm, out)
 
     like, stride = np.empty(0), block_stride(8)
-    packed = pack(components_of("full", SPREAD * np.random.default_rng(0).standard_normal((K, d))))
+    means = SPREAD * np.random.default_rng(0).standard_normal((K, d))
+    packed = pack(mixture_of("full", means).components())
     block, scratch, out = (aligned(-(-rows // 4) * 4 * stride, like) for rows in (d, d, K))
     block[...] = 1.0
     n_repeats = max(1, int(2e8 / (256 * K * (d * d + 20))))
@@ -104,9 +101,9 @@ def print_peak_shares():
     for n, d, K in DENSE:
         flops = d * d + 3 * d
         loop = f"{flops / distance_seconds(d, K) / peak:.0%}" if has_numba else ""
-        one = pass_seconds("full", n, d, K, 1)
-        team = pass_seconds("full", n, d, K, all_threads)
-        single = pass_seconds("full", n, d, K, all_threads, "float32")
+        one = iteration_seconds("full", n, d, K, 1)
+        team = iteration_seconds("full", n, d, K, all_threads)
+        single = iteration_seconds("full", n, d, K, all_threads, "float32")
         work = 2 * flops * n * K
         print(
             f"| {n:,} | {d} | {K} | {loop} | {work / one / peak:.0%} | "
@@ -114,8 +111,8 @@ def print_peak_shares():
             flush=True,
         )
     for kind, n, d, K in OTHERS:
-        one, team = (pass_seconds(kind, n, d, K, threads) for threads in (1, all_threads))
-        single = pass_seconds(kind, n, d, K, all_threads, "float32")
+        one, team = (iteration_seconds(kind, n, d, K, threads) for threads in (1, all_threads))
+        single = iteration_seconds(kind, n, d, K, all_threads, "float32")
         shape = f"| {kind} {n:,} | {d} | {K} |"
         print(f"{shape} | | | {one / team:.2f} | {single / team:.2f} |", flush=True)
 
@@ -133,7 +130,8 @@ def print_scaling():
     for name, shapes in sweeps.items():
         values = {"n": 0, "d": 1, "K": 2}[name]
         times = [
-            1e9 * pass_seconds("full", *shape, threads) / shape[0] / shape[2] for shape in shapes
+            1e9 * iteration_seconds("full", *shape, threads) / shape[0] / shape[2]
+            for shape in shapes
         ]
         print(f"| {name} | " + " | ".join(f"{shape[values]:,}" for shape in shapes) + " |")
         print("|--|" + "--:|" * len(shapes))

@@ -6,8 +6,10 @@ from .covariance import get_covariance_type
 from .parameters import MixtureParameters
 from .samples import Samples
 
-#: Shorter passes take no time worth saving, and average fewer rounding errors.
+#: Passes over fewer samples average fewer rounding errors, and few take time worth saving.
 SMALLEST_PASS = 2**14
+# Multiply-adds of a pass that takes some milliseconds.
+_MUCH_WORK = 2**28
 # Root mean square error of a log-probability, in nats, from rounding in float32.
 _LARGEST_ERROR = 1e-4
 # Deviations, distances and precision factors within this keep squares in the range of float32.
@@ -21,18 +23,20 @@ def allows_float32(samples: Samples, parameters: MixtureParameters) -> bool:
     With deviations s and the origin o of the kernels, y = P (x - mu) is formed of terms of at
     most S = max_ki sum_j |P_kij| (|mu_kj - o_j| + s_kj), each rounded by u = 2^-24. The
     log-probability, |y|^2 / 2 with d numbers of order 1, is then wrong by about u S sqrt(d). Moving
-    each sample by its own last bit does as much, if the samples are not centred.
+    each sample by its own last bit does as much, if the samples are not centred. Fewer than
+    ``SMALLEST_PASS`` samples average fewer of these errors, which must then be smaller.
     """
-    if samples.dtype != np.float32 or samples.n_samples < SMALLEST_PASS:
-        return False
-    if not parameters.allows_float32_blocks:
+    if samples.dtype != np.float32 or not parameters.allows_float32_blocks:
         return False
     kind = get_covariance_type(parameters.covariance_type)
-    K, d = parameters.means.shape
+    n, (K, d) = samples.n_samples, parameters.means.shape
+    if n < min(SMALLEST_PASS, _MUCH_WORK / (K * d * (d if kind.is_matrix else 1))):
+        return False
     deviations = np.sqrt(kind.variances(parameters.covariances, K, d))
     lengths = np.abs(parameters.means - parameters.means.mean(axis=0)) + deviations
     factors = np.abs(parameters.precisions_cholesky)
     if max(lengths.max(), factors.max()) > _LARGEST_MAGNITUDE:
         return False
     largest = kind.whitened_bound(factors, lengths).max()
-    return bool(_ROUNDING * largest * np.sqrt(d) <= _LARGEST_ERROR)
+    allowed = _LARGEST_ERROR * min(1.0, np.sqrt(n / SMALLEST_PASS))
+    return bool(_ROUNDING * largest * np.sqrt(d) <= allowed)

@@ -167,6 +167,28 @@ def test_when_float32_is_allowed(covariance_type):
         assert not allows_float32(Samples(X), far), (shift, scale)
 
 
+def test_few_samples_of_many_features_are_added_in_float32():
+    n, d = 3000, 256
+    X = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32)
+    parameters = MixtureParameters.from_covariances(
+        "full", np.full(2, 0.5), np.zeros((2, d)), np.tile(np.eye(d), (2, 1, 1))
+    )
+    assert allows_float32(Samples(X), parameters)
+    assert not allows_float32(Samples(X[:2000]), parameters)  # no time worth saving
+    single = ExactPosterior(2).summarize(Samples(X), parameters)
+    double = ExactPosterior(2).summarize(Samples(X.astype(np.float64)), parameters)
+    assert single.lower_bound != double.lower_bound
+    assert single.lower_bound == pytest.approx(double.lower_bound, rel=1e-7)
+    for got, want in zip(single.moments, double.moments, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5 * np.abs(want).max())
+    # log-probabilities wrong by 7e-5: too much for 3000 samples, not for 2**14
+    means = np.zeros((2, d))
+    means[0, 0] = 140.0
+    far = MixtureParameters.from_covariances("full", np.full(2, 0.5), means, parameters.covariances)
+    assert not allows_float32(Samples(X), far)
+    assert allows_float32(Samples(np.tile(X, (6, 1))), far)
+
+
 @each_type
 def test_fit_of_float32_ends_where_that_of_float64_does(covariance_type):
     samples, parameters = problem(covariance_type, 3 * SMALLEST_PASS)
