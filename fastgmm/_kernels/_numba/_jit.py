@@ -176,19 +176,13 @@ def no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-_addresses: dict[tuple[Any, ...], int] = {}
-
-
 def address(function: Any, *kinds: Any) -> int:
     """Compile a function for arguments of given types and return where its code begins."""
-    key = (function, *kinds)
-    if key not in _addresses:
-        with global_compiler_lock, no_garbage_collection():
-            function.compile(kinds)
-            compiled = function.overloads[kinds]
-            name = compiled.fndesc.llvm_func_name
-            _addresses[key] = int(compiled.library.get_pointer_to_function(name))
-    return _addresses[key]
+    with global_compiler_lock, no_garbage_collection():
+        function.compile(kinds)
+        compiled = function.overloads[kinds]
+        name = compiled.fndesc.llvm_func_name
+        return int(compiled.library.get_pointer_to_function(name))
 
 
 if hasattr(os, "register_at_fork"):

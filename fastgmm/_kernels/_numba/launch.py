@@ -6,6 +6,7 @@ loop, and compiling one for each kernel, with the kernel in it, took as long as 
 """
 
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 import numba
@@ -48,14 +49,15 @@ def launch(kernel: Any, arguments: tuple[Any, ...], n_slots: int, n_threads: int
             numba.set_num_threads(before)
 
 
+# kept, so that a forked child asks LLVM for nothing
+_addresses: dict[tuple[Any, ...], int] = {}
+
+
 def _kernel_address(kernel: Any, arguments: tuple[Any, ...]) -> int:
     key = (kernel, *_signature(arguments))
     if key not in _addresses:
         _addresses[key] = address(kernel, types.CPointer(typeof(arguments)), types.uint64)
     return _addresses[key]
-
-
-_addresses: dict[tuple[Any, ...], int] = {}
 
 
 def _signature(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -70,10 +72,14 @@ def _signature(values: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
+@cache
+def _loop_address(loop: Any) -> int:
+    return address(loop, types.int64, types.uint64, types.int64)
+
+
 def _call(loop: Any, kernel: int, arguments: tuple[Any, ...], n_slots: int) -> None:
-    code = address(loop, types.int64, types.uint64, types.int64)
     with nullcontext() if _enter.overloads else no_garbage_collection():
-        _enter(code, kernel, arguments, n_slots)
+        _enter(_loop_address(loop), kernel, arguments, n_slots)
 
 
 def threading_layer() -> str:
