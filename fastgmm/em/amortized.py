@@ -159,13 +159,7 @@ class AmortizedPosterior(BatchPosterior):
         self._scaling: _Scaling | None = None
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Scale the features, and fit q to the posterior of the start.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-        """
+        """Scale the features, and fit q to the posterior of the start."""
         super().start(samples, parameters)
         self._number = 0
         batch = Batches(samples, lambda _: _SCALED_BY, self.seed).draw()
@@ -180,17 +174,7 @@ class AmortizedPosterior(BatchPosterior):
             self._coefficients[:, present] += H.T @ log_joint / weight.sum()
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of the next batch under q, then move q.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return the statistics of the next batch under q, then move q."""
         statistics, gradient, metric = self._gradient(self._batches.draw(), parameters)
         metric += _DAMPING * np.eye(len(self._coefficients))
         step = np.linalg.solve(metric, gradient.T[..., np.newaxis])[..., 0].T

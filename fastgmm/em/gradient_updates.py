@@ -33,13 +33,7 @@ class _GradientUpdate(Update):
         self._number = 0
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin the schedule of step sizes anew.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-        """
+        """Begin the schedule of step sizes anew."""
         self._number = 0
 
     def _next_step_size(self) -> float:

@@ -65,11 +65,6 @@ class IncrementalPosterior(Posterior):
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
         """Forget all blocks.
 
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
         Raises
         ------
         ValueError
@@ -87,17 +82,7 @@ class IncrementalPosterior(Posterior):
         return self._next == 0
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the sum of all blocks' statistics, about the means, one block renewed.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return the sum of all blocks' statistics, about the means, one block renewed."""
         if not self._blocks:
             for block in range(self.n_blocks):
                 statistics = self._visit(samples, parameters, block)
@@ -186,29 +171,13 @@ class StepwisePosterior(BatchPosterior):
         self._statistics: SufficientStatistics | None = None
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin with the statistics that the parameters stand for.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-        """
+        """Begin with the statistics that the parameters stand for."""
         super().start(samples, parameters)
         self._step = 0
         self._statistics = implied_statistics(parameters, samples.total_weight)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return statistics a step nearer to those of the next batch, about the means.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return statistics a step nearer to those of the next batch, about the means."""
         assert self._statistics is not None
         batch = self._exact.summarize(self._batches.draw(), parameters)
         whole = self._batches.n_whole > 0

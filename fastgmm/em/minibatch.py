@@ -92,13 +92,7 @@ class BatchPosterior(Posterior):
         self.n_threads = count_threads(n_jobs)
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin with the first batch of the first epoch.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-        """
+        """Begin with the first batch of the first epoch."""
         self._batches = Batches(samples, self.batch_size, self.seed)
         self._total_weight = samples.total_weight
 
@@ -146,16 +140,6 @@ class MiniBatchPosterior(BatchPosterior):
         self._exact = ExactPosterior(self.n_threads)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of the next batch, scaled to those of all samples.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return the statistics of the next batch, scaled to those of all samples."""
         batch = self._exact.summarize(self._batches.draw(), parameters)
         return replace(batch, weight=self._total_weight)

@@ -76,17 +76,7 @@ class ExactPosterior(Posterior):
         self._workspace = Workspace()
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples, about the means or what float32 makes of them.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return the statistics of all samples, about the means or what float32 makes of them."""
         components = parameters.components()
         return add_up(samples, parameters, components, self.n_threads, self._workspace)
 
@@ -135,17 +125,7 @@ class BlockwisePosterior(Posterior):
         return n_components
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples under q, about the means.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return the statistics of all samples under q, about the means."""
         total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
         components = parameters.components()
         bound = 0.0

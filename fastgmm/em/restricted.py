@@ -183,13 +183,7 @@ class TemperedPosterior(Posterior):
         self._iteration = 0
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin with the first temperature.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-        """
+        """Begin with the first temperature."""
         self._iteration = 0
 
     @property
@@ -198,17 +192,7 @@ class TemperedPosterior(Posterior):
         return self._iteration > len(self.temperature)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples at the temperature of this iteration.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return the statistics of all samples at the temperature of this iteration."""
         self._iteration += 1
         T = self.temperature(self._iteration)
         wider = replace(

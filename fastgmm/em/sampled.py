@@ -93,40 +93,15 @@ class SampledPosterior(BlockwisePosterior):
         self._n_draws = 1
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin with the first draws.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-        """
+        """Begin with the first draws."""
         self._iteration = 0
 
     def width(self, n_components: int) -> int:
-        """Return how many numbers are formed for each row.
-
-        Parameters
-        ----------
-        n_components : int
-
-        Returns
-        -------
-        int
-        """
+        """Return how many numbers are formed for each row."""
         return max(n_components, self._n_draws)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples under new draws, about the means.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return the statistics of all samples under new draws, about the means."""
         self._iteration += 1
         self._n_draws = self.n_draws(self._iteration)
         return super().summarize(samples, parameters)
@@ -209,28 +184,12 @@ class MetropolisPosterior(Posterior):
         self._state: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Forget all chains.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-        """
+        """Forget all chains."""
         self._iteration = 0
         self._state = np.zeros(samples.n_samples, np.int64)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples under the states of the chains, about the means.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+        """Return the statistics of all samples under the states of the chains, about the means."""
         self._iteration += 1
         total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
         components = parameters.components()
