@@ -26,7 +26,7 @@ cdef extern from *:
     typedef double fastgmm_work;
     #endif
     #define FASTGMM_BLOCK (2048 / sizeof(fastgmm_work))
-    #define FASTGMM_STRIDE (2112 / sizeof(fastgmm_work))
+    #define FASTGMM_STRIDE (2560 / sizeof(fastgmm_work))
     """
     ctypedef double work "fastgmm_work"
     const size_t BLOCK "FASTGMM_BLOCK"
