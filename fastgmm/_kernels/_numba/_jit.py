@@ -18,6 +18,8 @@ from numba.extending import intrinsic, overload
 
 from fastgmm._kernels import layout
 
+from .pipeline import KernelCompiler, PartCompiler
+
 # Indices are unsigned: a signed index must be tested for wraparound, which stops LLVM
 # from vectorising (84 -> 11 GFLOP/s in the distance tile).
 U = np.uint64
@@ -54,12 +56,14 @@ _INTERNAL: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "forceinline": True,
+    "pipeline_class": PartCompiler,
 }
 # Never called from Python either.
 _BY_ADDRESS: dict[str, Any] = {
     "error_model": "numpy",
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
+    "pipeline_class": KernelCompiler,
 }
 BLOCK_OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, **_INTERNAL}
 
