@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kernels.layout import Array
-from ._kernels.threads import for_each
-from .factors import check_precision_matrix, inverse_factor, invert_triangle, reversed_factor
+from .factors import check_precision_matrix, inverse_factors, invert_triangle, reversed_factor
 
 Mask = NDArray[np.bool_]
 
-# Matrices of this order are worth a thread, 2 ms each, while OpenMP's still spin after a pass.
-_LARGE_MATRIX = 500
+# Numbers that stay in a cache: a bound on four matrices of order 784 takes 0.8 ms in place of 1.4.
+_CACHED = 2**17
 
 
 class CollapseError(ValueError):
@@ -110,7 +109,13 @@ class CovarianceType(ABC):
 
     def whitened_bound(self, precisions_cholesky: Array, lengths: Array) -> Array:
         """Return sum_j |U_ji| length_kj, which bounds the terms of U^T z for |z| <= length."""
-        return np.asarray(lengths[:, np.newaxis, :] @ np.abs(precisions_cholesky))[:, 0]
+        bound = np.zeros(lengths.shape)
+        step = max(_CACHED // precisions_cholesky[..., 0].size, 1)
+        for start in range(0, lengths.shape[1], step):
+            rows = slice(start, start + step)
+            magnitudes = np.abs(precisions_cholesky[..., rows, start:])
+            bound[:, start:] += (lengths[:, np.newaxis, rows] @ magnitudes)[:, 0]
+        return bound
 
     @abstractmethod
     def roots(self, covariances: Array) -> Array:
@@ -158,16 +163,7 @@ class Full(CovarianceType):
     def factor(
         self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
     ) -> tuple[Array, Mask]:
-        factors = np.zeros(covariances.shape)
-        limits = np.broadcast_to(smallest, len(covariances))
-        collapsed = np.empty(len(covariances), np.bool_)
-
-        def form(k: int) -> None:
-            collapsed[k] = not inverse_factor(covariances[k], limits[k], factors[k])
-
-        is_large = covariances.shape[1] >= _LARGE_MATRIX
-        for_each(form, range(len(covariances)), n_threads if is_large else 1)
-        return factors, collapsed
+        return inverse_factors(covariances, smallest, n_threads)
 
     def factor_precisions(self, precisions: Array) -> Array:
         return np.stack([reversed_factor(precision) for precision in precisions])
@@ -218,8 +214,8 @@ class Tied(CovarianceType):
     def factor(
         self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
     ) -> tuple[Array, Mask]:
-        factor = np.zeros(covariances.shape)
-        return factor, np.array([not inverse_factor(covariances, float(np.max(smallest)), factor)])
+        factors, failed = inverse_factors(covariances[np.newaxis], np.max(smallest), n_threads)
+        return factors[0], failed
 
     def factor_precisions(self, precisions: Array) -> Array:
         return reversed_factor(precisions)

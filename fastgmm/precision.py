@@ -34,9 +34,9 @@ def allows_float32(samples: Samples, parameters: MixtureParameters) -> bool:
         return False
     deviations = np.sqrt(kind.variances(parameters.covariances, K, d))
     lengths = np.abs(parameters.means - parameters.means.mean(axis=0)) + deviations
-    factors = np.abs(parameters.precisions_cholesky)
-    if max(lengths.max(), factors.max()) > _LARGEST_MAGNITUDE:
+    largest = kind.whitened_bound(parameters.precisions_cholesky, lengths).max()
+    # a factor is at most the bound over the shortest length
+    if not max(lengths.max(), largest / lengths.min()) <= _LARGEST_MAGNITUDE:
         return False
-    largest = kind.whitened_bound(factors, lengths).max()
     allowed = _LARGEST_ERROR * min(1.0, np.sqrt(n / SMALLEST_PASS))
     return bool(_ROUNDING * largest * np.sqrt(d) <= allowed)

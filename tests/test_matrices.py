@@ -5,7 +5,7 @@ import pytest
 
 from fastgmm._kernels import reference
 from fastgmm._kernels.backend import backend
-from fastgmm.factors import inverse_factor, invert_triangle
+from fastgmm.factors import inverse_factors, invert_triangle
 
 SHAPES = [(1, 1), (1, 2), (3, 3), (4, 4), (5, 5), (2, 8), (7, 9), (6, 17), (9, 64), (1, 131)]
 THREADS = [1, 2, 5]
@@ -56,13 +56,57 @@ def test_reference_of_triangles():
     np.testing.assert_allclose(out[0], np.sqrt(0.5) * np.array(expected), rtol=1e-15)
 
 
-@pytest.mark.parametrize("d", [1, 2, 64, 65, 130, 301])
-def test_inverse_factor_is_that_of_lapack(d):
-    rows = np.random.default_rng(d).normal(size=(2 * d + 2, d))
-    covariance = rows.T @ rows / len(rows)
-    found = np.zeros((d, d))
-    lower = np.tril(np.full((d, d), np.nan), -1)  # is not read
-    assert inverse_factor(covariance + lower, 0.0, found)
-    assert inverse_factor(np.asfortranarray(covariance), 0.0, np.zeros((d, d)))
-    expected = invert_triangle(np.linalg.cholesky(covariance).T)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+def covariances_of(shape):
+    m, d = shape
+    rows = np.random.default_rng(d).normal(size=(m, 2 * d + 2, d))
+    return rows.swapaxes(1, 2) @ rows / (2 * d + 2)
+
+
+@pytest.mark.parametrize("n_threads", THREADS)
+@pytest.mark.parametrize("shape", [*SHAPES, (3, 65), (2, 128), (3, 130), (2, 301)], ids=str)
+def test_inverse_factors(shape, n_threads):
+    """All but the last are positive definite; what is below a diagonal is not read."""
+    covariances = covariances_of(shape)
+    covariances[-1] -= 2.0 * np.trace(covariances[-1]) * np.eye(shape[1])
+    m = len(covariances)
+    expected, found = np.zeros(shape + shape[1:]), np.zeros(shape + shape[1:])
+    expected_failures, failures = np.zeros(m, np.uint8), np.zeros(m, np.uint8)
+    reference.inverse_factors(covariances, expected, expected_failures)
+    given = covariances + np.tril(np.full(shape[1:] * 2, np.nan), -1)
+    backend().inverse_factors(given, found, failures, n_threads)
+    assert failures.tolist() == expected_failures.tolist() == [0] * (m - 1) + [1]
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found[:-1], expected[:-1], rtol=0, atol=1e-13 * scale)
+
+
+def test_reference_of_inverse_factors():
+    out, failed = np.zeros((2, 2, 2)), np.zeros(2, np.uint8)
+    matrices = np.array([[[4.0, 2.0], [np.nan, 10.0]], [[1.0, 1.0], [1.0, 1.0]]])
+    reference.inverse_factors(matrices, out, failed)
+    np.testing.assert_allclose(out[0], [[0.5, -1 / 6], [0.0, 1 / 3]], rtol=1e-15)
+    assert failed.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "rounding", "limit"])
+def test_a_matrix_without_factor_is_told_from_its_neighbours(bad):
+    covariances, smallest = covariances_of((5, 70)), np.zeros(5)
+    if bad == "limit":
+        smallest[2] = 1e3
+    elif bad == "rounding":
+        covariances[2, 1] = covariances[2, 0]
+        covariances[2, :, 1] = covariances[2, :, 0]
+    else:
+        covariances[2, 3, 3] = float(bad)
+    factors, failed = inverse_factors(covariances, smallest, 2)
+    assert failed.tolist() == [False, False, True, False, False]
+    assert np.isfinite(factors[~failed]).all()
+
+
+def test_inverse_factors_of_any_memory_order():
+    covariances = np.asfortranarray(covariances_of((3, 9)))
+    found, failed = inverse_factors(covariances, 0.0, 2)
+    expected, _ = inverse_factors(np.ascontiguousarray(covariances), 0.0, 1)
+    assert not failed.any()
+    np.testing.assert_array_equal(found, expected)
+    whole = invert_triangle(np.linalg.cholesky(covariances[0]).T)
+    np.testing.assert_allclose(found[0], whole, rtol=0, atol=1e-13 * np.abs(whole).max())

@@ -7,6 +7,8 @@ be told apart on a machine that others use too (see gate.py).
 from functools import lru_cache
 from time import process_time
 
+import numpy as np
+
 from fastgmm._kernels.contract import KERNELS
 
 from .kernel_arguments import bind, make_arguments
@@ -63,3 +65,22 @@ class Normalize(_OfSamples):
 
     def setup(self, shape):
         super().setup("full", "float64", shape)
+
+
+class InverseFactors:
+    """Cholesky factors and their inverses, by LAPACK: the part of an update that grows with d^3."""
+
+    params = [["16,64", "64,64", "256,8", "784,4"]]
+    param_names = ["d,K"]
+    timer = process_time
+
+    def setup(self, shape):
+        from fastgmm.factors import inverse_factors
+
+        d, K = map(int, shape.split(","))
+        covariances = np.broadcast_to(np.eye(d) + 0.5, (K, d, d)).copy()
+        self.call = lambda: inverse_factors(covariances, 0.0, 1)
+        self.call()
+
+    def time_call(self, shape):
+        self.call()

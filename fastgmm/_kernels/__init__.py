@@ -28,6 +28,7 @@ __all__ = [
     "backend_info",
     "float32_centers",
     "gram",
+    "inverse_factors",
     "mahalanobis",
     "moments",
     "normalize",
@@ -40,6 +41,8 @@ _NO_TABLE: Array = np.empty((0, 0))
 # not empty, since NumPy calls every empty array contiguous: another type to Numba
 _NO_RESP: Array = np.empty((1, 1))
 _NO_LABELS: NDArray[np.int64] = np.empty(0, np.int64)
+# multiply-adds that take longer than waking threads
+_WORTH_THREADS = 2**18
 # doubles between the sums of two threads: they never share a cache line
 _GRAM_SIZE, _GRAM_STRIDE = 10, 32
 
@@ -159,6 +162,19 @@ def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_thr
 def normalize(log_prob: Array, log_prob_norm: Array, n_threads: int) -> None:
     """Turn (n, K) log-probabilities into responsibilities in place; write log p(x)."""
     backend().normalize(log_prob, log_prob_norm, slot_bounds(len(log_prob)), n_threads)
+
+
+def inverse_factors(
+    covariances: Array, factors: Array, failed: NDArray[np.uint8], n_threads: int
+) -> None:
+    """Write U = R^-1 for (m, d, d) covariances R^T R into zeros.
+
+    Only upper triangles are read. ``failed`` is set to 1 where there is no such R; what is written
+    there has no meaning.
+    """
+    is_little = covariances.size * covariances.shape[1] < _WORTH_THREADS
+    n_threads = 1 if is_little else n_threads
+    backend().inverse_factors(covariances, factors, failed, n_threads)
 
 
 def normals(values: Array) -> None:

@@ -143,3 +143,17 @@ def interleave_triangles(upper: Array, out: Array, n_threads: int = 1) -> None:
     i, j = np.tril_indices(upper.shape[1])
     for k, factor in enumerate(upper):
         out[k // TILE, :, k % TILE] = factor[j, i] * np.sqrt(0.5)
+
+
+def inverse_factors(
+    covariances: Array, factors: Array, failed: NDArray[np.uint8], n_threads: int = 1
+) -> None:
+    """Write U = R^-1 for covariances R^T R, and which have no such R; read upper triangles only."""
+    for k, covariance in enumerate(covariances):
+        upper = np.triu(covariance)
+        try:
+            root = np.linalg.cholesky(upper + np.triu(upper, 1).T, upper=True)
+        except np.linalg.LinAlgError:
+            failed[k] = True
+        else:
+            factors[k] = np.triu(np.linalg.inv(root))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import build
+from ..lapack import ROUTINES
 from ..layout import Array, Packed
 from ..threads import guard
 
@@ -108,6 +109,15 @@ def interleave_triangles(upper: Array, out: Array, n_threads: int) -> None:
     """Write upper[4 g + c][j][i] / sqrt(2) as out[g][i][j <= i][c]; out counts i and j as one."""
     with guard.launch(concurrent=True):
         _passes.interleave_triangles(upper, out, _team(n_threads, len(upper) * upper.shape[1]))
+
+
+def inverse_factors(
+    covariances: Array, factors: Array, failed: NDArray[np.uint8], n_threads: int
+) -> None:
+    """Write U = R^-1 for (m, d, d) covariances R^T R into zeros, and which have no such R."""
+    team = _team(n_threads, len(covariances))
+    with guard.launch(concurrent=True):
+        _passes.inverse_factors(covariances, factors, failed, ROUTINES, team)
 
 
 def gram(

@@ -316,5 +316,6 @@ def constants():
 
 
 include "matrices.pyx"
+include "cholesky.pyx"
 include "peak.pyx"
 include "box_muller.pyx"

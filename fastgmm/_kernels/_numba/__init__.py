@@ -7,8 +7,9 @@ import numpy as np
 from llvmlite.binding import get_host_cpu_name
 from numpy.typing import NDArray
 
+from ..lapack import ROUTINES
 from ..layout import Array, Packed
-from . import matrices, passes
+from . import cholesky, matrices, passes
 from .launch import launch, threading_layer
 
 NAME = "numba"
@@ -80,6 +81,16 @@ def interleave_triangles(upper: Array, out: Array, n_threads: int) -> None:
     n_slots = len(out) * matrices.count_pairs(d)
     arguments = (upper.reshape(-1), d, out.reshape(-1))
     launch(matrices.interleave_triangles, arguments, n_slots, n_threads)
+
+
+def inverse_factors(
+    covariances: Array, factors: Array, failed: NDArray[np.uint8], n_threads: int
+) -> None:
+    """Write U = R^-1 for (m, d, d) covariances R^T R into zeros, and which have no such R."""
+    m, d = covariances.shape[:2]
+    rows = (covariances.reshape(-1), d, factors.reshape(-1), failed)
+    tables = (ROUTINES, cholesky.LETTERS, cholesky.SIGNS)
+    launch(cholesky.inverse_factors, (*rows, *tables), m, n_threads)
 
 
 def gram(

@@ -1,0 +1,27 @@
+"""Where SciPy's LAPACK and BLAS routines begin: kernels call them on their own threads."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cython_blas, cython_lapack
+
+
+def _address(module: Any, name: str) -> int:
+    name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    capsule = module.__pyx_capi__[name]
+    return int(pointer_of(capsule, name_of(capsule)))
+
+
+#: dpotrf(uplo, n, a, lda, info), dtrtri(uplo, diag, n, a, lda, info) and
+#: dtrmm(side, uplo, trans, diag, m, n, alpha, a, lda, b, ldb). All arguments are pointers.
+ROUTINES = np.array(
+    [
+        _address(cython_lapack, "dpotrf"),
+        _address(cython_lapack, "dtrtri"),
+        _address(cython_blas, "dtrmm"),
+    ],
+    np.int64,
+)
