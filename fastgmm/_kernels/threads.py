@@ -85,8 +85,7 @@ def for_each(function: Callable[[int], None], items: range, n_threads: int) -> N
 
 @cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
-    # kept: in a new thread OpenBLAS lays out its buffers anew, which takes longer than 8 factors
-    # of 256 x 256
+    # kept: in a new thread OpenBLAS lays out its buffers anew
     return ThreadPoolExecutor(n_threads)
 
 
