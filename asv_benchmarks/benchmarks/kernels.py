@@ -67,8 +67,8 @@ class Normalize(_OfSamples):
         super().setup("full", "float64", shape)
 
 
-class InverseFactors:
-    """Cholesky factors and their inverses, by LAPACK: the part of an update that grows with d^3."""
+class Update:
+    """Inverse Cholesky factors, by LAPACK: what grows with d^3."""
 
     params = [["16,64", "64,64", "256,8", "784,4"]]
     param_names = ["d,K"]
@@ -82,5 +82,5 @@ class InverseFactors:
         self.call = lambda: inverse_factors(covariances, 0.0, 1)
         self.call()
 
-    def time_call(self, shape):
+    def time_inverse_factors(self, shape):
         self.call()
