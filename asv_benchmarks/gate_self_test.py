@@ -25,36 +25,31 @@ SLOWER = {
     "numba": Edit(
         f"{KERNELS}/_numba/passes.py",
         """
-        normalize_block(values, K, 0.0, maximum, total, norm, scale)
+        normalize_block(scratch, K, 0.0, np.inf)
 """,
         """
-        normalize_block(values, K, 0.0, maximum, total, norm, scale)
+        normalize_block(scratch, K, 0.0, np.inf)
         if first // BLOCK % U(2) == U(0):
             for k in range(K):
                 for b in range(count):
                     values[k * STRIDE + b] = log_prob[first + b, k]
-            normalize_block(values, K, 0.0, maximum, total, norm, scale)
+            find_maximum(values, K, scratch.maximum)
+            normalize_block(scratch, K, 0.0, np.inf)
 """,
     ),
     "cython": Edit(
         f"{KERNELS}/_cython/passes.pyx",
         """
-            scratch.values, n_components, 0.0, scratch.maximum, scratch.share, scratch.norm,
-            scratch.scale
-        )
+        normalize_block(&scratch, n_components, 0.0, INFINITE)
 """,
         """
-            scratch.values, n_components, 0.0, scratch.maximum, scratch.share, scratch.norm,
-            scratch.scale
-        )
+        normalize_block(&scratch, n_components, 0.0, INFINITE)
         if first // BLOCK % 2 == 0:
             for k in range(n_components):
                 for b in range(count):
                     scratch.values[k * STRIDE + b] = log_prob[(first + b) * n_components + k]
-            normalize_block(
-                scratch.values, n_components, 0.0, scratch.maximum, scratch.share, scratch.norm,
-                scratch.scale
-            )
+            find_maximum(scratch.values, n_components, scratch.maximum)
+            normalize_block(&scratch, n_components, 0.0, INFINITE)
 """,
     ),
 }

@@ -56,32 +56,35 @@ def distance_seconds(d, K):
     """Return the time of the Mahalanobis loop alone, per sample and component, on one thread."""
     from importlib import import_module
 
-    from numba import njit
-
     from fastgmm._kernels.layout import block_size, block_stride
     from fastgmm._kernels.packing import pack
 
-    block_log_prob = import_module("fastgmm._kernels._numba.mahalanobis").block_log_prob
-    aligned_empty = import_module("fastgmm._kernels._numba._jit").aligned_empty
+    numba_kernels = "fastgmm._kernels._numba."
+    jit, launch, mahalanobis, scratch = (
+        import_module(numba_kernels + name) for name in ("_jit", "launch", "mahalanobis", "scratch")
+    )
+    U, fill = jit.U, import_module(numba_kernels + "block").fill
+    pointers = import_module(numba_kernels + "pointers")
+    fetch, keep = pointers.fetch, pointers.keep
+    new_scratch, block_log_prob = scratch.new_scratch, mahalanobis.block_log_prob
 
-    @njit
-    def aligned(size, like):
-        return aligned_empty(np.uint64(size), like)
+    stride = U(block_stride(8))
 
-    @njit
-    def loop(block, packed, scratch, norm, out, n_repeats):
+    @jit.slot_function
+    def loop(frame, slot):
+        packed, n_repeats = fetch(frame)
+        d = U(packed.n_features)
+        scratch, memory = new_scratch(U(packed.n_components), d, packed.centers, False)
+        for row in range(U(slot), d * stride, stride):
+            fill(scratch.block, row, 1.0)
         for _ in range(n_repeats):
-            block_log_prob(packed, block, scratch, norm, out)
+            block_log_prob(packed, scratch, np.inf)
+        keep(memory)
 
-    like, stride = np.empty(0), block_stride(8)
     means = SPREAD * np.random.default_rng(0).standard_normal((K, d))
     packed = pack(mixture_of("full", means).components())
-    block, scratch, out = (aligned(-(-rows // 4) * 4 * stride, like) for rows in (d, d, K))
-    block[...] = 1.0
     n_repeats = max(1, int(2e8 / (256 * K * (d * d + 20))))
-    seconds = best_seconds(
-        lambda: loop(block, packed, scratch, aligned(stride, like), out, n_repeats)
-    )
+    seconds = best_seconds(lambda: launch.launch(loop, (packed, n_repeats), 1, 1))
     return seconds / (n_repeats * block_size(8) * K)
 
 

@@ -19,8 +19,8 @@ ABOUT = "time EM iterations on this machine, beside scikit-learn"
 _DIVISOR, _QUICK_DIVISOR = 4, 20
 _LINE_SECONDS = 10.0
 _LEGEND = """\
-ms: the median EM iteration; ns: of that, for each sample and component. GFLOP/s: useful ones,
-not exponentials, nor moments of responsibilities below 1e-16; of peak: of the multiply-adds above.
+ms: the median EM iteration; ns: of that, for each sample and component. GFLOP/s: useful ones, not
+exponentials, nor what responsibilities below 1e-16 do not need; of peak: of the peak above.
 """
 _PEER_LEGEND = """\
 ratio: scikit-learn's median iteration over fastgmm's; same process, data and start, in turns.

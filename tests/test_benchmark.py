@@ -108,8 +108,9 @@ def test_useful_flops():
         "spherical": (2 * d, 2 * d + 2 * d),
     }.items():
         assert benchmark.useful_flops(Shape(covariance_type, 100, d, K)) == expected
-    d = 16
-    assert benchmark.useful_flops(Shape("full", 100, d, K)) == (d**2 + 3 * d, d**2 + 3 * d)
+    whole, first = 16**2 + 3 * 16, 12**2 + 3 * 12  # 12 rows of 16 are taken for every sample
+    assert benchmark.useful_flops(Shape("full", 100, 16, K)) == (first, 2 * whole - first)
+    assert benchmark.useful_flops(Shape("full", 100, 16, 1)) == (whole, whole)
 
 
 # times
@@ -168,7 +169,8 @@ def test_work_of_negligible_responsibilities_does_not_count():
     assert near.flops_per_byte == near.flops / (300 * 2 * 8)
     far = time_iterations(Shape("full", 4000, 20, 8), n_rounds=1, with_peer=False)
     assert far.significant == pytest.approx(1 / 8, abs=0.01)
-    assert far.flops == pytest.approx(4000 * 8 * (1 + far.significant) * (20**2 + 3 * 20))
+    whole, first = 20**2 + 3 * 20, 12**2 + 3 * 12
+    assert far.flops == pytest.approx(4000 * 8 * (first + far.significant * (2 * whole - first)))
 
 
 # the command

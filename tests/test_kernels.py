@@ -46,7 +46,7 @@ def test_agrees_with_reference(kernel, shape, covariance_type):
 @pytest.mark.parametrize("kernel", KERNELS_WITH_X)
 def test_agrees_on_hard_mixtures(kernel, scenario, dtype, covariance_type):
     """The contract's tolerances hold 1e6 away from zero: x - origin is exact there."""
-    for shape in ((600, 3, 5), (300, 9, 8)):
+    for shape in ((600, 3, 5), (300, 9, 8), (530, 18, 7)):
         given = values(kernel, covariance_type, *shape, dtype=dtype, scenario=scenario)
         assert_agrees(kernel, covariance_type, given)
 
@@ -139,6 +139,7 @@ def test_directions(kernel, covariance_type):
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_posterior_output_alone_equals_all_together(dtype, covariance_type):
+    """Without responsibilities, log p(x) leaves out components of less than a rounding error."""
     given = values("posterior", covariance_type, 1300, 5, 6, dtype=dtype)
     together = call(kernels, "posterior", covariance_type, given)
     names = outputs("posterior")
@@ -146,7 +147,10 @@ def test_posterior_output_alone_equals_all_together(dtype, covariance_type):
         chosen = {name: given[name] for name in given if name in wanted or name not in names}
         alone = call(kernels, "posterior", covariance_type, chosen)
         for name in wanted:
-            assert alone[name].tobytes() == together[name].tobytes()
+            if name == "log_prob_norm" and "resp" not in wanted:
+                np.testing.assert_allclose(alone[name], together[name], rtol=1e-15)
+            else:
+                assert alone[name].tobytes() == together[name].tobytes()
 
 
 def test_contract_and_reference_and_kernels_have_one_signature():

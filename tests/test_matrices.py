@@ -27,13 +27,12 @@ def test_symmetric_matrices_are_added(shape, n_threads):
 
 @pytest.mark.parametrize("n_threads", THREADS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_triangles_are_interleaved(shape, n_threads):
+def test_triangles_are_packed(shape, n_threads):
     K, d = shape
     upper = np.triu(np.random.default_rng(d).normal(size=(K, d, d)))
-    expected = np.zeros((-(-K // 4), d * (d + 1) // 2, 4))
-    found = expected.copy()
-    reference.interleave_triangles(upper, expected)
-    backend().interleave_triangles(upper, found, n_threads)
+    expected, found = np.zeros((2, K, d * (d + 1) // 2))
+    reference.pack_triangles(upper, expected)
+    backend().pack_triangles(upper, found, n_threads)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -49,11 +48,13 @@ def test_reference_of_symmetric_matrices():
 
 
 def test_reference_of_triangles():
-    upper = np.array([[[1.0, 2.0], [0.0, 3.0]], [[4.0, 5.0], [0.0, 6.0]]])
-    out = np.zeros((1, 3, 4))
-    reference.interleave_triangles(upper, out)
-    expected = [[1.0, 4.0, 0.0, 0.0], [2.0, 5.0, 0.0, 0.0], [3.0, 6.0, 0.0, 0.0]]
+    """d = 5: the first row, and then four by columns, the triangle at their end by rows."""
+    upper = np.triu(np.arange(50.0).reshape(2, 5, 5))
+    out = np.empty((2, 15))
+    reference.pack_triangles(upper, out)
+    expected = [0, 1, 2, 3, 4, 6, 7, 12, 8, 13, 18, 9, 14, 19, 24]
     np.testing.assert_allclose(out[0], np.sqrt(0.5) * np.array(expected), rtol=1e-15)
+    np.testing.assert_allclose(out[1] - out[0], np.sqrt(0.5) * np.full(15, 25.0), rtol=1e-14)
 
 
 def covariances_of(shape):

@@ -14,6 +14,7 @@ from .layout import (
     Components,
     Moments,
     Packed,
+    leading_rows,
     packed_type,
 )
 
@@ -111,6 +112,7 @@ def pack(
         squares,
         whitener.ravel(),
         centers.ravel(),
+        leading_rows(d, K) if kind == FULL else d,
     )
 
 
@@ -156,13 +158,12 @@ def _pack_expanded(centers: Array, scale: Array, coefficients: Array) -> tuple[A
 
 
 def _pack_triangles(precisions: Array, centers: Array, n_threads: int) -> tuple[Array, Array]:
-    """Interleave four components: factors[group][i][j <= i][4], shifts[group][i][4]."""
+    """Lay out factors in bands of rows, (K, d (d + 1) / 2), and shifts (K, d)."""
     K, d = centers.shape
-    factors = np.zeros((-(-K // TILE), d * (d + 1) // 2, TILE))
-    backend().interleave_triangles(precisions, factors, n_threads)
-    shifts = np.zeros((len(factors) * TILE, d))
-    shifts[:K] = -_SQRT_HALF * (centers[:, np.newaxis, :] @ precisions)[:, 0]
-    return factors.ravel(), _interleave(shifts)
+    factors = np.empty((K, d * (d + 1) // 2))
+    backend().pack_triangles(precisions, factors, n_threads)
+    shifts = -_SQRT_HALF * (centers[:, np.newaxis, :] @ precisions)
+    return factors.ravel(), shifts.ravel()
 
 
 def _interleave(values: Array) -> Array:

@@ -138,11 +138,20 @@ def add_symmetric(tiles: Array, out: Array, n_threads: int = 1) -> None:
     out += lower + np.tril(lower, -1).swapaxes(1, 2)
 
 
-def interleave_triangles(upper: Array, out: Array, n_threads: int = 1) -> None:
-    """Write the transposes of four triangles / sqrt(2), row by row, element by element."""
-    i, j = np.tril_indices(upper.shape[1])
-    for k, factor in enumerate(upper):
-        out[k // TILE, :, k % TILE] = factor[j, i] * np.sqrt(0.5)
+def pack_triangles(upper: Array, out: Array, n_threads: int = 1) -> None:
+    """Write the transposes of triangles / sqrt(2) in bands of four rows, the first of 1 to 4.
+
+    A band is written column by column, but the triangle at its end row by row.
+    """
+    d = upper.shape[1]
+    order, first = [], 0
+    for stop in range((d - 1) % TILE + 1, d + 1, TILE):
+        rows = range(first, stop)
+        order += [(i, j) for j in range(first) for i in rows]
+        order += [(i, j) for i in rows for j in range(first, i + 1)]
+        first = stop
+    i, j = np.array(order).T
+    out[...] = upper[:, j, i] * np.sqrt(0.5)
 
 
 def inverse_factors(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels.layout import Array
+from .._kernels.layout import Array, leading_rows
 
 
 class Shape(NamedTuple):
@@ -70,7 +70,7 @@ def make_start(means: Array, covariance_type: str, seed: int = 1) -> dict[str, A
 
 
 def useful_flops(shape: Shape) -> tuple[float, float]:
-    """Return what one sample and component need: for the distance, and for the moments.
+    """Return what every pair of sample and component needs, and what more if it is significant.
 
     A multiply-add counts as two. d (d + 1) / 2 of them are a triangle:
 
@@ -84,14 +84,17 @@ def useful_flops(shape: Shape) -> tuple[float, float]:
     spherical   2 d: product of samples and means        as diag
     ==========  =======================================  =================================
 
-    Exponentials, and the moments of pairs with a responsibility below 1e-16, which change no sum,
-    do not count as useful.
+    A pair is significant with a responsibility of 1e-16 or more: smaller ones change no sum. The
+    others need no moments, and with full covariances no more of the distance than its
+    ``leading_rows``. Exponentials do not count as useful.
     """
     d, K = shape.n_features, shape.n_components
-    triangle = d * (d + 1)
+    whole = d**2 + 3 * d
+    leading = leading_rows(d, K)
+    at_first = leading**2 + 3 * leading
     return {
-        "full": (triangle + 2 * d, triangle + 2 * d),
-        "tied": (triangle / K + 2 * d, triangle + 2 * d),
+        "full": (at_first, whole - at_first + whole),
+        "tied": ((d**2 + d) / K + 2 * d, whole),
         "diag": (4 * d, 4 * d),
         "spherical": (2 * d, 4 * d),
     }[shape.covariance_type]

@@ -82,9 +82,9 @@ class Timing:
     @property
     def flops(self) -> float:
         """Useful flops of one iteration."""
-        distance, moments = useful_flops(self.shape)
+        of_each, of_significant = useful_flops(self.shape)
         n_pairs = self.shape.n_samples * self.shape.n_components
-        return n_pairs * (distance + self.significant * moments)
+        return n_pairs * (of_each + self.significant * of_significant)
 
     @property
     def flops_per_byte(self) -> float:

@@ -105,10 +105,10 @@ def add_symmetric(tiles: Array, out: Array, n_threads: int) -> None:
         _passes.add_symmetric(tiles, out, _team(n_threads, len(out) * out.shape[1]))
 
 
-def interleave_triangles(upper: Array, out: Array, n_threads: int) -> None:
-    """Write upper[4 g + c][j][i] / sqrt(2) as out[g][i][j <= i][c]; out counts i and j as one."""
+def pack_triangles(upper: Array, out: Array, n_threads: int) -> None:
+    """Write the transposes of (K, d, d) triangles / sqrt(2), in bands of four rows."""
     with guard.launch(concurrent=True):
-        _passes.interleave_triangles(upper, out, _team(n_threads, len(upper) * upper.shape[1]))
+        _passes.pack_triangles(upper, out, _team(n_threads, len(upper) * upper.shape[1]))
 
 
 def inverse_factors(

@@ -11,11 +11,14 @@ cdef extern from *:
         _BitScanForward64(&index, word);
         return index;
     }
+    #define fastgmm_count_ones(word) ((size_t)__popcnt64(word))
     #else
     #define fastgmm_trailing_zeros(word) ((size_t)__builtin_ctzll(word))
+    #define fastgmm_count_ones(word) ((size_t)__builtin_popcountll(word))
     #endif
     """
     size_t trailing_zeros "fastgmm_trailing_zeros"(uint64_t word) noexcept nogil
+    size_t count_ones "fastgmm_count_ones"(uint64_t word) noexcept nogil
 
 cdef extern from *:
     """
@@ -53,6 +56,7 @@ cdef struct Packed:
     const work* squares
     const work* whitener
     const work* centers
+    size_t leading
     double offset
     double lowest
     double smallest_weight

@@ -92,20 +92,22 @@ cdef void load_weight(
 
 
 cdef void load_resp(
-    const Weights* weights, size_t start, size_t count, size_t n_components, work* block,
-    double* scale
+    const Weights* weights, size_t start, size_t count, size_t n_components,
+    const Scratch* scratch
 ) noexcept nogil:
     """Copy the block's given responsibilities, which are already normalised."""
     cdef size_t k, b
     cdef const char* column
+    cdef work* values
+    fill(scratch.threshold, NEGLIGIBLE)
     for b in range(BLOCK):
-        scale[b] = 1.0
+        scratch.scale[b] = 1.0
     for k in range(n_components):
+        values = scratch.values + k * STRIDE
         column = weights.resp + <Py_ssize_t> start * weights.resp_row
         column += <Py_ssize_t> k * weights.resp_column
         for b in range(count):
-            block[k * STRIDE + b] = <work> (
-                <const double*> (column + <Py_ssize_t> b * weights.resp_row)
-            )[0]
+            values[b] = <work> (<const double*> (column + <Py_ssize_t> b * weights.resp_row))[0]
         for b in range(count, BLOCK):
-            block[k * STRIDE + b] = 0.0
+            values[b] = 0.0
+        select(values, 0.0, scratch.threshold, scratch.words + k * WORDS, 0)

@@ -143,36 +143,37 @@ cdef void _subtract_expanded(
         _open_expanded(factors, shifts + g * 4, squares + g * 4, samples, norm, y)
         factors += 16
         for j in range(4, d, 4):
-            advance(factors, samples + j * STRIDE, y)
+            advance(factors, samples + j * STRIDE, BLOCK, y)
             factors += 16
 
 
 cdef void block_log_prob(
-    const work* block, const Packed* packed, work* scratch, work* norm, work* out
+    const Packed* packed, const Scratch* scratch, double cut
 ) noexcept nogil:
-    """Write coefficient - |factor x + shift|^2 for every component of one block.
+    """Write coefficient - |factor x + shift|^2 for every component of one block, and the largest.
 
-    block    IN   (d rows, up to a multiple of 4)   samples, transposed, about the origin
-    scratch       (as block)                        workspace
-    norm          (1 row)                           workspace
-    out      OUT  (K rows, up to a multiple of 4)
+    rows, block  IN    samples about the origin, as they come and transposed
+    cut          IN    so far below the largest a value need only be some bound from above
+    values       OUT
+    maximum      OUT
     """
     cdef size_t d = packed.n_features
-    cdef size_t groups = (packed.n_components + 3) // 4
-    cdef const work* samples = block
+    cdef size_t K = packed.n_components
+    cdef const work* samples = scratch.block
     cdef size_t k
+    if packed.kind == FULL:
+        full_log_prob(packed, scratch, cut)
+        return
     if packed.kind == TIED:
-        _whiten(block, d, packed.whitener, scratch)
-        samples = scratch
+        _whiten(scratch.block, d, packed.whitener, scratch.whitened)
+        samples = scratch.whitened
     if packed.squares != NULL:
         _subtract_expanded(
-            samples, norm, d, groups, packed.factors, packed.shifts, packed.squares, out
-        )
-    elif packed.kind == FULL:
-        subtract_triangles(
-            block, d, groups, packed.coefficients, packed.factors, packed.shifts, scratch, out
+            samples, scratch.maximum, d, (K + 3) // 4, packed.factors, packed.shifts,
+            packed.squares, scratch.values
         )
     else:
-        for k in range(packed.n_components):
-            fill(out + k * STRIDE, packed.coefficients[k])
-        _subtract_diagonals(samples, d, packed.n_components, packed.factors, packed.shifts, out)
+        for k in range(K):
+            fill(scratch.values + k * STRIDE, packed.coefficients[k])
+        _subtract_diagonals(samples, d, K, packed.factors, packed.shifts, scratch.values)
+    find_maximum(scratch.values, K, scratch.maximum)

@@ -55,48 +55,48 @@ def add_symmetric(tiles, out, int n_threads):
                 _add_bands(given, d, t, sums)
 
 
-cdef void _interleave_band(
-    const double* upper, size_t d, size_t n_matrices, size_t band, double* out
+cdef void _pack_band(
+    const double* upper, size_t d, size_t first, size_t stop, double* out
 ) noexcept nogil:
-    """Write four rows of the transposes of up to four triangles."""
-    cdef size_t first = 4 * band
-    cdef size_t stop = min(first + 4, d)
-    cdef size_t i, j, c
-    for j in range(stop):
-        for i in range(max(first, j), stop):
-            for c in range(n_matrices):
-                out[(i * (i + 1) // 2 + j) * 4 + c] = upper[(c * d + j) * d + i] * SQRT_HALF
+    """Write some rows of the transpose of a triangle."""
+    cdef size_t i, j
+    out += first * (first + 1) // 2
+    for j in range(first):
+        for i in range(first, stop):
+            out[0] = upper[j * d + i] * SQRT_HALF
+            out += 1
+    for i in range(first, stop):
+        for j in range(first, i + 1):
+            out[0] = upper[j * d + i] * SQRT_HALF
+            out += 1
 
 
-cdef void _interleave_bands(
-    const double* upper, size_t d, size_t n_matrices, size_t t, double* out
-) noexcept nogil:
-    """Do the work of slot t: two bands, which may be one."""
+cdef void _pack_bands(const double* upper, size_t d, size_t t, double* out) noexcept nogil:
+    """Do the work of slot t: two bands, which may be one; all but the first are of four rows."""
     cdef size_t bands = (d + 3) // 4
     cdef size_t pairs = (bands + 1) // 2
-    cdef size_t group = t // pairs
+    cdef size_t matrix = t // pairs
     cdef size_t low = t % pairs
     cdef size_t high = bands - 1 - low
-    cdef size_t count = min(<size_t> 4, n_matrices - 4 * group)
-    upper += 4 * group * d * d
-    out += 4 * group * (d * (d + 1) // 2)
-    _interleave_band(upper, d, count, low, out)
+    cdef size_t width = (d - 1) % 4 + 1
+    upper += matrix * d * d
+    out += matrix * (d * (d + 1) // 2)
+    _pack_band(upper, d, max(low * 4 + width, <size_t> 4) - 4, low * 4 + width, out)
     if high != low:
-        _interleave_band(upper, d, count, high, out)
+        _pack_band(upper, d, high * 4 + width - 4, high * 4 + width, out)
 
 
-def interleave_triangles(upper, out, int n_threads):
-    """Write upper[4 g + c][j][i] / sqrt(2) as out[g][i][j <= i][c]; out counts i and j as one."""
+def pack_triangles(upper, out, int n_threads):
+    """Write the transposes of (K, d, d) triangles / sqrt(2), in bands of four rows."""
     cdef const double* factors = <const double*> _address(upper)
     cdef double* packed = <double*> _address(out)
-    cdef size_t n_matrices = len(upper)
     cdef size_t d = upper.shape[1]
-    cdef Py_ssize_t n_slots = len(out) * ((d + 7) // 8)
+    cdef Py_ssize_t n_slots = len(upper) * ((d + 7) // 8)
     cdef Py_ssize_t t
     with nogil:
         if n_threads == 1:
             for t in range(n_slots):
-                _interleave_bands(factors, d, n_matrices, t, packed)
+                _pack_bands(factors, d, t, packed)
         else:
             for t in prange(n_slots, schedule="static", num_threads=n_threads):
-                _interleave_bands(factors, d, n_matrices, t, packed)
+                _pack_bands(factors, d, t, packed)

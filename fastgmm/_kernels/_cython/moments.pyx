@@ -44,46 +44,12 @@ cdef extern from *:
         size_t count, work* sums) noexcept nogil
     void add_outer_products "fastgmm_add_outer_products"(
         const work* wz, const work* z, size_t d, size_t count, double* out) noexcept nogil
-    # A responsibility below this changes no sum beyond rounding: its sample's whole weight
-    # is counted in the other components.
-    const work NEGLIGIBLE "((fastgmm_work)1e-16)"
 
 
 cdef size_t waiting_capacity(size_t n_components, size_t d) noexcept nogil:
     """Return how many samples may wait for each component: 4 MB in all."""
     cdef size_t capacity = (<size_t> 1 << 22) // (n_components * d * sizeof(work)) // 16 * 16
     return min(max(capacity, <size_t> 16), BLOCK)
-
-
-cdef size_t _count_selected(const work* restrict resp) noexcept nogil:
-    """Return how many samples have a responsibility that can matter."""
-    cdef uint64_t count = 0
-    cdef size_t b
-    for b in range(BLOCK):
-        count += <uint64_t> (resp[b] > NEGLIGIBLE)
-    return count
-
-
-cdef uint64_t _select_word(const work* restrict resp) noexcept nogil:
-    """Return the same for 64 samples, as bits."""
-    cdef uint64_t word = 0
-    cdef uint64_t b
-    for b in range(64):
-        word |= <uint64_t> (resp[b] > NEGLIGIBLE) << b
-    return word
-
-
-cdef void _select(const work* resp, uint64_t* index) noexcept nogil:
-    """List the samples whose responsibility can matter."""
-    cdef size_t m = 0
-    cdef size_t first
-    cdef uint64_t word
-    for first in range(0, BLOCK, 64):
-        word = _select_word(resp + first)
-        while word != 0:
-            index[m] = first + trailing_zeros(word)
-            m += 1
-            word &= word - 1
 
 
 cdef size_t _second_start(size_t k, size_t kind, size_t n_components, size_t d) noexcept nogil:
@@ -230,11 +196,15 @@ cdef void add_block_moments(
 ) noexcept nogil:
     """Add the moments of one block, now or when a component has enough samples to be worth it.
 
-    Reads rows, block, values (the responsibilities; times scale they are w r) of the scratch.
+    Reads rows, block, values (the responsibilities; times share they are w r) and words (which of
+    them can matter) of the scratch.
     """
     cdef size_t d = packed.n_features
     cdef size_t K = packed.n_components
     cdef size_t capacity = scratch.capacity
+    cdef bint is_matrix = packed.kind == FULL or packed.kind == TIED
+    # measured: a listed sample costs as much as so many features of a whole block
+    cdef size_t cost = 10 + d + d // 4 if is_matrix else 25 + 3 * d
     cdef size_t k, selected, s, n, a
     cdef const work* resp
     for k in range(K):
@@ -242,15 +212,14 @@ cdef void add_block_moments(
         if d <= 2:
             _add_plane(resp, count, k, packed, scratch, statistics)
             continue
-        selected = _count_selected(resp)
+        selected = count_selected(scratch.words + k * WORDS)
         if selected == 0:
             continue
-        # measured: a listed sample costs as much as 24 + 1.25 d features of a whole block
-        if selected * (24 + d + d // 4) > count * d:
+        if selected * cost > count * d:
             _add_whole_block(resp, count, k, packed, scratch, statistics)
             continue
-        _select(resp, scratch.index)
-        if packed.kind == FULL or packed.kind == TIED:
+        list_selected(scratch.words + k * WORDS, scratch.index)
+        if is_matrix:
             s = 0
             while s < selected:
                 n = min(selected - s, capacity - scratch.waiting[k])

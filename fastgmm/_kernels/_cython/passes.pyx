@@ -11,11 +11,13 @@ from cython.parallel cimport prange, threadid
 
 include "layout.pyx"
 include "block.pyx"
+include "selection.pyx"
 include "scratch.pyx"
 include "load.pyx"
-include "triangle.pyx"
-include "mahalanobis.pyx"
 include "posterior.pyx"
+include "triangle.pyx"
+include "partial_distance.pyx"
+include "mahalanobis.pyx"
 include "moments.pyx"
 include "cpu.pyx"
 
@@ -50,6 +52,8 @@ cdef void _accumulate_slot(
     centres alone they are given. A block that its type cannot represent is left to do.
     """
     cdef size_t K = packed.n_components
+    # moments of one or two features are sums over all samples
+    cdef double cut = CUT if packed.n_features > 2 else INFINITE
     cdef size_t i, first, count, o, unit
     cdef Scratch scratch
     lay_out_scratch(memory, K, packed.n_features, True, &scratch)
@@ -65,15 +69,10 @@ cdef void _accumulate_slot(
         load_block(X, first, count, packed, &scratch)
         load_weight(weights, first, count, scratch.weight)
         if packed.coefficients == NULL:
-            load_resp(weights, first, count, K, scratch.values, scratch.scale)
+            load_resp(weights, first, count, K, &scratch)
         else:
-            block_log_prob(
-                scratch.block, packed, scratch.whitened, scratch.maximum, scratch.values
-            )
-            normalize_block(
-                scratch.values, K, packed.offset, scratch.maximum, scratch.share, scratch.norm,
-                scratch.scale
-            )
+            block_log_prob(packed, &scratch, cut)
+            normalize_block(&scratch, K, packed.offset, cut)
             if not _is_safe(count, packed, &scratch):
                 continue
         for unit in range(first // SMALLEST_BLOCK, (first + count - 1) // SMALLEST_BLOCK + 1):
@@ -130,6 +129,7 @@ cdef void _posterior_slot(
 ) noexcept nogil:
     """Evaluate the rows start to stop."""
     cdef size_t K = packed.n_components
+    cdef double cut = CUT if out.log_prob == NULL and out.resp == NULL else INFINITE
     cdef size_t i, first, count, b
     cdef Scratch scratch
     lay_out_scratch(memory, K, packed.n_features, False, &scratch)
@@ -137,7 +137,7 @@ cdef void _posterior_slot(
         first = start + i * BLOCK
         count = min(BLOCK, stop - first)
         load_block(X, first, count, packed, &scratch)
-        block_log_prob(scratch.block, packed, scratch.whitened, scratch.maximum, scratch.values)
+        block_log_prob(packed, &scratch, cut)
         if out.log_prob != NULL:
             _store_rows(scratch.values, first, count, K, out.log_prob)
         if out.labels != NULL:
@@ -145,10 +145,7 @@ cdef void _posterior_slot(
                 out.labels[first + b] = <int64_t> best_component(scratch.values, K, b)
         if out.log_prob_norm == NULL and out.resp == NULL:
             continue
-        normalize_block(
-            scratch.values, K, packed.offset, scratch.maximum, scratch.share, scratch.norm,
-            scratch.scale
-        )
+        normalize_block(&scratch, K, packed.offset, cut)
         if out.log_prob_norm != NULL:
             for b in range(count):
                 out.log_prob_norm[first + b] = scratch.norm[b]
@@ -172,10 +169,8 @@ cdef void _normalize_slot(
         for k in range(n_components):
             for b in range(count):
                 scratch.values[k * STRIDE + b] = <work> log_prob[(first + b) * n_components + k]
-        normalize_block(
-            scratch.values, n_components, 0.0, scratch.maximum, scratch.share, scratch.norm,
-            scratch.scale
-        )
+        find_maximum(scratch.values, n_components, scratch.maximum)
+        normalize_block(&scratch, n_components, 0.0, INFINITE)
         for b in range(count):
             log_prob_norm[first + b] = scratch.norm[b]
         _store_scaled_rows(scratch.values, scratch.scale, first, count, n_components, log_prob)
@@ -207,6 +202,7 @@ cdef Packed _packed(packed) except *:
     result.squares = <const work*> _address(packed.squares)
     result.whitener = <const work*> _address(packed.whitener)
     result.centers = <const work*> _address(packed.centers)
+    result.leading = packed.leading
     result.offset = packed.offset
     result.lowest = packed.lowest
     result.smallest_weight = packed.smallest_weight

@@ -15,8 +15,8 @@ cdef union Word:
     int64_t bits
 
 
-cdef inline double exp64(double x) noexcept nogil:
-    """Return e^x for x <= 0; below -708 the result is 0."""
+cdef inline double exp64(double x, double smallest) noexcept nogil:
+    """Return e^x for x <= 0; below ``smallest``, and below -708, the result is 0."""
     cdef double y = x if x > -708.0 else -708.0
     # 1.5 * 2^52: adding it rounds to an integer in the low bits
     cdef double t = y * 1.4426950408889634 + 6755399441055744.0
@@ -33,7 +33,7 @@ cdef inline double exp64(double x) noexcept nogil:
     power.value = t
     power.bits = <int64_t> ((<uint64_t> power.bits + 1023) << 52)
     value = (1.0 + (r + r * r * g)) * power.value
-    return value if x >= -708.0 else 0.0
+    return value if x >= (smallest if smallest > -708.0 else -708.0) else 0.0
 
 
 cdef union Word32:
@@ -41,8 +41,8 @@ cdef union Word32:
     int32_t bits
 
 
-cdef inline float exp32(float x) noexcept nogil:
-    """Return e^x for x <= 0; below -87 the result is 0."""
+cdef inline float exp32(float x, float smallest) noexcept nogil:
+    """Return e^x for x <= 0; below ``smallest``, and below -87, the result is 0."""
     cdef float y = x if x > -87.0 else -87.0
     # 1.5 * 2^23
     cdef float t = y * <float> 1.4426950408889634 + <float> 12582912.0
@@ -55,11 +55,13 @@ cdef inline float exp32(float x) noexcept nogil:
     power.value = t
     power.bits = <int32_t> ((<uint32_t> power.bits + 127) << 23)
     value = (<float> 1.0 + (r + r * r * h)) * power.value
-    return value if x >= -87.0 else <float> 0.0
+    return value if x >= (smallest if smallest > -87.0 else -87.0) else <float> 0.0
 
 
-cdef inline work exp(work x) noexcept nogil:
-    return <work> exp32(<float> x) if sizeof(work) == 4 else <work> exp64(x)
+cdef inline work exp(work x, work smallest) noexcept nogil:
+    if sizeof(work) == 4:
+        return <work> exp32(<float> x, <float> smallest)
+    return <work> exp64(x, smallest)
 
 
 cdef inline double log(double x) noexcept nogil:
@@ -82,7 +84,7 @@ cdef inline double log(double x) noexcept nogil:
     )
 
 
-cdef void _raise_maximum(
+cdef void raise_maximum(
     const work* restrict log_prob, work* restrict maximum
 ) noexcept nogil:
     cdef size_t b
@@ -104,16 +106,37 @@ cdef void _raise_maximum4(
         maximum[b] = high if high > maximum[b] else maximum[b]
 
 
-cdef void _exponentiate(
-    work* restrict log_prob, work lowest, const work* restrict maximum, work* restrict total
+cdef void find_maximum(
+    const work* log_prob, size_t n_components, work* maximum
 ) noexcept nogil:
+    """Write the largest log-probability of every sample."""
+    cdef size_t fours = n_components // 4 * 4
+    cdef size_t k
+    fill(maximum, <work> LOG_PROB_FLOOR)
+    for k in range(0, fours, 4):
+        _raise_maximum4(log_prob + k * STRIDE, maximum)
+    for k in range(fours, n_components):
+        raise_maximum(log_prob + k * STRIDE, maximum)
+
+
+cdef void _exponentiate(
+    work* restrict log_prob, work lowest, const work* restrict maximum, work smallest,
+    work* restrict total
+) noexcept nogil:
+    """Write e^(log_prob - maximum) and add it up."""
     cdef size_t b
     cdef work x
     for b in range(BLOCK):
         x = log_prob[b] if log_prob[b] > lowest else lowest
-        x = exp(x - maximum[b])
+        x = exp(x - maximum[b], smallest)
         log_prob[b] = x
         total[b] += x
+
+
+cdef void _exponentiate_list(work* values, size_t count, work smallest) noexcept nogil:
+    cdef size_t a
+    for a in range(count):
+        values[a] = exp(values[a], smallest)
 
 
 cdef void _finish(
@@ -127,31 +150,49 @@ cdef void _finish(
 
 
 cdef void normalize_block(
-    work* log_prob, size_t n_components, double offset, work* maximum, work* total,
-    double* log_prob_norm, double* scale
+    const Scratch* scratch, size_t n_components, double offset, double cut
 ) noexcept nogil:
     """Turn log-probabilities into unnormalised responsibilities, in place.
 
-    log_prob       IN OUT  (K rows)   out: exp(log_prob - max); times scale they sum to 1 over k
-    offset         IN                 what has been left out of all log-probabilities
-    maximum        OUT     (1 row)    in the type of log_prob
-    total                  (1 row)    workspace
-    log_prob_norm  OUT     (1 row)    log p(x), in float64
-    scale          OUT     (1 row)    in float64
+    values     IN OUT  (K rows)   out: exp(log_prob - max); times scale they sum to 1 over k
+    words      OUT                the samples within ``cut`` of their maximum, if it is finite;
+                                  the responsibilities of the others are 0
+    offset     IN                 what has been left out of all log-probabilities
+    maximum    IN
+    share                         workspace
+    norm       OUT                log p(x)
+    scale      OUT
     """
-    cdef size_t k
-    cdef size_t fours = n_components // 4 * 4
-    cdef work lowest
-    fill(maximum, <work> LOG_PROB_FLOOR)
+    cdef const work* maximum = scratch.maximum
+    cdef work* total = scratch.share
+    cdef work lowest = <work> LOG_PROB_FLOOR  # in float32 minus infinity; the block is done again
+    cdef work smallest = <work> -cut
+    cdef size_t k, m, a, b
+    cdef uint64_t* words
+    cdef work* values
+    cdef work value
+    subtract(maximum, <work> cut, scratch.threshold)
     fill(total, 0.0)
-    lowest = maximum[0]  # in float32 it is minus infinity, and such a block is done again
-    for k in range(0, fours, 4):
-        _raise_maximum4(log_prob + k * STRIDE, maximum)
-    for k in range(fours, n_components):
-        _raise_maximum(log_prob + k * STRIDE, maximum)
     for k in range(n_components):
-        _exponentiate(log_prob + k * STRIDE, lowest, maximum, total)
-    _finish(maximum, total, offset, log_prob_norm, scale)
+        values = scratch.values + k * STRIDE
+        words = scratch.words + k * WORDS
+        if cut < INFINITE:
+            select(values, lowest, scratch.threshold, words, 0)
+        if cut == INFINITE or 4 * count_selected(words) > BLOCK:
+            _exponentiate(values, lowest, maximum, smallest, total)
+            continue
+        m = list_selected(words, scratch.index)
+        for a in range(m):
+            b = scratch.index[a]
+            value = values[b]
+            scratch.extra[a] = (value if value > lowest else lowest) - maximum[b]
+        _exponentiate_list(scratch.extra, (m + 7) // 8 * 8, smallest)
+        fill(values, 0.0)
+        for a in range(m):
+            b = scratch.index[a]
+            values[b] = scratch.extra[a]
+            total[b] += scratch.extra[a]
+    _finish(maximum, total, offset, scratch.norm, scratch.scale)
 
 
 cdef size_t best_component(const work* log_prob, size_t n_components, size_t b) noexcept nogil:

@@ -3,19 +3,28 @@
 cdef struct Scratch:
     work* rows
     work* block
+    # samples that are gathered, as block
+    work* gathered
     work* whitened
     work* values
+    # one row more
+    work* extra
     work* maximum
+    work* threshold
     work* share
     double* norm
     double* scale
     double* weight
+    # see selection.pyx
+    uint64_t* words
+    uint64_t* index
+    # see partial_distance.pyx
+    uint64_t* pause
     # samples that wait to be added, up to capacity for each component
     size_t capacity
     uint64_t* waiting
     work* waiting_weight
     work* waiting_rows
-    uint64_t* index
     work* w
     work* z
     work* wz
@@ -60,20 +69,29 @@ cdef size_t lay_out_scratch(
     if start != NULL:
         own.start += (64 - <size_t> start % 64) % 64
     scratch.block = _take_rows(memory, d, rows)
+    scratch.gathered = _take_rows(memory, d, rows)
     scratch.whitened = _take_rows(memory, d, rows)
     scratch.values = <work*> _take(memory, up_to_four(n_components) * STRIDE * sizeof(work))
+    scratch.extra = <work*> _take(memory, STRIDE * sizeof(work))
     scratch.maximum = <work*> _take(memory, STRIDE * sizeof(work))
+    scratch.threshold = <work*> _take(memory, STRIDE * sizeof(work))
     scratch.share = <work*> _take(memory, STRIDE * sizeof(work))
     scratch.norm = <double*> _take(memory, STRIDE * sizeof(double))
     scratch.scale = <double*> _take(memory, STRIDE * sizeof(double))
     scratch.weight = <double*> _take(memory, STRIDE * sizeof(double))
+    scratch.words = <uint64_t*> _take(memory, n_components * WORDS * sizeof(uint64_t))
+    scratch.index = <uint64_t*> _take(memory, (BLOCK + 16) * sizeof(uint64_t))
+    scratch.pause = <uint64_t*> _take(memory, sizeof(uint64_t))
+    if start != NULL:
+        scratch.pause[0] = 0
+        for k in range(BLOCK + 16):
+            scratch.index[k] = 0
     if with_moments:
         scratch.capacity = waiting_capacity(n_components, d)
         waiting = n_components * scratch.capacity
         scratch.w = <work*> _take(memory, STRIDE * sizeof(work))
         scratch.z = _take_rows(memory, d, rows)
         scratch.wz = _take_rows(memory, d, rows)
-        scratch.index = <uint64_t*> _take(memory, (BLOCK + 8) * sizeof(uint64_t))
         scratch.waiting_weight = <work*> _take(memory, waiting * sizeof(work))
         scratch.waiting_rows = <work*> _take(memory, waiting * d * sizeof(work))
         scratch.waiting = <uint64_t*> _take(memory, n_components * sizeof(uint64_t))

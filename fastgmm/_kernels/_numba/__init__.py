@@ -41,7 +41,7 @@ def accumulate(
     """
     rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
     launch(passes.accumulate, (*rows, bounds, todo, slots), len(slots), n_threads)
-    sums = (slots.reshape(-1), len(slots), out)
+    sums = (slots.reshape(-1), len(slots), out, out.size)
     launch(passes.merge, sums, passes.merge_chunks(out.size), n_threads)
 
 
@@ -75,12 +75,12 @@ def add_symmetric(tiles: Array, out: Array, n_threads: int) -> None:
     launch(matrices.add_symmetric, (tiles, d, out.reshape(-1)), n_slots, n_threads)
 
 
-def interleave_triangles(upper: Array, out: Array, n_threads: int) -> None:
-    """Write upper[4 g + c][j][i] / sqrt(2) as out[g][i][j <= i][c]; out counts i and j as one."""
-    d = upper.shape[1]
-    n_slots = len(out) * matrices.count_pairs(d)
+def pack_triangles(upper: Array, out: Array, n_threads: int) -> None:
+    """Write the transposes of (K, d, d) triangles / sqrt(2), in bands of four rows."""
+    m, d = upper.shape[:2]
+    n_slots = m * matrices.count_pairs(d)
     arguments = (upper.reshape(-1), d, out.reshape(-1))
-    launch(matrices.interleave_triangles, arguments, n_slots, n_threads)
+    launch(matrices.pack_triangles, arguments, n_slots, n_threads)
 
 
 def inverse_factors(

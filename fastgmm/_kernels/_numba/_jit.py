@@ -13,7 +13,6 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic, overload
 
 from fastgmm._kernels import layout
@@ -150,10 +149,10 @@ def loop_function(*, parallel: bool) -> Callable[[Callable[..., Any]], Any]:
 def vector_loop(typingctx: Any) -> Any:
     """Tell LLVM what it needs to know to vectorise the calling function.
 
-    Its floating-point arrays do not overlap, so no loop has to test for it (Numba has no
-    ``restrict``);
-    and 512-bit vectors are welcome: LLVM's default on processors with AVX-512 is 256 bits,
-    a choice for code that mixes short vector loops with scalar work (59 -> 84 GFLOP/s).
+    What its floating-point arrays and pointers lead to does not overlap, so no loop has to test
+    for it (Numba has no ``restrict``); and 512-bit vectors are welcome: LLVM's default on
+    processors with AVX-512 is 256 bits, a choice for code that mixes short vector loops with
+    scalar work (59 -> 84 GFLOP/s).
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -217,29 +216,6 @@ def call(typingctx: Any, address: Any, *arguments: Any) -> Any:
 
 
 @intrinsic
-def spill(typingctx: Any, values: Any) -> Any:
-    """Copy a tuple to the calling function's stack and return where."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        memory = cgutils.alloca_once_value(builder, args[0])
-        return builder.ptrtoint(memory, ir.IntType(64))
-
-    return types.uint64(values), codegen
-
-
-@intrinsic
-def fetch(typingctx: Any, frame: Any) -> Any:
-    """Return the tuple at an address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = signature.return_type
-        pointer = builder.bitcast(args[0], context.get_value_type(kind).as_pointer())
-        return impl_ret_borrowed(context, builder, kind, builder.load(pointer))
-
-    return frame.dtype(frame), codegen
-
-
-@intrinsic
 def sizes(typingctx: Any, array: Any) -> Any:
     """Return BLOCK, STRIDE, 2 STRIDE and 3 STRIDE of blocks of an array's type, as constants."""
     itemsize = array.dtype.bitwidth // 8
@@ -254,19 +230,6 @@ def sizes(typingctx: Any, array: Any) -> Any:
 
 
 @intrinsic
-def row_pointer(typingctx: Any, X: Any, i: Any) -> Any:
-    """Return where row i of an array begins."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        stride = builder.extract_value(array.strides, 0)
-        offset = builder.mul(stride, args[1])
-        return cgutils.pointer_add(builder, array.data, offset, array.data.type)
-
-    return types.CPointer(X.dtype)(X, types.uint64), codegen
-
-
-@intrinsic
 def trailing_zeros(typingctx: Any, word: Any) -> Any:
     """Return the number of zero bits below the lowest one of a word that is not 0."""
 
@@ -276,10 +239,11 @@ def trailing_zeros(typingctx: Any, word: Any) -> Any:
     return types.uint64(types.uint64), codegen
 
 
-@block_function
-def aligned_empty(size: int, like: Any) -> Any:
-    """Return an uninitialised array of the type of another that starts on a cache line."""
-    array = np.empty(size + I16, like.dtype)
-    line = I16 * I4 // U(array.itemsize)
-    start = (line - U(array.ctypes.data) // U(array.itemsize) % line) % line
-    return array[start : start + size]
+@intrinsic
+def count_ones(typingctx: Any, word: Any) -> Any:
+    """Return the number of one bits of a word."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.uint64(types.uint64), codegen

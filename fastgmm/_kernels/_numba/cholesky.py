@@ -5,7 +5,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ._jit import I0, I1, I2, I4, I8, U, fetch, slot_function, spliced
+from ._jit import I0, I1, I2, I4, I8, U, slot_function, spliced
+from .pointers import address_of, fetch
 
 # Triangles up to this order are left to dtrtri.
 _SMALL = U(64)
@@ -49,14 +50,14 @@ def inverse_factors(frame, t):
     d = U(order)
     start = t * d * d
     potrf, trtri, trmm = routines[I0], routines[I1], routines[I2]
-    lower = U(letters.ctypes.data)
+    lower = address_of(letters)
     plain, right = lower + I1, lower + I2
-    one = U(signs.ctypes.data)
+    one = address_of(signs)
     minus_one = one + I8
     sizes = np.empty(4, np.int32)
     n = U(sizes.ctypes.data)
     m, lda, info = n + I4, n + I8, n + I4 + I8
-    first = U(factors.ctypes.data) + I8 * start
+    first = address_of(factors) + I8 * start
     _copy_upper(matrices, start, d, factors)
     sizes[:] = d
     _call_routine(potrf, lower, n, first, lda, info)

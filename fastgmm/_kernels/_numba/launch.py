@@ -14,7 +14,8 @@ import numpy as np
 from numba import prange, typeof, types
 
 from ..threads import guard
-from ._jit import U, address, call, loop_function, no_garbage_collection, serial, spill
+from ._jit import U, address, call, loop_function, no_garbage_collection, serial
+from .pointers import spill
 
 
 @loop_function(parallel=True)

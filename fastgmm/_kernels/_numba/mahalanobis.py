@@ -21,7 +21,9 @@ from ._jit import (
     vector_loop,
 )
 from .block import advance, coefficients, fill
-from .triangle import subtract_triangles
+from .partial_distance import full_log_prob
+from .pointers import is_null
+from .posterior import find_maximum
 
 
 @block_function
@@ -148,7 +150,7 @@ def _open_expanded(p, o, s, so, q, x, y, yo, norm):
 @block_function
 def _subtract_expanded(packed, samples, norm, out):
     """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2."""
-    STRIDE = sizes(out)[1]
+    BLOCK, STRIDE = sizes(out)[:2]
     d = U(packed.n_features)
     factors, shifts, squares = packed.factors, packed.shifts, packed.squares
     fill(norm, I0, 0.0)
@@ -160,38 +162,43 @@ def _subtract_expanded(packed, samples, norm, out):
         _open_expanded(factors, o, shifts, g * I4, squares, samples, out, row, norm)
         o += I16
         for j in range(I4, d, I4):
-            advance(factors, o, samples, j * STRIDE, out, row)
+            advance(factors, o, samples, j * STRIDE, BLOCK, out, row)
             o += I16
 
 
 @block_function
 def _subtract_scaled(packed, samples, norm, out):
     """One factor for all features of a component, expanded where that is as exact."""
-    if packed.squares.size > 0:
-        _subtract_expanded(packed, samples, norm, out)
-    else:
+    if is_null(packed.squares):
         _subtract_diagonals(packed, samples, out)
+    else:
+        _subtract_expanded(packed, samples, norm, out)
 
 
-def _tied(packed, block, scratch, norm, out):
-    _whiten(block, U(packed.n_features), packed.whitener, scratch)
-    _subtract_scaled(packed, scratch, norm, out)
+def _full(packed, scratch, cut):
+    full_log_prob(packed, scratch, cut)
 
 
-def _diag(packed, block, scratch, norm, out):
-    _subtract_diagonals(packed, block, out)
+def _tied(packed, scratch, cut):
+    _whiten(scratch.block, U(packed.n_features), packed.whitener, scratch.whitened)
+    _subtract_scaled(packed, scratch.whitened, scratch.maximum, scratch.values)
+    find_maximum(scratch.values, U(packed.n_components), scratch.maximum)
 
 
-def _spherical(packed, block, scratch, norm, out):
-    _subtract_scaled(packed, block, norm, out)
+def _diag(packed, scratch, cut):
+    _subtract_diagonals(packed, scratch.block, scratch.values)
+    find_maximum(scratch.values, U(packed.n_components), scratch.maximum)
 
 
-#: Write coefficient - |factor x + shift|^2 for every component of one block.
+def _spherical(packed, scratch, cut):
+    _subtract_scaled(packed, scratch.block, scratch.maximum, scratch.values)
+    find_maximum(scratch.values, U(packed.n_components), scratch.maximum)
+
+
+#: Write coefficient - |factor x + shift|^2 for every component of one block, and the largest.
 #:
-#: block    IN   (d rows, up to a multiple of 4)   samples, transposed, about the origin
-#: scratch       (as block)                        workspace
-#: norm          (1 row)                           workspace
-#: out      OUT  (K rows, up to a multiple of 4)
-block_log_prob = by_covariance_type(
-    full=subtract_triangles, tied=_tied, diag=_diag, spherical=_spherical
-)
+#: rows, block  IN    samples about the origin, as they come and transposed
+#: cut          IN    so far below the largest a value need only be some bound from above
+#: values       OUT
+#: maximum      OUT
+block_log_prob = by_covariance_type(full=_full, tied=_tied, diag=_diag, spherical=_spherical)

@@ -4,7 +4,8 @@ A band is four rows of a lower triangle, the i-th i + 1 tiles long: the first an
 are as long as the second and the last but one.
 """
 
-from ._jit import I1, I2, I3, I4, I16, U, fetch, slot_function, spliced
+from ._jit import I1, I2, I3, I4, I16, U, slot_function, spliced
+from .pointers import fetch
 
 _SQRT_HALF = 0.5**0.5
 
@@ -49,23 +50,26 @@ def add_symmetric(frame, t):
 
 
 @spliced
-def _interleave_band(upper, d, group, band, out):
-    o = group * (d * (d + I1) // I2)
-    first = band * I4
-    stop = min(first + I4, d)
-    matrices = min(I4, U(upper.size) // (d * d) - group * I4)
-    for j in range(stop):
-        for i in range(max(first, j), stop):
-            to = (o + i * (i + I1) // I2 + j) * I4
-            for c in range(matrices):
-                out[to + c] = upper[((group * I4 + c) * d + j) * d + i] * _SQRT_HALF
+def _pack_band(upper, d, matrix, first, stop, out):
+    start = matrix * d * d
+    o = (matrix * (d * (d + I1)) + first * (first + I1)) // I2
+    for j in range(first):
+        for i in range(first, stop):
+            out[o] = upper[start + j * d + i] * _SQRT_HALF
+            o += I1
+    for i in range(first, stop):
+        for j in range(first, i + I1):
+            out[o] = upper[start + j * d + i] * _SQRT_HALF
+            o += I1
 
 
 @slot_function
-def interleave_triangles(frame, t):
-    """Write two bands of factors, out[g][i][j <= i][c] = upper[4 g + c][j][i] / sqrt(2)."""
+def pack_triangles(frame, t):
+    """Write two bands of transposed factors / sqrt(2); all but the first are of four rows."""
     upper, order, out = fetch(frame)
     d = U(order)
-    group, low, high = _bands(t, d)
+    matrix, low, high = _bands(t, d)
+    width = (d - I1) % I4 + I1
     for band in range(low, high + I1, max(high - low, I1)):
-        _interleave_band(upper, d, group, band, out)
+        stop = band * I4 + width
+        _pack_band(upper, d, matrix, max(stop, I4) - I4, stop, out)

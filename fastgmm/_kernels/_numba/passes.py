@@ -6,20 +6,16 @@ A slot is a fixed range of rows with scratch and statistics of its own, merged i
 the number of threads changes no bit.
 """
 
-from numba import carray
+import numpy as np
 
 from ..layout import SMALLEST_BLOCK
 from ._jit import (
     I0,
     I1,
-    I3,
-    I4,
+    I2,
     U,
-    aligned_empty,
     block_function,
     by_dimension,
-    fetch,
-    row_pointer,
     sizes,
     slot_function,
     spliced,
@@ -27,8 +23,11 @@ from ._jit import (
 )
 from .block import fill, transpose
 from .mahalanobis import block_log_prob
-from .moments import add_block_moments, empty_pending
-from .posterior import best_component, normalize_block
+from .moments import add_block_moments
+from .pointers import cast, fetch, is_null, keep, row_pointer
+from .posterior import best_component, find_maximum, normalize_block
+from .scratch import new_scratch
+from .selection import CUT, NEGLIGIBLE, WORD, select
 from .sums import count_unsafe, share_out
 
 _MERGE_CHUNK_SIZE = 4096
@@ -45,9 +44,9 @@ def _load_contiguous(values, step, count, d, origin, rows):
             rows[b * d + j] = values[b * step + j] - origin[j]
 
 
-def _load_plane(packed, X, start, count, rows, block):
+def _load_plane(packed, X, start, count, scratch):
+    block, origin = scratch.block, packed.origin
     BLOCK, STRIDE = sizes(block)[:2]
-    origin = packed.origin
     for j in range(U(packed.n_features)):
         o = j * STRIDE
         for b in range(count):
@@ -56,21 +55,20 @@ def _load_plane(packed, X, start, count, rows, block):
             block[o + b] = 0.0
 
 
-def _load_space(packed, X, start, count, rows, block):
-    BLOCK = sizes(block)[0]
+def _load_space(packed, X, start, count, scratch):
+    rows, origin = scratch.rows, packed.origin
+    BLOCK = sizes(rows)[0]
     d = U(packed.n_features)
-    origin = packed.origin
     if X.strides[1] == X.itemsize and X.strides[0] % X.itemsize == 0 and X.strides[0] > 0:
         step = U(X.strides[0] // X.itemsize)
-        values = carray(row_pointer(X, start), count * step)
-        _load_contiguous(values, step, count, d, origin, rows)
+        _load_contiguous(row_pointer(X, start), step, count, d, origin, rows)
     else:
         for b in range(count):
             for j in range(d):
                 rows[b * d + j] = X[start + b, j, I0] - origin[j]
     for o in range(count * d, BLOCK * d):
         rows[o] = 0.0
-    transpose(rows, I0, d, BLOCK, block)
+    transpose(rows, I0, d, BLOCK, scratch.block)
 
 
 #: Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.
@@ -79,42 +77,31 @@ _load = by_dimension(plane=_load_plane, space=_load_space)
 
 
 @spliced
-def _scratch_rows(packed):
-    """Return rows for the features, and rows of zeros up to a multiple of 4."""
-    STRIDE = sizes(packed.centers)[1]
-    d = U(packed.n_features)
-    n_rows = (d + I3) // I4 * I4
-    rows = aligned_empty(n_rows * STRIDE, packed.centers)
-    for j in range(d, n_rows):
-        fill(rows, j * STRIDE, 0.0)
-    return rows
-
-
-@spliced
-def _component_rows(n_components, like):
-    STRIDE = sizes(like)[1]
-    return aligned_empty((n_components + I3) // I4 * I4 * STRIDE, like)
-
-
-@spliced
-def _load_weight(sample_weight, start, count, weight):
+def _load_weight(sample_weight, start, count, scratch):
     """Copy the weights of a block; they are zero where there is no sample."""
+    weight = scratch.weight
     for b in range(count):
         weight[b] = sample_weight[start + b, I0]
-    for b in range(count, U(weight.size)):
+    for b in range(count, sizes(scratch.values)[0]):
         weight[b] = 0.0
 
 
 @spliced
-def _load_resp(resp, start, count, n_components, block, scale):
+def _load_resp(resp, start, count, n_components, scratch):
     """Copy the block's given responsibilities, which are already normalised."""
+    block = scratch.values
     BLOCK, STRIDE = sizes(block)[:2]
-    scale[:] = 1.0
+    fill(scratch.threshold, I0, NEGLIGIBLE)
+    for b in range(BLOCK):
+        scratch.scale[b] = 1.0
     for k in range(n_components):
+        row = k * STRIDE
         for b in range(count):
-            block[k * STRIDE + b] = resp[start + b, k, I0]
+            block[row + b] = resp[start + b, k, I0]
         for b in range(count, BLOCK):
-            block[k * STRIDE + b] = 0.0
+            block[row + b] = 0.0
+        w = k * (BLOCK // WORD)
+        select(block, row, cast(0.0, block), scratch.threshold, scratch.words, w, I0)
 
 
 @slot_function
@@ -128,22 +115,17 @@ def accumulate(frame, t):
     """
     vector_loop()
     X, sample_weight, resp, packed, bounds, todo, slots = fetch(frame)
-    start, stop, statistics = U(bounds[t]), U(bounds[t + I1]), slots[t]
+    start, stop, statistics = U(bounds[t]), U(bounds[t + I1]), row_pointer(slots, t)
     BLOCK, STRIDE = sizes(packed.centers)[:2]
-    K = U(packed.n_components)
-    like = packed.centers
-    block = _scratch_rows(packed)
-    scratch = _scratch_rows(packed)
-    values = _component_rows(K, like)
-    maximum = aligned_empty(STRIDE, like)
-    share = aligned_empty(STRIDE, like)
-    norm = aligned_empty(STRIDE, statistics)
-    scale = aligned_empty(STRIDE, statistics)
-    weight = aligned_empty(STRIDE, statistics)
-    rows = aligned_empty(BLOCK * U(packed.n_features), like)
-    pending = empty_pending(packed)
-    statistics[:] = 0.0
-    norm[:] = 0.0
+    K, d = U(packed.n_components), U(packed.n_features)
+    size = U(slots.shape[1])
+    scratch, memory = new_scratch(K, d, packed.centers, True)
+    # moments of one or two features are sums over all samples
+    cut = CUT if d > I2 else np.inf
+    for i in range(size):
+        statistics[i] = 0.0
+    for b in range(STRIDE):
+        scratch.norm[b] = 0.0
     for first in range(start, stop + BLOCK, BLOCK):
         last = first >= stop
         count = I0
@@ -151,22 +133,25 @@ def accumulate(frame, t):
             if todo[first // _UNIT] == 0:
                 continue
             count = min(BLOCK, stop - first)
-            _load(packed, X, first, count, rows, block)
-            _load_weight(sample_weight, first, count, weight)
-            if packed.coefficients.size == 0:
-                _load_resp(resp, first, count, K, values, scale)
+            _load(packed, X, first, count, scratch)
+            _load_weight(sample_weight, first, count, scratch)
+            if is_null(packed.coefficients):
+                _load_resp(resp, first, count, K, scratch)
             else:
-                block_log_prob(packed, block, scratch, maximum, values)
-                normalize_block(values, K, packed.offset, maximum, share, norm, scale)
+                block_log_prob(packed, scratch, cut)
+                normalize_block(scratch, K, packed.offset, cut)
                 if count_unsafe(
-                    maximum, weight, count,
+                    scratch.maximum, scratch.weight, count,
                     packed.lowest, packed.smallest_weight, packed.largest_weight,
                 ):  # fmt: skip
                     continue
             for unit in range(first // _UNIT, (first + count + _UNIT - I1) // _UNIT):
                 todo[unit] = 0
-            statistics[statistics.size - I1] += share_out(weight, norm, scale, share)
-        add_block_moments(packed, rows, block, values, share, count, last, pending, statistics)
+            statistics[size - I1] += share_out(
+                scratch.weight, scratch.norm, scratch.scale, scratch.share
+            )
+        add_block_moments(packed, scratch, count, last, statistics)
+    keep(memory)
 
 
 @block_function
@@ -191,34 +176,28 @@ def posterior(frame, t):
     vector_loop()
     X, packed, bounds, log_prob, log_prob_norm, resp, labels = fetch(frame)
     start, stop = U(bounds[t]), U(bounds[t + I1])
-    BLOCK, STRIDE = sizes(packed.centers)[:2]
+    BLOCK = sizes(packed.centers)[0]
     K = U(packed.n_components)
-    block = _scratch_rows(packed)
-    scratch = _scratch_rows(packed)
-    like = packed.centers
-    values = _component_rows(K, like)
-    maximum = aligned_empty(STRIDE, like)
-    total = aligned_empty(STRIDE, like)
-    norm = aligned_empty(STRIDE, like)
-    scale = aligned_empty(STRIDE, like)
-    rows = aligned_empty(BLOCK * U(packed.n_features), like)
+    scratch, memory = new_scratch(K, U(packed.n_features), packed.centers, False)
+    cut = CUT if log_prob.shape[0] == 0 and resp.shape[0] == 0 else np.inf
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(packed, X, first, count, rows, block)
-        block_log_prob(packed, block, scratch, maximum, values)
+        _load(packed, X, first, count, scratch)
+        block_log_prob(packed, scratch, cut)
         if log_prob.shape[0] > 0:
-            _store_rows(values, first, count, K, log_prob)
-        if labels.shape[0] > 0:
+            _store_rows(scratch.values, first, count, K, log_prob)
+        if not is_null(labels):
             for b in range(count):
-                labels[first + b] = best_component(values, K, b)
-        if log_prob_norm.shape[0] == 0 and resp.shape[0] == 0:
+                labels[first + b] = best_component(scratch.values, K, b)
+        if is_null(log_prob_norm) and resp.shape[0] == 0:
             continue
-        normalize_block(values, K, packed.offset, maximum, total, norm, scale)
-        if log_prob_norm.shape[0] > 0:
+        normalize_block(scratch, K, packed.offset, cut)
+        if not is_null(log_prob_norm):
             for b in range(count):
-                log_prob_norm[first + b] = norm[b]
+                log_prob_norm[first + b] = scratch.norm[b]
         if resp.shape[0] > 0:
-            _store_scaled_rows(values, scale, first, count, K, resp)
+            _store_scaled_rows(scratch.values, scratch.scale, first, count, K, resp)
+    keep(memory)
 
 
 @slot_function
@@ -229,21 +208,21 @@ def normalize(frame, t):
     start, stop = U(bounds[t]), U(bounds[t + I1])
     BLOCK, STRIDE = sizes(log_prob)[:2]
     K = U(log_prob.shape[1])
-    values = _component_rows(K, log_prob)
-    maximum = aligned_empty(STRIDE, log_prob)
-    total = aligned_empty(STRIDE, log_prob)
-    norm = aligned_empty(STRIDE, log_prob)
-    scale = aligned_empty(STRIDE, log_prob)
-    values[:] = 0.0
+    scratch, memory = new_scratch(K, I1, log_prob_norm, False)
+    values = scratch.values
+    for i in range(K * STRIDE):
+        values[i] = 0.0
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         for k in range(K):
             for b in range(count):
                 values[k * STRIDE + b] = log_prob[first + b, k]
-        normalize_block(values, K, 0.0, maximum, total, norm, scale)
+        find_maximum(values, K, scratch.maximum)
+        normalize_block(scratch, K, 0.0, np.inf)
         for b in range(count):
-            log_prob_norm[first + b] = norm[b]
-        _store_scaled_rows(values, scale, first, count, K, log_prob)
+            log_prob_norm[first + b] = scratch.norm[b]
+        _store_scaled_rows(values, scratch.scale, first, count, K, log_prob)
+    keep(memory)
 
 
 def merge_chunks(size):
@@ -254,8 +233,8 @@ def merge_chunks(size):
 @slot_function
 def merge(frame, t):
     """Add the slots, in their order, to chunk t of the sums."""
-    slots, n_slots, out = fetch(frame)
-    size = U(out.size)
+    slots, n_slots, out, n_sums = fetch(frame)
+    size = U(n_sums)
     start = t * _MERGE_CHUNK
     stop = min(start + _MERGE_CHUNK, size)
     for s in range(U(n_slots)):

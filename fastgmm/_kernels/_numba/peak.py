@@ -4,7 +4,8 @@ No fit needs it. Over rows in first-level cache it shows the multiply-add peak, 
 the bandwidth.
 """
 
-from ._jit import I0, I1, U, block_function, fetch, slot_function
+from ._jit import I0, I1, U, block_function, slot_function
+from .pointers import fetch
 from .sums import add_gram
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from ._jit import BLOCK_OPTIONS, I0, I1, I4, U, block_function, sizes, spliced, vector_loop
+from ._jit import BLOCK_OPTIONS, I0, I1, I2, I4, I8, U, block_function, sizes, spliced, vector_loop
 from .block import fill
+from .pointers import cast
+from .selection import WORD, count_selected, list_selected, select, subtract
 
 # Log-probabilities below this count as this, so that a sample whose distances overflow has
 # equal responsibilities, and not those of (-inf) - (-inf).
@@ -50,13 +52,16 @@ _H0, _H1, _H2, _H3, _H4 = (
 )  # fmt: skip
 
 
-def exp(x):
-    """Return e^x for x <= 0, in the type of x; below -708, or -87 in float32, the result is 0."""
+def exp(x, smallest):
+    """Return e^x for x <= 0, in the type of x.
+
+    Below ``smallest``, and below -708, or -87 in float32, the result is 0.
+    """
     raise NotImplementedError  # compiled by one of the two below
 
 
 @block_function
-def exp64(x):
+def exp64(x, smallest):
     t = max(x, _EXP_SMALLEST) * _LOG2E + _ROUND
     n = t - _ROUND
     r = max(x, _EXP_SMALLEST) - n * _LN2_HIGH - n * _LN2_LOW
@@ -67,11 +72,11 @@ def exp64(x):
     g = _G0 + r * _G1 + r * r * g
     power = np.int64((np.float64(t).view(np.int64) + _BIAS) << _SHIFT).view(np.float64)
     value = (1.0 + (r + r * r * g)) * power
-    return value if x >= _EXP_SMALLEST else 0.0
+    return value if x >= max(smallest, _EXP_SMALLEST) else 0.0
 
 
 @block_function
-def exp32(x):
+def exp32(x, smallest):
     t = max(x, _SMALLEST_32) * _LOG2E_32 + _ROUND_32
     n = t - _ROUND_32
     r = max(x, _SMALLEST_32) - n * _LN2_HIGH_32 - n * _LN2_LOW_32
@@ -79,14 +84,14 @@ def exp32(x):
     h = _H0 + r * _H1 + r * r * h
     power = np.int32(np.int32(_F32(t).view(np.int32) + _BIAS_32) << _SHIFT_32).view(_F32)
     value = (_ONE_32 + (r + r * r * h)) * power
-    return value if x >= _SMALLEST_32 else _ZERO_32
+    return value if x >= max(smallest, _SMALLEST_32) else _ZERO_32
 
 
 @overload(exp, jit_options=BLOCK_OPTIONS)
-def _choose_exp(x):
+def _choose_exp(x, smallest):
     if x == types.float32:
-        return lambda x: exp32(x)
-    return lambda x: exp64(x)
+        return lambda x, smallest: exp32(x, smallest)
+    return lambda x, smallest: exp64(x, smallest)
 
 
 @block_function
@@ -108,7 +113,7 @@ def log(x):
 
 
 @block_function
-def _raise_maximum(log_prob, o, maximum):
+def raise_maximum(log_prob, o, maximum):
     vector_loop()
     BLOCK = sizes(log_prob)[0]
     for b in range(BLOCK):
@@ -125,14 +130,38 @@ def _raise_maximum4(log_prob, o, maximum):
         maximum[b] = max(maximum[b], max(low, high))
 
 
+@spliced
+def find_maximum(log_prob, n_components, maximum):
+    """Write the largest log-probability of every sample."""
+    STRIDE = sizes(log_prob)[1]
+    fill(maximum, I0, LOG_PROB_FLOOR)
+    fours = n_components // I4 * I4
+    for k in range(I0, fours, I4):
+        _raise_maximum4(log_prob, k * STRIDE, maximum)
+    for k in range(fours, n_components):
+        raise_maximum(log_prob, k * STRIDE, maximum)
+
+
 @block_function
-def _exponentiate(log_prob, o, lowest, maximum, total):
+def _exponentiate(log_prob, o, lowest, maximum, smallest, total):
+    """Write e^(log_prob - maximum) and add it up: two at a time, as each is one long chain."""
     vector_loop()
-    BLOCK = sizes(log_prob)[0]
-    for b in range(BLOCK):
-        e = exp(max(log_prob[o + b], lowest) - maximum[b])
+    HALF = sizes(log_prob)[0] // I2
+    for b in range(HALF):
+        c = HALF + b
+        e = exp(max(log_prob[o + b], lowest) - maximum[b], smallest)
+        f = exp(max(log_prob[o + c], lowest) - maximum[c], smallest)
         log_prob[o + b] = e
+        log_prob[o + c] = f
         total[b] += e
+        total[c] += f
+
+
+@block_function
+def _exponentiate_list(values, o, count, smallest):
+    vector_loop()
+    for a in range(count):
+        values[o + a] = exp(values[o + a], smallest)
 
 
 @block_function
@@ -146,28 +175,44 @@ def _finish(maximum, total, offset, log_prob_norm, scale):
 
 
 @spliced
-def normalize_block(log_prob, n_components, offset, maximum, total, log_prob_norm, scale):
+def normalize_block(scratch, n_components, offset, cut):
     """Turn log-probabilities into unnormalised responsibilities, in place.
 
-    log_prob       IN OUT  (K rows)   out: exp(log_prob - max); times scale they sum to 1 over k
-    offset         IN                 what has been left out of all log-probabilities
-    maximum        OUT     (1 row)    in the type of log_prob
-    total                  (1 row)    workspace
-    log_prob_norm  OUT     (1 row)    log p(x), in float64
-    scale          OUT     (1 row)    in float64
+    values     IN OUT  (K rows)   out: exp(log_prob - max); times scale they sum to 1 over k
+    words      OUT                the samples within ``cut`` of their maximum, if it is finite;
+                                  the responsibilities of the others are 0
+    offset     IN                 what has been left out of all log-probabilities
+    maximum    IN
+    share                         workspace
+    norm       OUT                log p(x)
+    scale      OUT
     """
-    STRIDE = sizes(log_prob)[1]
-    fill(maximum, I0, LOG_PROB_FLOOR)
+    values, maximum, total = scratch.values, scratch.maximum, scratch.share
+    words, index, threshold = scratch.words, scratch.index, scratch.threshold
+    extra = scratch.extra
+    BLOCK, STRIDE = sizes(values)[:2]
+    lowest = cast(LOG_PROB_FLOOR, values)  # in float32 minus infinity; the block is done again
+    smallest = cast(-cut, values)
+    subtract(maximum, cast(cut, values), threshold)
     fill(total, I0, 0.0)
-    lowest = maximum[0]  # in float32 it is minus infinity, and such a block is done again
-    fours = n_components // I4 * I4
-    for k in range(I0, fours, I4):
-        _raise_maximum4(log_prob, k * STRIDE, maximum)
-    for k in range(fours, n_components):
-        _raise_maximum(log_prob, k * STRIDE, maximum)
     for k in range(n_components):
-        _exponentiate(log_prob, k * STRIDE, lowest, maximum, total)
-    _finish(maximum, total, offset, log_prob_norm, scale)
+        row, w = k * STRIDE, k * (BLOCK // WORD)
+        if cut < np.inf:
+            select(values, row, lowest, threshold, words, w, I0)
+        if cut == np.inf or count_selected(words, w, values) * I4 > BLOCK:
+            _exponentiate(values, row, lowest, maximum, smallest, total)
+            continue
+        m = list_selected(words, w, values, index)
+        for a in range(m):
+            b = index[a]
+            values[extra + a] = max(values[row + b], lowest) - maximum[b]
+        _exponentiate_list(values, extra, (m + I8 - I1) // I8 * I8, smallest)
+        fill(values, row, 0.0)
+        for a in range(m):
+            b = index[a]
+            values[row + b] = values[extra + a]
+            total[b] += values[extra + a]
+    _finish(maximum, total, offset, scratch.norm, scratch.scale)
 
 
 @block_function

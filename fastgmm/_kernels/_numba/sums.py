@@ -4,6 +4,7 @@ They add in the type of the block; sums over blocks are in float64.
 """
 
 from ._jit import I0, I1, I2, I3, I4, I8, I16, U, block_function, reduction, sizes, vector_loop
+from .pointers import cast
 
 
 @reduction
@@ -33,7 +34,7 @@ def share_out(weight, log_prob_norm, scale, share):
 def weigh(resp, o, share, first, count, w):
     """Write w r and return its sum."""
     vector_loop()
-    total = w.dtype.type(0)
+    total = cast(0.0, w)
     for a in range(count):
         value = resp[o + first + a] * share[first + a]
         w[a] = value
@@ -45,7 +46,7 @@ def weigh(resp, o, share, first, count, w):
 def center(block, o, center, w, count, z, wz, oo):
     """Write z and w r z for one feature and return the sum of w r z."""
     vector_loop()
-    total = w.dtype.type(0)
+    total = cast(0.0, w)
     for a in range(count):
         x = block[o + a] - center
         value = x * w[a]
@@ -59,7 +60,7 @@ def center(block, o, center, w, count, z, wz, oo):
 def center_in_place(z, o, center, w, count, wz):
     """Turn x into z and write w r z for one feature; return the sum of w r z."""
     vector_loop()
-    total = w.dtype.type(0)
+    total = cast(0.0, w)
     for a in range(count):
         x = z[o + a] - center
         value = x * w[a]
@@ -73,7 +74,7 @@ def center_in_place(z, o, center, w, count, wz):
 def weighted_sums(block, o, center, w, count):
     """Return sum w r z and sum w r z^2 for one feature."""
     vector_loop()
-    first = second = w.dtype.type(0)
+    first = second = cast(0.0, w)
     for a in range(count):
         x = block[o + a] - center
         value = x * w[a]
@@ -87,7 +88,7 @@ def plane_sums(resp, o, share, block, c0, c1, count):
     """Return all sums of at most two features."""
     vector_loop()
     STRIDE = sizes(block)[1]
-    total = first0 = first1 = second00 = second10 = second11 = block.dtype.type(0)
+    total = first0 = first1 = second00 = second10 = second11 = cast(0.0, block)
     for b in range(count):
         w = resp[o + b] * share[b]
         z0 = block[b] - c0
@@ -108,7 +109,7 @@ def _add_tile(u, uo, v, vo, count, out, o):
     """Add the 4 x 4 products of rows of u with rows of v."""
     vector_loop()
     STRIDE, S2, S3 = sizes(u)[1:]
-    zero = u.dtype.type(0)
+    zero = cast(0.0, u)
     t00 = t01 = t02 = t03 = t10 = t11 = t12 = t13 = zero
     t20 = t21 = t22 = t23 = t30 = t31 = t32 = t33 = zero
     for a in range(count):

@@ -1,0 +1,156 @@
+"""Full covariances: distances that are left unfinished where they cannot matter.
+
+The first rows of a factor bound a log-probability from above, since each further row subtracts
+a square:
+
+    log_prob[k] <= coefficient_k - |first rows of (factor_k x + shift_k)|^2
+
+Where the bound is far below the best component of a sample, the rest need not be known. On
+separated clusters few are left; their samples are gathered, one component at a time, and
+completed (partial distance elimination: Bei and Gray, IEEE Transactions on Communications 33,
+1985). As long as too many are left, some more rows are taken for all.
+
+The best is not known in advance, but what the rows to come will subtract from it is expected:
+half a unit each. Where it was more, a last round takes what the one before left out.
+"""
+
+cdef extern from "<math.h>":
+    double sqrt(double x) noexcept nogil
+
+cdef extern from *:
+    # blocks that are not searched after one that had nothing to leave out
+    const uint64_t PAUSE "((uint64_t)15)"
+
+
+cdef void _gather(
+    const work* rows, size_t d, const uint64_t* index, size_t count, work* block
+) noexcept nogil:
+    """Write listed samples, a multiple of 4, into the rows of a block."""
+    cdef size_t a
+    for a in range(0, count, 4):
+        transpose_tile(
+            rows + index[a] * d, rows + index[a + 1] * d, rows + index[a + 2] * d,
+            rows + index[a + 3] * d, d, block + a
+        )
+
+
+cdef size_t _lower(
+    const work* restrict maximum, work cut, work* restrict threshold
+) noexcept nogil:
+    """Lower the thresholds to what is needed; return how many were too high."""
+    cdef uint64_t count = 0
+    cdef work needed
+    cdef size_t b
+    for b in range(BLOCK):
+        needed = maximum[b] - cut
+        count += <uint64_t> (needed < threshold[b])
+        threshold[b] = needed if needed < threshold[b] else threshold[b]
+    return count
+
+
+cdef void _complete(
+    const Packed* packed, const Scratch* scratch, size_t k, size_t first, size_t m
+) noexcept nogil:
+    """Complete the listed samples of component k, and raise their maximum."""
+    cdef work* values = scratch.values + k * STRIDE
+    # up to whole vectors: what the list held before does no harm
+    cdef size_t count = (m + 15) // 16 * 16
+    cdef size_t a, b
+    for a in range(count):
+        scratch.extra[a] = values[scratch.index[a]]
+    _gather(scratch.rows, packed.n_features, scratch.index, count, scratch.gathered)
+    subtract_rows(
+        packed, k, first, packed.n_features, scratch.gathered, count, scratch.whitened,
+        scratch.extra
+    )
+    for a in range(m):
+        b = scratch.index[a]
+        values[b] = scratch.extra[a]
+        if scratch.extra[a] > scratch.maximum[b]:
+            scratch.maximum[b] = scratch.extra[a]
+
+
+cdef size_t _select_all(
+    const Scratch* scratch, size_t n_components, uint64_t seen
+) noexcept nogil:
+    """Select what reaches its threshold, in all components; return how many samples."""
+    cdef size_t selected = 0
+    cdef size_t k
+    cdef uint64_t* words
+    for k in range(n_components):
+        words = scratch.words + k * WORDS
+        select(
+            scratch.values + k * STRIDE, <work> LOG_PROB_FLOOR, scratch.threshold, words, seen
+        )
+        selected += count_selected(words)
+    return selected
+
+
+cdef void _complete_all(
+    const Packed* packed, const Scratch* scratch, size_t first, size_t most
+) noexcept nogil:
+    """Complete what is selected: up to ``most`` samples of a component alone, more with the rest."""
+    cdef size_t k, m, i
+    cdef work* values
+    cdef uint64_t* words
+    for k in range(packed.n_components):
+        values = scratch.values + k * STRIDE
+        words = scratch.words + k * WORDS
+        m = list_selected(words, scratch.index)
+        if m == 0:
+            continue
+        if m <= most:
+            _complete(packed, scratch, k, first, m)
+            continue
+        subtract_rows(
+            packed, k, first, packed.n_features, scratch.block, BLOCK, scratch.whitened, values
+        )
+        raise_maximum(values, scratch.maximum)
+        for i in range(WORDS):
+            words[i] = ~<uint64_t> 0
+
+
+cdef void full_log_prob(
+    const Packed* packed, const Scratch* scratch, double cut
+) noexcept nogil:
+    """Some rows of every component for all samples, then the others where they matter."""
+    cdef size_t d = packed.n_features
+    cdef size_t K = packed.n_components
+    cdef size_t first = (d - 1) % 4 + 1
+    cdef size_t stop = packed.leading
+    cdef size_t k, rest, cost, gain
+    cdef double growth
+    if cut == INFINITE or scratch.pause[0] > 0:
+        stop = d
+        scratch.pause[0] -= min(scratch.pause[0], <uint64_t> 1)
+    for k in range(K):
+        start(packed, k, scratch.block, scratch.values + k * STRIDE)
+    while True:
+        for k in range(K):
+            subtract_rows(
+                packed, k, first, stop, scratch.block, BLOCK, scratch.whitened,
+                scratch.values + k * STRIDE
+            )
+        find_maximum(scratch.values, K, scratch.maximum)
+        if stop == d:
+            return
+        growth = 0.5 * <double> (d - stop)
+        subtract(scratch.maximum, <work> (cut + growth + sqrt(growth)), scratch.threshold)
+        # measured: completing 3/4 of a block as it is takes as long as all of it gathered, which
+        # takes another 6 d + 60 multiply-adds a sample
+        rest = (d - stop) * (d + stop + 3) // 2
+        cost = 4 * (rest + 6 * d + 60)
+        gain = 3 * rest * BLOCK
+        first = stop
+        if 2 * _select_all(scratch, K, 0) * cost <= gain * K:
+            break
+        if 4 * first < 3 * d:
+            stop += (d - stop + 15) // 16 * 4
+        else:
+            stop = d
+            scratch.pause[0] = PAUSE
+    fill(scratch.maximum, <work> LOG_PROB_FLOOR)
+    _complete_all(packed, scratch, first, gain // cost)
+    if _lower(scratch.maximum, <work> cut, scratch.threshold) > 0:
+        _select_all(scratch, K, ~<uint64_t> 0)
+        _complete_all(packed, scratch, first, BLOCK)
