@@ -37,7 +37,7 @@ _UNIT = U(SMALLEST_BLOCK)
 
 @block_function
 def _load_contiguous(values, step, count, d, origin, rows):
-    """Copy rows whose features lie side by side (2.3 -> X ns per sample of 8 features)."""
+    """Copy rows whose features lie side by side."""
     vector_loop()
     for b in range(count):
         for j in range(d):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import llvmlite.binding as llvm
 from numba import _dynfunc
+from numba.core import config
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
@@ -63,8 +64,8 @@ class _Kernel(JITCodeLibrary):
             loop_vectorize=codegen._loopvect, opt=codegen._opt_level, cost="cheap"
         )
         manager.run(self._final_module, builder)
-        options = llvm.create_pipeline_tuning_options(speed_level=3)
-        options.loop_vectorization = True
+        options = llvm.create_pipeline_tuning_options(speed_level=int(config.OPT))
+        options.loop_vectorization = bool(config.LOOP_VECTORIZE)
         options.loop_unrolling = False
         builder = llvm.create_pass_builder(codegen._tm, options)
         builder.getModulePassManager().run(self._final_module, builder)
