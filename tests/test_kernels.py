@@ -184,7 +184,7 @@ def ulps(actual: Any, expected: Any) -> int:
     return int(np.abs(actual.view(np.int64) - expected.view(np.int64)).max())
 
 
-def over(name: str, x: Any) -> Any:
+def over(name: str, x: Any, *limits: float) -> Any:
     """Return exp or log of every element; kernels can be called by compiled functions only."""
     njit = pytest.importorskip("numba").njit
     function = getattr(import_module("fastgmm._kernels._numba.posterior"), name)
@@ -192,7 +192,7 @@ def over(name: str, x: Any) -> Any:
     @njit
     def loop(x, out):
         for i in range(x.size):
-            out[i] = function(x[i])
+            out[i] = function(x[i], *limits)
 
     out = np.empty_like(x)
     loop(x, out)
@@ -201,12 +201,14 @@ def over(name: str, x: Any) -> Any:
 
 def test_exp_is_accurate():
     x = np.concatenate([np.linspace(-708, 0, 200_001), -np.logspace(-320, 2, 50_001)])
-    assert ulps(over("exp64", x), np.exp(x)) <= 2
+    assert ulps(over("exp64", x, -np.inf), np.exp(x)) <= 2
 
 
 def test_exp_of_very_small_is_zero():
     x = np.array([-np.inf, -1e300, -1000.0, -708.1, -0.0, 0.0])
-    np.testing.assert_array_equal(over("exp64", x), [0.0, 0.0, 0.0, 0.0, 1.0, 1.0])
+    np.testing.assert_array_equal(over("exp64", x, -np.inf), [0.0, 0.0, 0.0, 0.0, 1.0, 1.0])
+    x = np.array([-37.0, np.nextafter(-37.0, -np.inf), -700.0])
+    np.testing.assert_array_equal(over("exp64", x, -37.0) > 0.0, [True, False, False])
 
 
 def test_log_is_accurate():
