@@ -89,7 +89,7 @@ cdef size_t _select_all(
 cdef void _complete_all(
     const Packed* packed, const Scratch* scratch, size_t first, size_t most
 ) noexcept nogil:
-    """Complete what is selected: up to ``most`` samples of a component alone, more with the rest."""
+    """Complete what is selected: alone, or more than ``most`` with all others of the block."""
     cdef size_t k, m, i
     cdef work* values
     cdef uint64_t* words
