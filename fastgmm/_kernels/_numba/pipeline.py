@@ -1,4 +1,4 @@
-"""Numba's compiler without the steps that kernels do not need (first fit: 7.3 -> 5.3 s).
+"""Numba's compiler without the steps that kernels do not need (first fit: 8.6 -> 5.4 s).
 
 A kernel is some fifty functions, one of which is called, by its address; the others are parts,
 linked into it. Numba on its own optimises each part by itself and again in every function
