@@ -186,13 +186,17 @@ def packed_type(kind: int, n_features: int) -> type[Packed]:
     return (_PACKED_PLANE if n_features <= PLANE else _PACKED)[kind]
 
 
+def first_rows(n_features: int) -> int:
+    """Return how many rows of a full factor are taken at once; the others are in fours."""
+    return (n_features - 1) % TILE + 1
+
+
 def leading_rows(n_features: int, n_components: int) -> int:
     """Return how many rows of a full factor are taken for all samples; see ``partial_distance``.
 
-    Measured: about 2 sqrt(d) + 4, from d = 15 on fewer than d. The first 1 to 4 rows are what is
-    left of a multiple of four.
+    Measured: about 2 sqrt(d) + 4, from d = 15 on fewer than d.
     """
-    first = (n_features - 1) % TILE + 1
+    first = first_rows(n_features)
     fours = -(-(isqrt(4 * n_features) + 4 - first) // TILE)
     return min(first + TILE * fours, n_features) if n_components > 1 else n_features
 

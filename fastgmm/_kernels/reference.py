@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from .layout import TILE, Array, Components, Moments
+from .layout import TILE, Array, Components, Moments, first_rows
 from .packing import float32_centers
 from .threads import Workspace
 
@@ -145,7 +145,7 @@ def pack_triangles(upper: Array, out: Array, n_threads: int = 1) -> None:
     """
     d = upper.shape[1]
     order, first = [], 0
-    for stop in range((d - 1) % TILE + 1, d + 1, TILE):
+    for stop in range(first_rows(d), d + 1, TILE):
         rows = range(first, stop)
         order += [(i, j) for j in range(first) for i in rows]
         order += [(i, j) for i in rows for j in range(first, i + 1)]

@@ -63,5 +63,10 @@ cdef struct Packed:
     double largest_weight
 
 
+cdef inline size_t first_rows(size_t d) noexcept nogil:
+    """Return how many rows of a full factor are taken at once; the others are in fours."""
+    return (d - 1) % 4 + 1
+
+
 cdef inline size_t up_to_four(size_t count) noexcept nogil:
     return (count + 3) // 4 * 4

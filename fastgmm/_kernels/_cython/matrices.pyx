@@ -78,7 +78,7 @@ cdef void _pack_bands(const double* upper, size_t d, size_t t, double* out) noex
     cdef size_t matrix = t // pairs
     cdef size_t low = t % pairs
     cdef size_t high = bands - 1 - low
-    cdef size_t width = (d - 1) % 4 + 1
+    cdef size_t width = first_rows(d)
     upper += matrix * d * d
     out += matrix * (d * (d + 1) // 2)
     _pack_band(upper, d, max(low * 4 + width, <size_t> 4) - 4, low * 4 + width, out)

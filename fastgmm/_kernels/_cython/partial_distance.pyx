@@ -116,7 +116,7 @@ cdef void full_log_prob(
     """Some rows of every component for all samples, then the others where they matter."""
     cdef size_t d = packed.n_features
     cdef size_t K = packed.n_components
-    cdef size_t first = (d - 1) % 4 + 1
+    cdef size_t first = first_rows(d)
     cdef size_t stop = packed.leading
     cdef size_t k, rest, cost, gain
     cdef double growth

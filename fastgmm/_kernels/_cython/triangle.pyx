@@ -210,7 +210,7 @@ cdef void start(const Packed* packed, size_t k, const work* x, work* out) noexce
     """Begin the log-probabilities of component k with the first 1 to 4 rows of its factor."""
     cdef size_t d = packed.n_features
     _start(
-        (d - 1) % 4 + 1, packed.factors + k * (d * (d + 1) // 2), packed.shifts + k * d,
+        first_rows(d), packed.factors + k * (d * (d + 1) // 2), packed.shifts + k * d,
         packed.coefficients[k], x, out
     )
 
@@ -221,7 +221,7 @@ cdef void subtract_rows(
 ) noexcept nogil:
     """Subtract the squares of some rows, in fours, after the first 1 to 4."""
     cdef size_t d = packed.n_features
-    cdef size_t width = (d - 1) % 4 + 1
+    cdef size_t width = first_rows(d)
     cdef const work* p = packed.factors + (k * (d * (d + 1)) + first * (first + 1)) // 2
     cdef size_t i, j
     for i in range(first, stop, 4):

@@ -6,6 +6,7 @@ are as long as the second and the last but one.
 
 from ._jit import I1, I2, I3, I4, I16, U, slot_function, spliced
 from .pointers import fetch
+from .triangle import first_rows
 
 _SQRT_HALF = 0.5**0.5
 
@@ -69,7 +70,7 @@ def pack_triangles(frame, t):
     upper, order, out = fetch(frame)
     d = U(order)
     matrix, low, high = _bands(t, d)
-    width = (d - I1) % I4 + I1
+    width = first_rows(d)
     for band in range(low, high + I1, max(high - low, I1)):
         stop = band * I4 + width
         _pack_band(upper, d, matrix, max(stop, I4) - I4, stop, out)

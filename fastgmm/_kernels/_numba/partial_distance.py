@@ -16,25 +16,77 @@ half a unit each. Where it was more, a last round takes what the one before left
 
 import numpy as np
 
-from ._jit import I0, I1, I2, I3, I4, I16, U, block_function, by_dimension, sizes, vector_loop
+from ._jit import (
+    I0,
+    I1,
+    I2,
+    I3,
+    I4,
+    I16,
+    U,
+    block_function,
+    by_dimension,
+    sizes,
+    spliced,
+    vector_loop,
+)
 from .block import fill, transpose_tile
 from .pointers import cast
 from .posterior import LOG_PROB_FLOOR, find_maximum, raise_maximum
 from .selection import WORD, count_selected, list_selected, select, subtract
-from .triangle import start, subtract_rows
+from .triangle import first_rows, start, subtract_rows
 
 _COMPLETE = I1
 # blocks that are not searched after one that had nothing to leave out
 _PAUSE = U(15)
 
 
+@spliced
+def _gather(scratch, row, m, d, gathered):
+    """Copy the listed samples and their values, up to whole vectors; return how many.
+
+    What the list held before fills the last vector, and does no harm.
+    """
+    values, index = scratch.values, scratch.index
+    count = (m + I16 - I1) // I16 * I16
+    for a in range(count):
+        values[scratch.extra + a] = values[row + index[a]]
+    _gather_rows(scratch.rows, d, index, count, scratch.block, gathered)
+    return count
+
+
 @block_function
-def _gather(rows, d, index, count, block, o):
+def _gather_rows(rows, d, index, count, block, o):
     """Write listed samples, a multiple of 4, into the rows of a block."""
     for a in range(I0, count, I4):
         i0, i1 = index[a] * d, index[a + I1] * d
         i2, i3 = index[a + I2] * d, index[a + I3] * d
         transpose_tile(rows, i0, i1, i2, i3, d, block, o + a)
+
+
+@spliced
+def _put_back(scratch, row, m):
+    """Store the values of listed samples, and raise their maximum."""
+    values, maximum, index = scratch.values, scratch.maximum, scratch.index
+    for a in range(m):
+        b = index[a]
+        value = values[scratch.extra + a]
+        values[row + b] = value
+        maximum[b] = max(maximum[b], value)
+
+
+@spliced
+def _select_all(scratch, n_components, seen):
+    """Select what reaches its threshold, in all components; return how many samples."""
+    values, words = scratch.values, scratch.words
+    BLOCK, STRIDE = sizes(values)[:2]
+    lowest = cast(LOG_PROB_FLOOR, values)
+    selected = I0
+    for k in range(n_components):
+        w = k * (BLOCK // WORD)
+        select(values, k * STRIDE, lowest, scratch.threshold, words, w, seen)
+        selected += count_selected(words, w, values)
+    return selected
 
 
 @block_function
@@ -62,13 +114,11 @@ def _space_log_prob(packed, scratch, cut):
     In one loop, so that what all rounds do is compiled once.
     """
     block, out, maximum = scratch.block, scratch.values, scratch.maximum
-    words, index, threshold = scratch.words, scratch.index, scratch.threshold
-    extra, pause = scratch.extra, scratch.pause
+    words, threshold, pause = scratch.words, scratch.threshold, scratch.pause
     BLOCK, STRIDE = sizes(block)[:2]
     K, d = U(packed.n_components), U(packed.n_features)
-    lowest = cast(LOG_PROB_FLOOR, out)
     gathered = (d + I3) // I4 * I4 * STRIDE
-    width = (d - I1) % I4 + I1
+    width = first_rows(d)
     first, stop = width, U(packed.leading)
     if cut == np.inf or pause[I0] > I0:
         stop = d
@@ -81,24 +131,17 @@ def _space_log_prob(packed, scratch, cut):
             xo = m = I0
             count, to = BLOCK, row
             if stage == _COMPLETE:
-                m = list_selected(words, w, out, index)
+                m = list_selected(words, w, out, scratch.index)
                 if m == I0:
                     continue
                 if seen != I0 or m * cost <= gain:
-                    # up to whole vectors: what the list held before does no harm
-                    count = (m + I16 - I1) // I16 * I16
-                    xo, to = gathered, extra
-                    for a in range(count):
-                        out[extra + a] = out[row + index[a]]
-                    _gather(scratch.rows, d, index, count, block, gathered)
+                    xo, to = gathered, scratch.extra
+                    count = _gather(scratch, row, m, d, gathered)
             elif first == width:
                 start(packed, k, block, out)
             subtract_rows(packed, k, first, stop, block, xo, count, scratch.whitened, out, to)
-            if to == extra:
-                for a in range(m):
-                    b = index[a]
-                    out[row + b] = out[extra + a]
-                    maximum[b] = max(maximum[b], out[extra + a])
+            if to == scratch.extra:
+                _put_back(scratch, row, m)
             elif stage == _COMPLETE:
                 raise_maximum(out, row, maximum)
                 for i in range(w, w + BLOCK // WORD):
@@ -113,11 +156,7 @@ def _space_log_prob(packed, scratch, cut):
                 return
             growth = 0.5 * np.float64(d - stop)
             subtract(maximum, cast(cut + growth + np.sqrt(growth), out), threshold)
-        selected = I0
-        for k in range(K):
-            w = k * (BLOCK // WORD)
-            select(out, k * STRIDE, lowest, threshold, words, w, seen)
-            selected += count_selected(words, w, out)
+        selected = _select_all(scratch, K, seen)
         if stage == _COMPLETE:
             continue
         # measured: completing 3/4 of a block as it is takes as long as all of it gathered, which
@@ -127,7 +166,7 @@ def _space_log_prob(packed, scratch, cut):
         first = stop
         if I2 * selected * cost <= gain * K:
             stage, stop = _COMPLETE, d
-            fill(maximum, I0, lowest)
+            fill(maximum, I0, LOG_PROB_FLOOR)
         elif I4 * first < I3 * d:
             stop += (d - stop + I16 - I1) // I16 * I4
         else:

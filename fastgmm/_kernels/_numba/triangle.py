@@ -25,6 +25,12 @@ from ._jit import (
 from .block import advance, coefficients
 
 
+@spliced
+def first_rows(d):
+    """Return how many rows are taken at once, before those in fours."""
+    return (d - I1) % I4 + I1
+
+
 @block_function
 def _start1(p, o, s, so, coefficient, x, out, oo):
     """Out = coefficient - y0^2."""
@@ -102,12 +108,12 @@ def _start_space(packed, k, x, out):
     d = U(packed.n_features)
     p, s, coefficient = packed.factors, packed.shifts, packed.coefficients[k]
     o, so, oo = k * (d * (d + I1) // I2), k * d, k * sizes(x)[1]
-    width = (d - I1) % I4
-    if width == I3:
+    rows = first_rows(d)
+    if rows == I4:
         _start4(p, o, s, so, coefficient, x, out, oo)
-    elif width == I2:
+    elif rows == I3:
         _start3(p, o, s, so, coefficient, x, out, oo)
-    elif width == I1:
+    elif rows == I2:
         _start2(p, o, s, so, coefficient, x, out, oo)
     else:
         _start1(p, o, s, so, coefficient, x, out, oo)
@@ -227,7 +233,7 @@ def subtract_rows(packed, k, first, stop, x, xo, count, y, out, oo):
     STRIDE = sizes(x)[1]
     d = U(packed.n_features)
     factors, shifts = packed.factors, packed.shifts
-    width = (d - I1) % I4 + I1
+    width = first_rows(d)
     o = (k * (d * (d + I1)) + first * (first + I1)) // I2
     for i in range(first, stop, I4):
         _open(width, factors, o, shifts, k * d + i, x, xo, count, y)
