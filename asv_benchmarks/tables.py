@@ -11,11 +11,11 @@ import numpy as np
 
 from fastgmm import _kernels as kernels
 from fastgmm import em
+from fastgmm._kernels.blas import one_blas_thread
 from fastgmm._kernels.threads import count_threads
 from fastgmm.benchmark import measure_peak, unit_precisions
-from fastgmm.blas import one_blas_thread
-from fastgmm.parameters import MixtureParameters
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.model.parameters import MixtureParameters
 
 SPREAD = 0.05
 DENSE = [(1_000_000, 8, 16), (500_000, 16, 32), (200_000, 32, 32), (100_000, 64, 64)]

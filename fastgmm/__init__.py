@@ -5,21 +5,17 @@ Numba nor scikit-learn.
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from ._versions import __version__
 
 if TYPE_CHECKING:
     from ._kernels import backend_info
+    from ._versions import show_versions
     from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .estimators.gradients import log_likelihood_gradient
     from .persistence import load, save
-    from .versions import show_versions
-
-try:
-    __version__ = version("fastgmm")
-except PackageNotFoundError:  # run from a checkout that is not installed
-    __version__ = "unknown"
 
 _HOME = {
     "BayesianGaussianMixture": ".estimators",
@@ -32,7 +28,7 @@ _HOME = {
     "load": ".persistence",
     "log_likelihood_gradient": ".estimators.gradients",
     "save": ".persistence",
-    "show_versions": ".versions",
+    "show_versions": "._versions",
 }
 
 __all__ = [

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from . import __version__
-from .covariance import get_covariance_type
+from ._versions import __version__
 from .em.result import Iteration
 from .estimators import BayesianGaussianMixture, GaussianMixture
 from .estimators._fitting import IteratedMixture
+from .model.covariance import get_covariance_type
 
 FORMAT = 1
 

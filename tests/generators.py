@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastgmm._kernels.layout import Array, second_shape
-from fastgmm.covariance import get_covariance_type
+from fastgmm.data.samples import Samples
 from fastgmm.em.convergence import LowerBoundChange
 from fastgmm.em.loop import run
-from fastgmm.em.posterior import ExactPosterior
+from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.em.result import EMResult
-from fastgmm.em.update import ClosedForm
-from fastgmm.parameters import MixtureParameters
-from fastgmm.samples import Samples
+from fastgmm.em.updates.closed_form import ClosedForm
+from fastgmm.model.covariance import get_covariance_type
+from fastgmm.model.parameters import MixtureParameters
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 DTYPES = ("float64", "float32")

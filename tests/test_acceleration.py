@@ -14,14 +14,14 @@ from generators import (
 )
 
 from fastgmm import GaussianMixture
+from fastgmm.data.samples import Samples
 from fastgmm.em.acceleration import QuasiNewton
-from fastgmm.em.chart import Chart
 from fastgmm.em.convergence import LowerBoundChange
+from fastgmm.em.coordinates import Chart
 from fastgmm.em.loop import run
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.em.update import ClosedForm
-from fastgmm.parameters import MixtureParameters
-from fastgmm.samples import Samples
+from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.em.updates.closed_form import ClosedForm
+from fastgmm.model.parameters import MixtureParameters
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 

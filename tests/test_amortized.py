@@ -19,8 +19,8 @@ from variants import REFERENCES, known
 
 import fastgmm
 from fastgmm import em
-from fastgmm.em.update import Update, Updated
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.updates.closed_form import Update, Updated
 
 #: three components of which no two are apart
 OVERLAP = em.MixtureParameters.from_covariances(

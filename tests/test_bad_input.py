@@ -12,8 +12,8 @@ from generators import COVARIANCE_TYPES
 from sklearn.exceptions import NotFittedError
 
 from fastgmm import GaussianMixture
-from fastgmm.covariance import get_covariance_type
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.model.covariance import get_covariance_type
 
 N_SAMPLES, N_FEATURES = 50, 3
 X = np.random.RandomState(0).standard_normal((N_SAMPLES, N_FEATURES))

@@ -13,7 +13,7 @@ import fastgmm
 from fastgmm import BayesianGaussianMixture, em
 from fastgmm.init import initial_posterior
 from fastgmm.init.starting_points import INIT_PARAMS
-from fastgmm.moments import SufficientStatistics
+from fastgmm.model.statistics import SufficientStatistics
 
 PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
 FITTED = (

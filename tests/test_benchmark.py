@@ -10,10 +10,12 @@ from generators import COVARIANCE_TYPES, DTYPES
 from sklearn.mixture import GaussianMixture as Peer
 
 import fastgmm
-from fastgmm import _cli_bench, benchmark, cli
 from fastgmm import _kernels as kernels
+from fastgmm import benchmark
 from fastgmm._kernels import reference
 from fastgmm.benchmark import N_ITER, N_ITER_PEER, Shape, machine, time_draws, time_iterations
+from fastgmm.cli import bench as _cli_bench
+from fastgmm.cli import main as cli
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

@@ -8,7 +8,7 @@ HELPERS = """
 import os, threading, time, warnings
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
-from fastgmm import blas
+from fastgmm._kernels import blas
 
 warnings.simplefilter("ignore", DeprecationWarning)  # fork in a process with threads
 

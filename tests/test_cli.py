@@ -16,12 +16,13 @@ import pytest
 from sklearn.datasets import load_iris
 
 import fastgmm
-from fastgmm import GaussianMixture, cli
-from fastgmm._cli_output import Progress, describe_model, format_model
-from fastgmm.cli import main
-from fastgmm.covariance import COVARIANCE_TYPES
+from fastgmm import GaussianMixture
+from fastgmm.cli import main as cli
+from fastgmm.cli.main import main
+from fastgmm.cli.output import Progress, describe_model, format_model
 from fastgmm.em.result import Iteration
 from fastgmm.init import INIT_PARAMS
+from fastgmm.model.covariance import COVARIANCE_TYPES
 
 IRIS = load_iris().data
 FIT = ["fit", "sample:iris", "-K", "3"]
@@ -74,7 +75,7 @@ def test_version(run):
 def test_help_loads_nothing_heavy(run_python):
     script = """
 import sys
-from fastgmm.cli import main
+from fastgmm.cli.main import main
 assert main(["fit", "--help"]) == main(["bench", "--help"]) == 0
 heavy = ("numpy", "numba", "sklearn", "scipy", "tqdm", "matplotlib")
 print([name for name in heavy if name in sys.modules])

@@ -10,8 +10,8 @@ import sklearn.mixture
 from generators import COVARIANCE_TYPES, memory_orders
 
 from fastgmm import GaussianMixture
-from fastgmm.precision import SMALLEST_PASS
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.float32 import SMALLEST_PASS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
 

@@ -5,9 +5,9 @@ import pytest
 from generators import COVARIANCE_TYPES, covariances, dense, mixture
 from scipy.stats import multivariate_normal
 
-from fastgmm.covariance import COVARIANCE_TYPES as REGISTRY
-from fastgmm.covariance import CollapseError, get_covariance_type
-from fastgmm.parameters import MixtureParameters
+from fastgmm.model.covariance import COVARIANCE_TYPES as REGISTRY
+from fastgmm.model.covariance import CollapseError, get_covariance_type
+from fastgmm.model.parameters import MixtureParameters
 
 K, D = 4, 3
 

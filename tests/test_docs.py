@@ -12,8 +12,8 @@ import fastgmm
 from fastgmm import em
 from fastgmm.em.acceleration import Acceleration
 from fastgmm.em.convergence import Convergence
-from fastgmm.em.posterior import Posterior
-from fastgmm.em.update import Update
+from fastgmm.em.posteriors.exact import Posterior
+from fastgmm.em.updates.closed_form import Update
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

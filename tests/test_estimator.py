@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 import fastgmm
 from fastgmm import GaussianMixture
-from fastgmm.parameters import MixtureParameters
+from fastgmm.model.parameters import MixtureParameters
 
 K, D = 3, 4
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastgmm import em
-from fastgmm.sample_data import load_sample
+from fastgmm.data.sample_data import load_sample
 
 TOL = 1e-9
 GROWING = em.Growing(1000, 1.5)  # all 540,176 patches from iteration 17 on

@@ -12,10 +12,10 @@ from fastgmm import GaussianMixture
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import packing, reference
 from fastgmm._kernels.layout import Components, Moments, empty_moments
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.parameters import MixtureParameters
-from fastgmm.precision import _LARGEST_ERROR, SMALLEST_PASS, allows_float32
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.float32 import _LARGEST_ERROR, SMALLEST_PASS, allows_float32
+from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.model.parameters import MixtureParameters
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

@@ -14,10 +14,10 @@ from generators import (
 from test_references import FAITHFUL, FAITHFUL_FITS, IRIS, IRIS_FITS, LONG, PAIRS, SPECIES
 
 from fastgmm import em
-from fastgmm.em.minibatch import Batches
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.gradients import q_function
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.em.posteriors.minibatch import Batches
+from fastgmm.model.gradients import q_function
 
 REFERENCES = pytest.mark.parametrize(
     "X, labels, fits",

@@ -8,14 +8,14 @@ from scipy.stats import multivariate_normal
 
 import fastgmm
 from fastgmm import GaussianMixture
-from fastgmm.covariance import CollapseError, get_covariance_type
+from fastgmm.data.samples import Samples
 from fastgmm.em import MixtureParameters, Unconstrained
-from fastgmm.em.chart import Chart
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.gradients import q_function, q_gradient
-from fastgmm.moments import SufficientStatistics
-from fastgmm.precision import SMALLEST_PASS, allows_float32
-from fastgmm.samples import Samples
+from fastgmm.em.coordinates import Chart
+from fastgmm.em.float32 import SMALLEST_PASS, allows_float32
+from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.model.covariance import CollapseError, get_covariance_type
+from fastgmm.model.gradients import q_function, q_gradient
+from fastgmm.model.statistics import SufficientStatistics
 
 SHAPES = [(3, 4), (1, 3), (4, 1), (9, 2)]
 

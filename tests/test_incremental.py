@@ -32,9 +32,9 @@ from variants import (
 )
 
 from fastgmm import em
-from fastgmm.em.incremental import implied_statistics
-from fastgmm.em.minibatch import Batches
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.posteriors.incremental import implied_statistics
+from fastgmm.em.posteriors.minibatch import Batches
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 EVERY = {

@@ -10,10 +10,10 @@ from generators import COVARIANCE_TYPES
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm import GaussianMixture
-from fastgmm.covariance import get_covariance_type
+from fastgmm.data.samples import Samples
 from fastgmm.init import INIT_PARAMS, starting_points
 from fastgmm.init.starting_points import seeding_size, seeding_subsample
-from fastgmm.samples import Samples
+from fastgmm.model.covariance import get_covariance_type
 
 N_COMPONENTS, N_FEATURES = 3, 4
 FIXED_CENTERS = ("k-means++", "random_from_data")

@@ -17,11 +17,11 @@ from generators import (
 
 from fastgmm import GaussianMixture
 from fastgmm import _kernels as kernels
-from fastgmm.covariance import get_covariance_type
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.moments import SufficientStatistics
-from fastgmm.parameters import MixtureParameters
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.model.covariance import get_covariance_type
+from fastgmm.model.parameters import MixtureParameters
+from fastgmm.model.statistics import SufficientStatistics
 
 pytestmark = [
     pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES),

@@ -5,7 +5,7 @@ import pytest
 
 from fastgmm._kernels import reference
 from fastgmm._kernels.backend import backend
-from fastgmm.factors import inverse_factors, invert_triangle
+from fastgmm.model.factors import inverse_factors, invert_triangle
 
 SHAPES = [(1, 1), (1, 2), (3, 3), (4, 4), (5, 5), (2, 8), (7, 9), (6, 17), (9, 64), (1, 131)]
 THREADS = [1, 2, 5]

@@ -23,7 +23,7 @@ from scipy.special import expit
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels.contract import KERNELS
-from fastgmm.parameters import MixtureParameters
+from fastgmm.model.parameters import MixtureParameters
 
 #: Sums over all samples agree more closely than the contract asks for.
 STATISTICS = dict.fromkeys(["nk", "first", "second", "log_likelihood"], 1e-12)

@@ -9,9 +9,9 @@ from sklearn.exceptions import NotFittedError
 
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm.covariance import COVARIANCE_TYPES
+from fastgmm.data.sample_data import load_sample, read_table
+from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.persistence import FORMAT, load, replacing, save, write_table
-from fastgmm.sample_data import load_sample, read_table
 
 IRIS = load_sample("iris")
 NAMES = "GaussianMixture or BayesianGaussianMixture"

@@ -5,8 +5,8 @@ import pytest
 from generators import COVARIANCE_TYPES, draw, mixture
 
 from fastgmm import GaussianMixture, em
-from fastgmm.em.posterior import BlockwisePosterior
-from fastgmm.em.update import Update, Updated
+from fastgmm.em.posteriors.exact import BlockwisePosterior
+from fastgmm.em.updates.closed_form import Update, Updated
 
 
 class Blockwise(BlockwisePosterior):

@@ -7,11 +7,11 @@ from scipy import stats
 from scipy.special import digamma
 
 from fastgmm import em
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.em.variational import entropy
-from fastgmm.moments import SufficientStatistics, sample_moments
-from fastgmm.priors import Dirichlet, StickBreaking
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.em.updates.conjugate import entropy
+from fastgmm.model.priors import Dirichlet, StickBreaking
+from fastgmm.model.statistics import SufficientStatistics, sample_moments
 
 PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
 

@@ -22,8 +22,8 @@ from variants import (
 )
 
 from fastgmm import em
-from fastgmm.em.update import Update, Updated
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.updates.closed_form import Update, Updated
 
 
 class MeansOnly(Update):

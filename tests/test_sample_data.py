@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris, load_sample_images
 
-from fastgmm.sample_data import load_sample, read_table, read_weights
+from fastgmm.data.sample_data import load_sample, read_table, read_weights
 
 
 def test_patches_follow_their_definition():

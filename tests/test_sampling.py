@@ -9,11 +9,12 @@ from backends import VARIANTS, skip_without, using
 from generators import COVARIANCE_TYPES, mixture
 from sklearn.mixture import GaussianMixture as Theirs
 
-from fastgmm import GaussianMixture, sampling
+from fastgmm import GaussianMixture
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import reference
-from fastgmm.covariance import get_covariance_type
-from fastgmm.parameters import MixtureParameters
+from fastgmm.model import sampling
+from fastgmm.model.covariance import get_covariance_type
+from fastgmm.model.parameters import MixtureParameters
 
 #: No test here may fail by chance more often than this.
 CHANCE = 1e-4

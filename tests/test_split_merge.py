@@ -8,10 +8,10 @@ from generators import COVARIANCE_TYPES, draw, mixture
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
-from fastgmm.em.posterior import ExactPosterior
+from fastgmm.data.samples import Samples
+from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.init.moves import apply, moves
-from fastgmm.parameters import MixtureParameters
-from fastgmm.samples import Samples
+from fastgmm.model.parameters import MixtureParameters
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 

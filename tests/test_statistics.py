@@ -14,11 +14,11 @@ from generators import (
 
 from fastgmm._kernels import reference
 from fastgmm._kernels.layout import Moments
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.em.update import ClosedForm, estimate
-from fastgmm.moments import SufficientStatistics
-from fastgmm.parameters import MixtureParameters
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.em.updates.closed_form import ClosedForm, estimate
+from fastgmm.model.parameters import MixtureParameters
+from fastgmm.model.statistics import SufficientStatistics
 
 K, D = 4, 3
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

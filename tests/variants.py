@@ -7,9 +7,9 @@ from test_references import FAITHFUL, FAITHFUL_FITS, IRIS, IRIS_FITS, LONG, SPEC
 
 from fastgmm import em
 from fastgmm._kernels import reference
-from fastgmm.em.update import Update, Updated
-from fastgmm.moments import SufficientStatistics
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.updates.closed_form import Update, Updated
+from fastgmm.model.statistics import SufficientStatistics
 
 REFERENCES = ("faithful", "iris")
 

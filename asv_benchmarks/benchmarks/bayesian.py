@@ -10,9 +10,9 @@ from sklearn.mixture import BayesianGaussianMixture as Peer
 
 from fastgmm import em
 from fastgmm._kernels.threads import count_threads
+from fastgmm.data.samples import Samples
 from fastgmm.em.loop import run
-from fastgmm.moments import sample_moments
-from fastgmm.samples import Samples
+from fastgmm.model.statistics import sample_moments
 
 from .mixtures import make_parameters, samples_and_means
 from .sizes import COVARIANCE_TYPES, REPEATS, parse, shapes

@@ -4,9 +4,9 @@ import warnings
 
 from fastgmm import GaussianMixture
 from fastgmm._kernels.threads import count_threads
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.em.update import ClosedForm
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.em.updates.closed_form import ClosedForm
 
 from .mixtures import make_parameters, make_start, samples_and_means
 from .sizes import COVARIANCE_TYPES, DTYPES, SHAPES, parse

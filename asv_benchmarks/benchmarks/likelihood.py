@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from fastgmm import GaussianMixture
-from fastgmm.sample_data import load_sample
+from fastgmm.data.sample_data import load_sample
 
 from .sizes import COVARIANCE_TYPES, parse, shapes
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from fastgmm.benchmark import make_samples, make_start, unit_precisions
-from fastgmm.parameters import MixtureParameters
+from fastgmm.model.parameters import MixtureParameters
 
 __all__ = ["make_parameters", "make_start", "samples_and_means"]
 

@@ -2,8 +2,8 @@
 
 from fastgmm import GaussianMixture
 from fastgmm._kernels.threads import count_threads
-from fastgmm.em.posterior import ExactPosterior
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
+from fastgmm.em.posteriors.exact import ExactPosterior
 
 from .mixtures import make_parameters, make_start, samples_and_means
 from .sizes import TYPICAL, parse

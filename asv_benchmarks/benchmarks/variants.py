@@ -1,7 +1,7 @@
 """One iteration with each posterior, beside the exact one: what a variant of EM costs."""
 
 from fastgmm import em
-from fastgmm.samples import Samples
+from fastgmm.data.samples import Samples
 
 from .mixtures import make_parameters, samples_and_means
 from .sizes import TYPICAL, parse

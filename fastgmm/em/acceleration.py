@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from .._kernels.layout import Array
-from ..covariance import CollapseError
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from .chart import Chart
+from ..model.covariance import CollapseError
+from ..model.parameters import MixtureParameters
+from ..model.statistics import SufficientStatistics
 from .convergence import EVERY_BOUND
+from .coordinates import Chart
 
 _SHORTEN = 0.3
 _SHORTER_STEPS = 2

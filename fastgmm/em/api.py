@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from ..validation import check_sample_weight, check_table
+from ..data.samples import Samples
+from ..model.parameters import MixtureParameters
+from ..model.validation import check_sample_weight, check_table
 from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence, LowerBoundChange, Never
 from .loop import run
 from .policies import Policies
-from .posterior import ExactPosterior, Posterior
+from .posteriors.exact import ExactPosterior, Posterior
 from .result import EMResult, Iteration
-from .update import ClosedForm, Update
+from .updates.closed_form import ClosedForm, Update
 
 
 def fit(

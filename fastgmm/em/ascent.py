@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from .._kernels.blas import one_blas_thread
 from .._kernels.layout import Array
-from ..blas import one_blas_thread
-from ..covariance import CollapseError
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from ..validation import check_sample_weight, check_table
-from .chart import Chart
+from ..data.samples import Samples
+from ..model.covariance import CollapseError
+from ..model.parameters import MixtureParameters
+from ..model.statistics import SufficientStatistics
+from ..model.validation import check_sample_weight, check_table
+from .coordinates import Chart
 from .loop import is_finite
-from .posterior import ExactPosterior
+from .posteriors.exact import ExactPosterior
 from .result import EMResult, Iteration
 
 # pairs of differences that L-BFGS keeps

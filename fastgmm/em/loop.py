@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable
 from time import perf_counter
 
-from ..blas import one_blas_thread
-from ..parameters import MixtureParameters
-from ..samples import Samples
+from .._kernels.blas import one_blas_thread
+from ..data.samples import Samples
+from ..model.parameters import MixtureParameters
 from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence
 from .policies import Policies
-from .posterior import Posterior
+from .posteriors.exact import Posterior
 from .result import EMResult, Iteration
-from .update import Update
+from .updates.closed_form import Update
 
 
 def run(

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from ..parameters import MixtureParameters
-from ..samples import Samples
+from ..data.samples import Samples
+from ..model.parameters import MixtureParameters
 from .acceleration import Acceleration
 from .convergence import Convergence
-from .posterior import Posterior
-from .update import Update
+from .posteriors.exact import Posterior
+from .updates.closed_form import Update
 
 _OFFERS = {
     "log-likelihood": "the log-likelihood",

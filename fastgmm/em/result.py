@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..parameters import MixtureParameters
+from ..model.parameters import MixtureParameters
 
 
 class Iteration(NamedTuple):

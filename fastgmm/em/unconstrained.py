@@ -10,10 +10,10 @@ For diag and spherical covariances the logarithms of standard deviations.
 import numpy as np
 
 from .._kernels.layout import Array
-from ..covariance import CollapseError, get_covariance_type
-from ..gradients import unconstrained_gradient
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
+from ..model.covariance import CollapseError, get_covariance_type
+from ..model.gradients import unconstrained_gradient
+from ..model.parameters import MixtureParameters
+from ..model.statistics import SufficientStatistics
 
 
 class Unconstrained:

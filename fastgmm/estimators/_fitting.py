@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..covariance import COVARIANCE_TYPES, CollapseError
+from ..data.samples import Samples
 from ..em.result import EMResult, Iteration
 from ..init import INIT_PARAMS
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from ..validation import check_warm_start
+from ..model.covariance import COVARIANCE_TYPES, CollapseError
+from ..model.parameters import MixtureParameters
+from ..model.validation import check_warm_start
 from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import Verbose, warn_about

@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from .._kernels.layout import Array
-from ..samples import Samples
-from ..validation import check_means, check_precisions, check_sample_weight, check_weights
+from ..data.samples import Samples
+from ..model.validation import check_means, check_precisions, check_sample_weight, check_weights
 
 _FLOATS = (np.float64, np.float32)
 

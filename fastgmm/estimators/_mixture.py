@@ -9,11 +9,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _kernels as kernels
-from .. import criteria
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
-from ..parameters import MixtureParameters
-from ..samples import Samples
+from ..data.samples import Samples
+from ..model import criteria
+from ..model.parameters import MixtureParameters
 from ._inputs import check_samples
 
 

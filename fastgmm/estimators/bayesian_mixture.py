@@ -9,23 +9,23 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.samples import Samples
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
-from ..em.posterior import ExactPosterior
+from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
-from ..em.variational import ConjugatePrior
+from ..em.updates.conjugate import ConjugatePrior
 from ..init import initial_posterior, initial_statistics
-from ..moments import sample_moments
-from ..parameters import MixtureParameters
-from ..priors import (
+from ..model.parameters import MixtureParameters
+from ..model.priors import (
     WEIGHT_PRIORS,
     Dirichlet,
     NormalWishartPrior,
     StickBreaking,
     VariationalParameters,
 )
-from ..samples import Samples
-from ..validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
+from ..model.statistics import sample_moments
+from ..model.validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
 from ._fitting import IteratedMixture, Setting
 
 _POSITIVE = Interval(Real, 0.0, None, closed="neither")

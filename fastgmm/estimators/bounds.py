@@ -12,10 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _kernels as kernels
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
-from ..gradients import q_function
-from ..moments import SufficientStatistics
-from ..samples import Samples
-from ..validation import check_resp, check_sample_weight
+from ..data.samples import Samples
+from ..model.gradients import q_function
+from ..model.statistics import SufficientStatistics
+from ..model.validation import check_resp, check_sample_weight
 from ._inputs import check_samples
 from ._mixture import BaseMixture
 

@@ -7,15 +7,15 @@ from sklearn.utils._param_validation import StrOptions
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
 from ..em.convergence import STOP_RULES
 from ..em.loop import run
-from ..em.posterior import ExactPosterior
+from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
-from ..em.update import ClosedForm
+from ..em.updates.closed_form import ClosedForm
 from ..init import SplitMerge, initial_parameters
-from ..parameters import MixtureParameters
-from ..samples import Samples
+from ..model.parameters import MixtureParameters
 from ._fitting import IteratedMixture, Setting
 from ._inputs import check_given
 from ._mixture import BaseMixture

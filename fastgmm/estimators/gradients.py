@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..em.posterior import ExactPosterior
-from ..gradients import MixtureGradient, q_gradient, unconstrained_gradient
+from ..em.posteriors.exact import ExactPosterior
+from ..model.gradients import MixtureGradient, q_gradient, unconstrained_gradient
 from ._inputs import check_samples
 from ._mixture import BaseMixture
 

@@ -13,15 +13,15 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _kernels as kernels
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.samples import Samples
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
-from ..em.means_only import MeansOnly
-from ..em.posterior import ExactPosterior
+from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult
+from ..em.updates.means_only import MeansOnly
 from ..init import initial_parameters
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from ..validation import check_means
+from ..model.parameters import MixtureParameters
+from ..model.validation import check_means
 from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import warn_about_convergence

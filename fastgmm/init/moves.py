@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _kernels as kernels
-from ..covariance import CollapseError, get_covariance_type
+from ..data.samples import Samples
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
-from ..em.posterior import ExactPosterior
-from ..em.update import ClosedForm, estimate
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..samples import Samples
+from ..em.posteriors.exact import ExactPosterior
+from ..em.updates.closed_form import ClosedForm, estimate
+from ..model.covariance import CollapseError, get_covariance_type
+from ..model.parameters import MixtureParameters
+from ..model.statistics import SufficientStatistics
 
 Rows = NDArray[np.int64]
 

@@ -12,15 +12,15 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils.random import sample_without_replacement
 
-from ..covariance import CollapseError
+from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
 from ..em.convergence import Convergence, LowerBoundChange
 from ..em.loop import run
-from ..em.posterior import ExactPosterior
+from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
-from ..em.update import ClosedForm
-from ..parameters import MixtureParameters
-from ..samples import Samples
+from ..em.updates.closed_form import ClosedForm
+from ..model.covariance import CollapseError
+from ..model.parameters import MixtureParameters
 from .moves import Move, apply, moves
 
 # A subsample has an eighth of the rows, but so many for each free parameter.

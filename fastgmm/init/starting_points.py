@@ -16,12 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from .. import _kernels as kernels
 from .._kernels.layout import Array, Moments
-from ..covariance import get_covariance_type
-from ..em.update import estimate
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters, smallest_variances
-from ..priors import NormalWishartPrior, VariationalParameters
-from ..samples import Samples
+from ..data.samples import Samples
+from ..em.updates.closed_form import estimate
+from ..model.covariance import get_covariance_type
+from ..model.parameters import MixtureParameters, smallest_variances
+from ..model.priors import NormalWishartPrior, VariationalParameters
+from ..model.statistics import SufficientStatistics
 
 # All rows up to here, as scikit-learn does; of more rows a subsample.
 _WHOLE_ROWS = 16384

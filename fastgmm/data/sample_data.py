@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernels.layout import Array
+from .._kernels.layout import Array
 
 _PREFIX = "sample:"
 _PATCH = 4

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from .update import Update, Updated
+from ...model.parameters import MixtureParameters
+from ...model.statistics import SufficientStatistics
+from .closed_form import Update, Updated
 
 
 class MeansOnly(Update):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernels.layout import Array
+from .._kernels.layout import Array
 from .covariance import get_covariance_type
 from .parameters import MixtureParameters
 

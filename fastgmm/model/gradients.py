@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._kernels.layout import Array
+from .._kernels.layout import Array
 from .covariance import get_covariance_type
-from .moments import SufficientStatistics
 from .parameters import MixtureParameters
+from .statistics import SufficientStatistics
 
 
 class MixtureGradient(NamedTuple):

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .. import _kernels as kernels
-from .._kernels.layout import Array, Components
-from .._kernels.threads import Workspace, count_threads
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..precision import allows_float32
-from ..samples import Samples
+from ... import _kernels as kernels
+from ..._kernels.layout import Array, Components
+from ..._kernels.threads import Workspace, count_threads
+from ...data.samples import Samples
+from ...model.parameters import MixtureParameters
+from ...model.statistics import SufficientStatistics
+from ..float32 import allows_float32
 
 # Responsibilities that are formed at once: 1 MB.
 _RESPONSIBILITIES = 2**17

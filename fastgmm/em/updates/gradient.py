@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from .._kernels.layout import Array
-from ..covariance import CollapseError
-from ..gradients import q_function
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from .chart import Chart
-from .step_sizes import StepSize, step_size_of
-from .update import Update, Updated
+from ..._kernels.layout import Array
+from ...data.samples import Samples
+from ...model.covariance import CollapseError
+from ...model.gradients import q_function
+from ...model.parameters import MixtureParameters
+from ...model.statistics import SufficientStatistics
+from ..coordinates import Chart
+from ..step_sizes import StepSize, step_size_of
+from .closed_form import Update, Updated
 
 # of a log-weight, a mean in deviations or a log-deviation, in one step
 _LARGEST_CHANGE = 1.0

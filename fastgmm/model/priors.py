@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, digamma, gammaln
 
-from ._kernels.layout import Array, Components, Moments
+from .._kernels.layout import Array, Components, Moments
 from .covariance import CollapseError, get_covariance_type
-from .moments import SufficientStatistics
 from .parameters import MixtureParameters, smallest_variances
+from .statistics import SufficientStatistics
 
 _LOG_2 = math.log(2.0)
 _LOG_2PI = math.log(2.0 * math.pi)

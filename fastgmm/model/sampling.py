@@ -11,10 +11,10 @@ import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
 from numpy.typing import NDArray
 
-from . import _kernels as kernels
-from ._kernels.layout import Array
-from ._kernels.threads import for_each
-from .blas import one_blas_thread
+from .. import _kernels as kernels
+from .._kernels.blas import one_blas_thread
+from .._kernels.layout import Array
+from .._kernels.threads import for_each
 from .covariance import get_covariance_type
 
 Labels = NDArray[np.int64]

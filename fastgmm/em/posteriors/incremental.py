@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from .._kernels.layout import Moments
-from ..covariance import get_covariance_type
-from ..gradients import q_function
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..samples import Samples
+from ..._kernels.layout import Moments
+from ...data.samples import Samples
+from ...model.covariance import get_covariance_type
+from ...model.gradients import q_function
+from ...model.parameters import MixtureParameters
+from ...model.statistics import SufficientStatistics
+from ..schedules import Counts, check_count
+from .exact import ExactPosterior, Posterior
 from .minibatch import BatchPosterior
-from .posterior import ExactPosterior, Posterior
-from .settings import Counts, check_count
 
 
 class IncrementalPosterior(Posterior):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import criteria
-from ._kernels.layout import Array
-from .em.result import Iteration
+from .._kernels.layout import Array
+from ..em.result import Iteration
+from ..model import criteria
 
 _LINE_SECONDS = 10.0
 _BAR_COLUMNS = 96

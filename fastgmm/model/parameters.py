@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ._kernels.layout import Array, Components, Moments
+from .._kernels.layout import Array, Components, Moments
 from .covariance import get_covariance_type
 from .sampling import Labels, sample_components
 

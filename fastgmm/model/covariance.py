@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernels.layout import Array
+from .._kernels.layout import Array
 from .factors import check_precision_matrix, inverse_factors, invert_triangle, reversed_factor
 
 Mask = NDArray[np.bool_]

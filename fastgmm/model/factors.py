@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from . import _kernels as kernels
-from ._kernels.layout import Array
+from .. import _kernels as kernels
+from .._kernels.layout import Array
 
 
 def inverse_factors(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernels.layout import LARGEST_BLOCK, Array
+from .._kernels.layout import LARGEST_BLOCK, Array
 
 # Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
 _CONVERTED_ELEMENTS = 2**21

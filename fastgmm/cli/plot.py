@@ -3,7 +3,7 @@
 from math import atan2, degrees
 from typing import Any
 
-from ._cli_output import Report, digits
+from .output import Report, digits
 
 _COLORS = {"full": "#0072B2", "tied": "#009E73", "diag": "#D55E00", "spherical": "#CC79A7"}
 _GREY = "#555555"

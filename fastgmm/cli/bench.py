@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import __version__
-from ._cli_options import file_type, number
+from .._versions import __version__
+from .options import file_type, number
 
 if TYPE_CHECKING:
-    from ._cli_output import Report
-    from .benchmark import Shape, Timing
+    from ..benchmark import Shape, Timing
+    from .output import Report
 
 ABOUT = "time EM iterations on this machine, beside scikit-learn"
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, shapes: "Sequence[Shape] | None" = None) -> No
     if args.quick and args.full_size:
         args.error("--quick does not go with --full-size")
     if args.output is not None:
-        from ._cli_plot import check_matplotlib
+        from .plot import check_matplotlib
 
         check_matplotlib()
     chosen = _choose(args, shapes)
@@ -70,17 +70,17 @@ def run(args: argparse.Namespace, shapes: "Sequence[Shape] | None" = None) -> No
     finally:
         progress.close()
     if args.json:
-        from ._cli_output import finite
+        from .output import finite
 
         print(json.dumps(finite(report), allow_nan=False))
     if args.output is not None:
-        from ._cli_plot import draw
+        from .plot import draw
 
         draw(report, args.output)
 
 
 def _choose(args: argparse.Namespace, shapes: "Sequence[Shape] | None") -> "list[Shape]":
-    from .benchmark import SHAPES
+    from ..benchmark import SHAPES
 
     return [
         shape.divided(_divisor(args))
@@ -94,7 +94,7 @@ def _divisor(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace, shapes: "list[Shape]", progress: "_Progress") -> "Report":
-    from .benchmark import N_ITER_PEER
+    from ..benchmark import N_ITER_PEER
 
     progress.begin("machine", "the first run also compiles the kernels, about 8 s")
     report = _machine(args)
@@ -121,7 +121,7 @@ def _legend(report: "Report", n_iter: int, with_peer: bool) -> str:
 def _timings(
     args: argparse.Namespace, shapes: "list[Shape]", progress: "_Progress"
 ) -> "Iterator[Timing]":
-    from .benchmark import time_iterations
+    from ..benchmark import time_iterations
 
     for shape in shapes:
         progress.begin(_describe(shape))
@@ -145,10 +145,10 @@ def _describe(shape: "Shape") -> str:
 def _machine(args: argparse.Namespace) -> "Report":
     from threadpoolctl import threadpool_info
 
-    from ._kernels import backend_info
-    from ._kernels.threads import count_threads
-    from .benchmark import measure_bandwidth, measure_peak
-    from .versions import versions
+    from .._kernels import backend_info
+    from .._kernels.threads import count_threads
+    from .._versions import versions
+    from ..benchmark import measure_bandwidth, measure_peak
 
     peak, bandwidth = measure_peak(args.n_jobs), measure_bandwidth(args.n_jobs)
     info = backend_info()
@@ -243,7 +243,7 @@ class _Progress:
     """What is being timed, on stderr: a bar on a terminal, elsewhere a line every 10 s."""
 
     def __init__(self, total: int) -> None:
-        from ._cli_output import open_bar
+        from .output import open_bar
 
         self._title = ""
         self._last_line = perf_counter()

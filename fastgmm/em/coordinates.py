@@ -15,10 +15,10 @@ is a mixture.
 import numpy as np
 
 from .._kernels.layout import Array
-from ..covariance import CollapseError, get_covariance_type
-from ..gradients import logit_gradient, mean_gradient, whitened_excess
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
+from ..model.covariance import CollapseError, get_covariance_type
+from ..model.gradients import logit_gradient, mean_gradient, whitened_excess
+from ..model.parameters import MixtureParameters
+from ..model.statistics import SufficientStatistics
 
 
 class Chart:

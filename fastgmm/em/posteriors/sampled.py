@@ -8,14 +8,14 @@ from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from .. import _kernels as kernels
-from .._kernels.layout import Array, Components
-from .._kernels.threads import count_threads
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from .posterior import BlockwisePosterior, Posterior, row_blocks
-from .settings import Counts, check_count, check_seed, counts
+from ... import _kernels as kernels
+from ..._kernels.layout import Array, Components
+from ..._kernels.threads import count_threads
+from ...data.samples import Samples
+from ...model.parameters import MixtureParameters
+from ...model.statistics import SufficientStatistics
+from ..schedules import Counts, check_count, check_seed, counts
+from .exact import BlockwisePosterior, Posterior, row_blocks
 
 # What Philox returns for each value of its counter.
 _PER_COUNTER = 4

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .covariance import get_covariance_type
-from .parameters import MixtureParameters
-from .samples import Samples
+from ..data.samples import Samples
+from ..model.covariance import get_covariance_type
+from ..model.parameters import MixtureParameters
 
 #: Passes over fewer samples average fewer rounding errors, and few take time worth saving.
 SMALLEST_PASS = 2**14

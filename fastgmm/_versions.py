@@ -4,10 +4,12 @@ from importlib.metadata import PackageNotFoundError, version
 from platform import machine, platform, python_version
 from typing import Any
 
-from . import __version__
-from ._kernels import backend_info
+__all__ = ["__version__", "show_versions", "versions"]
 
-__all__ = ["show_versions", "versions"]
+try:
+    __version__ = version("fastgmm")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    __version__ = "unknown"
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "llvmlite", "joblib", "threadpoolctl")
 
@@ -21,6 +23,8 @@ def versions() -> dict[str, Any]:
         Names and versions, in the order in which `show_versions` prints them, followed by
         the entries of `backend_info`. A library that is missing is ``"not installed"``.
     """
+    from ._kernels import backend_info  # here, so that the version alone is quick to know
+
     return {
         "fastgmm": __version__,
         "python": python_version(),

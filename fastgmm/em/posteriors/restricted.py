@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .._kernels.layout import Array, Components
-from .._kernels.threads import Workspace, count_threads
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from .posterior import BlockwisePosterior, Posterior, add_up
-from .settings import Schedule, check_count
+from ..._kernels.layout import Array, Components
+from ..._kernels.threads import Workspace, count_threads
+from ...data.samples import Samples
+from ...model.parameters import MixtureParameters
+from ...model.statistics import SufficientStatistics
+from ..schedules import Schedule, check_count
+from .exact import BlockwisePosterior, Posterior, add_up
 
 
 class HardPosterior(BlockwisePosterior):

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import __version__, _cli_bench
-from ._cli_options import file_type, number
+from .._versions import __version__
+from . import bench
+from .options import file_type, number
 
 if TYPE_CHECKING:
-    from ._cli_output import Progress, Report
-    from .sample_data import Table
+    from ..data.sample_data import Table
+    from .output import Progress, Report
 
 _DATA = "a .npy file, a .csv file, or sample:NAME (patches, pixels or iris)"
 _EPILOG = """\
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     if args.output is not None:
-        from .persistence import check_target
+        from ..persistence import check_target
 
         check_target(args.output)
     args.run(args)
@@ -83,8 +84,8 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _fit(args: argparse.Namespace) -> None:
-    from ._cli_output import Progress, describe_speed, evaluate, finite, format_fit
-    from .persistence import save
+    from ..persistence import save
+    from .output import Progress, describe_speed, evaluate, finite, format_fit
 
     progress = Progress(args.quiet, args.max_iter, args.n_init)
     try:
@@ -109,7 +110,7 @@ def _fit(args: argparse.Namespace) -> None:
 
 
 def _read_and_fit(args: argparse.Namespace, progress: "Progress") -> tuple["Table", Any, Any, Any]:
-    from .estimators import GaussianMixture
+    from ..estimators import GaussianMixture
 
     start = perf_counter()
     progress.phase(f"reading {args.data}")
@@ -128,7 +129,7 @@ def _read_and_fit(args: argparse.Namespace, progress: "Progress") -> tuple["Tabl
 
 
 def _fit_report(args: argparse.Namespace, table: "Table", model: Any) -> "Report":
-    from ._cli_output import describe_model
+    from .output import describe_model
 
     data = {"source": args.data, "weights": args.weights, "dtype": str(table.X.dtype)}
     data |= dict(zip(("n_samples", "n_features"), table.X.shape, strict=True))
@@ -151,7 +152,7 @@ def _warn_not_converged(model: Any) -> None:
 
 
 def _predict(args: argparse.Namespace) -> None:
-    from .persistence import write_table
+    from ..persistence import write_table
 
     model, table, _ = _load_and_read(args)
     numbers = model.predict_proba(table.X) if args.proba else model.predict(table.X)
@@ -159,8 +160,8 @@ def _predict(args: argparse.Namespace) -> None:
 
 
 def _score(args: argparse.Namespace) -> None:
-    from ._cli_output import evaluate, format_score
-    from .persistence import write_table
+    from ..persistence import write_table
+    from .output import evaluate, format_score
 
     if args.output is not None and not args.samples:
         args.error("--output needs --samples")
@@ -174,9 +175,9 @@ def _score(args: argparse.Namespace) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
-    from ._cli_output import describe_model, format_model
-    from .persistence import load
-    from .versions import format_versions
+    from .._versions import format_versions
+    from ..persistence import load
+    from .output import describe_model, format_model
 
     if args.model is None:
         print(format_versions())
@@ -185,7 +186,7 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _read(data: str, weights: str | None, dtype: str | None = None) -> tuple["Table", Any]:
-    from .sample_data import read_table, read_weights
+    from ..data.sample_data import read_table, read_weights
 
     table = read_table(data)
     if dtype is not None:
@@ -195,7 +196,7 @@ def _read(data: str, weights: str | None, dtype: str | None = None) -> tuple["Ta
 
 def _load_and_read(args: argparse.Namespace) -> tuple[Any, "Table", Any]:
     """Return the model and the data, whose columns are checked against the model's by name."""
-    from .persistence import load
+    from ..persistence import load
 
     model: Any = load(args.model)
     table, sample_weight = _read(args.data, getattr(args, "weights", None))
@@ -265,7 +266,7 @@ def _parser() -> argparse.ArgumentParser:
         ("predict", "tell the component of each sample", _predict, _add_predict),
         ("score", "compute log-likelihood, AIC and BIC of data", _score, _add_score),
         ("info", "describe a model, or versions and threads", _info, _add_info),
-        ("bench", _cli_bench.ABOUT, _cli_bench.run, _cli_bench.add_options),
+        ("bench", bench.ABOUT, bench.run, bench.add_options),
     ):
         sentence = f"{text[0].upper()}{text[1:]}."
         command = commands.add_parser(

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..priors import NormalWishartPrior, VariationalParameters
-from .update import Update, Updated
+from ...model.parameters import MixtureParameters
+from ...model.priors import NormalWishartPrior, VariationalParameters
+from ...model.statistics import SufficientStatistics
+from .closed_form import Update, Updated
 
 
 class ConjugatePrior(Update):

@@ -5,12 +5,12 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from .._kernels.layout import Array
-from .._kernels.threads import count_threads
-from ..covariance import get_covariance_type
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters, smallest_variances
-from ..samples import Samples
+from ..._kernels.layout import Array
+from ..._kernels.threads import count_threads
+from ...data.samples import Samples
+from ...model.covariance import get_covariance_type
+from ...model.parameters import MixtureParameters, smallest_variances
+from ...model.statistics import SufficientStatistics
 
 
 class Updated(NamedTuple):

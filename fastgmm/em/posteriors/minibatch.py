@@ -7,12 +7,12 @@ import numpy as np
 from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 
-from .._kernels.threads import count_threads
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from .posterior import ExactPosterior, Posterior
-from .settings import Counts, Schedule, check_seed, counts
+from ..._kernels.threads import count_threads
+from ...data.samples import Samples
+from ...model.parameters import MixtureParameters
+from ...model.statistics import SufficientStatistics
+from ..schedules import Counts, Schedule, check_seed, counts
+from .exact import ExactPosterior, Posterior
 
 
 class Batches:

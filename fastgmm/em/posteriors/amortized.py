@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from .. import _kernels as kernels
-from .._kernels.layout import Array, Components
-from ..moments import SufficientStatistics
-from ..parameters import MixtureParameters
-from ..samples import Samples
-from ..validation import check_table
+from ... import _kernels as kernels
+from ..._kernels.layout import Array, Components
+from ...data.samples import Samples
+from ...model.parameters import MixtureParameters
+from ...model.statistics import SufficientStatistics
+from ...model.validation import check_table
+from ..schedules import Counts
+from ..step_sizes import StepSize, step_size_of
+from .exact import row_blocks
 from .minibatch import Batches, BatchPosterior
-from .posterior import row_blocks
-from .settings import Counts
-from .step_sizes import StepSize, step_size_of
 
 # samples whose features set the scale of all
 _SCALED_BY = 10_000

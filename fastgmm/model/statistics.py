@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import _kernels as kernels
-from ._kernels.layout import Array, Moments, empty_moments
+from .. import _kernels as kernels
+from .._kernels.layout import Array, Moments, empty_moments
+from ..data.samples import Samples
 from .covariance import get_covariance_type
-from .samples import Samples
 
 # Rows whose moments are added at a time: their responsibilities, all 1, stay in the cache.
 _ROWS = 2**14

@@ -1,0 +1,1 @@
+"""The command line: ``fastgmm fit``, ``predict``, ``score``, ``info`` and ``bench``."""

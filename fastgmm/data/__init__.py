@@ -1,0 +1,1 @@
+"""Samples: a table with weights that kernels read block by block, and built-in tables."""

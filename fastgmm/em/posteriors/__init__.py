@@ -1,0 +1,1 @@
+"""E steps: how the posterior over components is formed and summed up."""

@@ -1,0 +1,1 @@
+"""M steps: how parameters follow from sufficient statistics."""
