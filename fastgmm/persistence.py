@@ -24,7 +24,7 @@ from ._versions import __version__
 from .em.result import Iteration
 from .estimators import BayesianGaussianMixture, GaussianMixture
 from .estimators._fitting import IteratedMixture
-from .model.covariance import get_covariance_type
+from .model.covariance import get_covariance_model
 
 FORMAT = 1
 
@@ -300,8 +300,8 @@ def _parse_header(path: _Path, text: NDArray[Any]) -> dict[str, Any]:
 
 def _check_shapes(path: _Path, model: Any) -> None:
     K, d = model.n_components, model.n_features_in_
-    kind = get_covariance_type(model.covariance_type)
-    shape = kind.shape(K, d)
+    covariance_model = get_covariance_model(model.covariance_type)
+    shape = covariance_model.shape(K, d)
     is_process = getattr(model, "weight_concentration_prior_type", "") == "dirichlet_process"
     expected = {
         "weights_": (K,),
@@ -310,9 +310,9 @@ def _check_shapes(path: _Path, model: Any) -> None:
         "feature_names_in_": (d,),
         "weight_concentration_": (2, K) if is_process else (K,),
         "mean_precision_": (K,),
-        "degrees_of_freedom_": (K,) if kind.per_component else (),
+        "degrees_of_freedom_": (K,) if covariance_model.per_component else (),
         "mean_prior_": (d,),
-        "covariance_prior_": shape[1:] if kind.per_component else shape,
+        "covariance_prior_": shape[1:] if covariance_model.per_component else shape,
     }
     for key, want in expected.items():
         if not hasattr(model, key):

@@ -13,7 +13,7 @@ from fastgmm.em.loop import run
 from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.em.result import EMResult
 from fastgmm.em.updates.closed_form import ClosedForm
-from fastgmm.model.covariance import get_covariance_type
+from fastgmm.model.covariance import get_covariance_model
 from fastgmm.model.parameters import MixtureParameters
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -152,7 +152,7 @@ def em(
 
 def dense(parameters: MixtureParameters) -> Array:
     """Return the covariances as (K, d, d) matrices."""
-    kind = get_covariance_type(parameters.covariance_type)
+    kind = get_covariance_model(parameters.covariance_type)
     return kind.dense(parameters.covariances, *parameters.means.shape)
 
 

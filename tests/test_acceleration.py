@@ -17,7 +17,7 @@ from fastgmm import GaussianMixture
 from fastgmm.data.samples import Samples
 from fastgmm.em.acceleration import QuasiNewton
 from fastgmm.em.convergence import LowerBoundChange
-from fastgmm.em.coordinates import Chart
+from fastgmm.em.coordinates import EMCoordinates
 from fastgmm.em.loop import run
 from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.em.updates.closed_form import ClosedForm
@@ -56,9 +56,9 @@ def overlapping(covariance_type, n=4000, seed=0):
 def test_coordinates_round_trip(covariance_type, d):
     reference = mixture(covariance_type, 4, d, seed=1)
     other = mixture(covariance_type, 4, d, seed=2)
-    chart = Chart(reference, np.array([1.0, 2.0, 3.0, 4.0]))
-    np.testing.assert_allclose(chart.coordinates(reference), 0.0, atol=1e-12)
-    assert_same_mixture(chart.parameters(chart.coordinates(other)), other, 1e-12)
+    about = EMCoordinates(reference, np.array([1.0, 2.0, 3.0, 4.0]))
+    np.testing.assert_allclose(about.coordinates(reference), 0.0, atol=1e-12)
+    assert_same_mixture(about.parameters(about.coordinates(other)), other, 1e-12)
 
 
 @each_type
@@ -68,14 +68,14 @@ def test_step_of_em_is_the_gradient(covariance_type):
     samples, posterior = Samples(X, None), ExactPosterior(1)
     statistics = posterior.summarize(samples, point)
     updated = ClosedForm(0.0)(statistics, point).parameters
-    chart = Chart(point, statistics.moments.nk)
-    step = chart.coordinates(updated)
+    about = EMCoordinates(point, statistics.moments.nk)
+    step = about.coordinates(updated)
     gradient = np.empty_like(step)
     for i in range(len(step)):
         h = np.zeros_like(step)
         h[i] = 1e-5
         up, down = (
-            posterior.summarize(samples, chart.parameters(sign * h)).lower_bound for sign in (1, -1)
+            posterior.summarize(samples, about.parameters(sign * h)).lower_bound for sign in (1, -1)
         )
         gradient[i] = (up - down) / 2e-5
     np.testing.assert_allclose(gradient, step, atol=0.02 * np.abs(step).max())
@@ -84,14 +84,14 @@ def test_step_of_em_is_the_gradient(covariance_type):
 @each_type
 def test_largest_change_is_in_standard_deviations(covariance_type):
     reference = mixture(covariance_type, 3, 2, scenario="large")
-    chart = Chart(reference, np.array([5.0, 1.0, 9.0]))
+    about = EMCoordinates(reference, np.array([5.0, 1.0, 9.0]))
     deviation = 1.0 / np.abs(reference.precisions_cholesky.reshape(-1)[0])
     means = reference.means.copy()
     means[0, 0] += 0.25 * deviation
     moved = MixtureParameters.from_covariances(
         covariance_type, reference.weights, means, reference.covariances
     )
-    assert chart.largest_change(chart.coordinates(moved)) == pytest.approx(0.25, rel=1e-6)
+    assert about.largest_change(about.coordinates(moved)) == pytest.approx(0.25, rel=1e-6)
 
 
 @each_type

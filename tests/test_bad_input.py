@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastgmm import GaussianMixture
 from fastgmm.data.samples import Samples
-from fastgmm.model.covariance import get_covariance_type
+from fastgmm.model.covariance import get_covariance_model
 
 N_SAMPLES, N_FEATURES = 50, 3
 X = np.random.RandomState(0).standard_normal((N_SAMPLES, N_FEATURES))
@@ -51,7 +51,7 @@ def start(covariance_type="full", **changed):
 
 
 def dense(model):
-    kind = get_covariance_type(model.covariance_type)
+    kind = get_covariance_model(model.covariance_type)
     return kind.dense(model.covariances_, *model.means_.shape)
 
 

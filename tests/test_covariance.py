@@ -5,8 +5,8 @@ import pytest
 from generators import COVARIANCE_TYPES, covariances, dense, mixture
 from scipy.stats import multivariate_normal
 
-from fastgmm.model.covariance import COVARIANCE_TYPES as REGISTRY
-from fastgmm.model.covariance import CollapseError, get_covariance_type
+from fastgmm.model.covariance import COVARIANCE_MODELS as REGISTRY
+from fastgmm.model.covariance import CollapseError, get_covariance_model
 from fastgmm.model.parameters import MixtureParameters
 
 K, D = 4, 3
@@ -17,7 +17,7 @@ each_type = pytest.mark.parametrize("name", COVARIANCE_TYPES)
 
 def example(name, d, seed=0):
     """Return the type, covariances, and the covariances as K matrices."""
-    kind = get_covariance_type(name)
+    kind = get_covariance_model(name)
     values = covariances(np.random.default_rng(seed), name, K, d)
     return kind, values, kind.dense(values, K, d)
 
@@ -121,7 +121,7 @@ def second_moments(name, z, resp):
 
 @each_type
 def test_estimate(name, d):
-    kind = get_covariance_type(name)
+    kind = get_covariance_model(name)
     rng = np.random.default_rng(0)
     X, resp = rng.normal(size=(50, d)), rng.dirichlet(np.ones(K), 50)
     nk = resp.sum(axis=0)
@@ -140,7 +140,7 @@ def test_estimate(name, d):
 
 @each_type
 def test_outer(name, d):
-    kind = get_covariance_type(name)
+    kind = get_covariance_model(name)
     rng = np.random.default_rng(0)
     nk, a, b = rng.random(K), rng.normal(size=(K, d)), rng.normal(size=(K, d))
     product = nk[:, None, None] * a[:, :, None] * b[:, None, :]
@@ -217,7 +217,7 @@ def test_collapse_names_the_component(name, bad, d):
 @pytest.mark.parametrize("name", ["full", "tied"])
 def test_singular_matrices_collapse(name, d):
     """A pivot that is rounding of its diagonal element is not a variance."""
-    kind = get_covariance_type(name)
+    kind = get_covariance_model(name)
     for scale in (1e-200, 1e-12, 1.0, 1e12, 1e200):
         row = np.array([1.0, 1 / 3, 0.7])
         singular = scale * np.outer(row, row)
@@ -259,13 +259,13 @@ def test_check_precisions_of_asymmetric_matrices(name, d):
     values = np.stack([np.eye(2), bad]) if name == "full" else bad
     where = " in component 1" if name == "full" else ""
     with pytest.raises(ValueError, match=f"got an asymmetric matrix{where}.$"):
-        get_covariance_type(name).check_precisions(values)
+        get_covariance_model(name).check_precisions(values)
 
 
 @pytest.mark.parametrize("wrong", ["Full", "", None, 3, ["full"]])
 def test_unknown_type(wrong, d):
     with pytest.raises(ValueError, match="covariance_type must be one of") as caught:
-        get_covariance_type(wrong)
+        get_covariance_model(wrong)
     assert str(caught.value).endswith(f"'full', 'tied', 'diag', 'spherical', got {wrong!r}.")
 
 

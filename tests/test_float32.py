@@ -13,7 +13,7 @@ from fastgmm import _kernels as kernels
 from fastgmm._kernels import packing, reference
 from fastgmm._kernels.layout import Components, Moments, empty_moments
 from fastgmm.data.samples import Samples
-from fastgmm.em.float32 import _LARGEST_ERROR, SMALLEST_PASS, allows_float32
+from fastgmm.em.float32 import LARGEST_ERROR, SMALLEST_PASS, allows_float32
 from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.model.parameters import MixtureParameters
 
@@ -200,7 +200,7 @@ def test_fit_of_float32_ends_where_that_of_float64_does(covariance_type):
     double = GaussianMixture(4, **options, **start).fit(X.astype(np.float64))
     assert single.converged_
     # four standard errors of a mean of n log-densities, each of the largest error that is allowed
-    tolerance = 4 * _LARGEST_ERROR / np.sqrt(samples.n_samples)
+    tolerance = 4 * LARGEST_ERROR / np.sqrt(samples.n_samples)
     assert single.lower_bound_ == pytest.approx(double.lower_bound_, abs=tolerance)
     np.testing.assert_allclose(single.means_, double.means_, rtol=0, atol=2e-3)
     changes = np.diff([iteration.lower_bound for iteration in single.history_])

@@ -10,10 +10,10 @@ import fastgmm
 from fastgmm import GaussianMixture
 from fastgmm.data.samples import Samples
 from fastgmm.em import MixtureParameters, Unconstrained
-from fastgmm.em.coordinates import Chart
+from fastgmm.em.coordinates import EMCoordinates
 from fastgmm.em.float32 import SMALLEST_PASS, allows_float32
 from fastgmm.em.posteriors.exact import ExactPosterior
-from fastgmm.model.covariance import CollapseError, get_covariance_type
+from fastgmm.model.covariance import CollapseError, get_covariance_model
 from fastgmm.model.gradients import q_function, q_gradient
 from fastgmm.model.statistics import SufficientStatistics
 
@@ -24,7 +24,7 @@ def log_likelihood(X, weight, weights, means, covariances, covariance_type):
     """Return sum s log sum w N, in plain SciPy."""
     X = X.astype(np.float64)
     K, d = means.shape
-    matrices = get_covariance_type(covariance_type).dense(covariances, K, d)
+    matrices = get_covariance_model(covariance_type).dense(covariances, K, d)
     log_joint = [
         np.log(w) + multivariate_normal(mean, matrix, allow_singular=False).logpdf(X)
         for w, mean, matrix in zip(weights, means, matrices, strict=True)
@@ -119,18 +119,18 @@ def test_unconstrained_gradient(covariance_type, K, d, dtype, weighted):
 
 @pytest.mark.parametrize("K, d", SHAPES)
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_gradient_in_a_chart(covariance_type, K, d):
+def test_gradient_in_coordinates_of_em(covariance_type, K, d):
     X, weight, parameters = problem(covariance_type, K, d)
     reference = mixture(covariance_type, K, d, scenario="overlapping", seed=5)
-    chart = Chart(reference, np.arange(1.0, K + 1.0))
+    about = EMCoordinates(reference, np.arange(1.0, K + 1.0))
 
     def of_coordinates(vector):
-        p = chart.parameters(vector)
+        p = about.parameters(vector)
         return log_likelihood(X, weight, p.weights, p.means, p.covariances, covariance_type)
 
     statistics = ExactPosterior(1).summarize(Samples(X, weight), parameters)
-    expected = differences(of_coordinates, chart.coordinates(parameters))
-    assert_close(chart.gradient(statistics, parameters), expected)
+    expected = differences(of_coordinates, about.coordinates(parameters))
+    assert_close(about.gradient(statistics, parameters), expected)
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -150,7 +150,10 @@ def test_gradient_of_q_elsewhere_than_its_responsibilities(covariance_type):
     X, weight, parameters = problem(covariance_type, 3, 4)
     statistics = ExactPosterior(1).summarize(Samples(X, weight), parameters)
     elsewhere = mixture(covariance_type, 3, 4, scenario="overlapping", seed=5)
-    for coordinates in (Unconstrained(covariance_type, 3, 4), Chart(parameters, np.ones(3))):
+    for coordinates in (
+        Unconstrained(covariance_type, 3, 4),
+        EMCoordinates(parameters, np.ones(3)),
+    ):
         expected = differences(
             lambda vector, at=coordinates: q_function(statistics, at.parameters(vector)),
             coordinates.coordinates(elsewhere),

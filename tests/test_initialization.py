@@ -13,7 +13,7 @@ from fastgmm import GaussianMixture
 from fastgmm.data.samples import Samples
 from fastgmm.init import INIT_PARAMS, starting_points
 from fastgmm.init.starting_points import seeding_size, seeding_subsample
-from fastgmm.model.covariance import get_covariance_type
+from fastgmm.model.covariance import get_covariance_model
 
 N_COMPONENTS, N_FEATURES = 3, 4
 FIXED_CENTERS = ("k-means++", "random_from_data")
@@ -37,7 +37,7 @@ def start(X, init_params="kmeans", covariance_type="full", *, sample_weight=None
 
 
 def dense(model):
-    kind = get_covariance_type(model.covariance_type)
+    kind = get_covariance_model(model.covariance_type)
     return kind.dense(model.covariances_, *model.means_.shape)
 
 

@@ -19,7 +19,7 @@ from fastgmm import GaussianMixture
 from fastgmm import _kernels as kernels
 from fastgmm.data.samples import Samples
 from fastgmm.em.posteriors.exact import ExactPosterior
-from fastgmm.model.covariance import get_covariance_type
+from fastgmm.model.covariance import get_covariance_model
 from fastgmm.model.parameters import MixtureParameters
 from fastgmm.model.statistics import SufficientStatistics
 
@@ -34,7 +34,7 @@ ROUNDING = 1e-10
 
 def moved(parameters: MixtureParameters, seed: int = 1) -> MixtureParameters:
     """Return a start that is not where EM will end."""
-    kind = get_covariance_type(parameters.covariance_type)
+    kind = get_covariance_model(parameters.covariance_type)
     deviation = np.sqrt(np.diagonal(dense(parameters), axis1=1, axis2=2))
     noise = np.random.default_rng(seed).normal(size=deviation.shape)
     return MixtureParameters.from_precisions_cholesky(

@@ -13,7 +13,7 @@ from fastgmm import GaussianMixture
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import reference
 from fastgmm.model import sampling
-from fastgmm.model.covariance import get_covariance_type
+from fastgmm.model.covariance import get_covariance_model
 from fastgmm.model.parameters import MixtureParameters
 
 #: No test here may fail by chance more often than this.
@@ -36,7 +36,7 @@ def draw(parameters, counts, seed=0, n_threads=1):
 def whiten(parameters, k, X):
     """Return U_k^T (x - mean_k), which is standard normal for draws of component k."""
     K, d = parameters.means.shape
-    kind = get_covariance_type(parameters.covariance_type)
+    kind = get_covariance_model(parameters.covariance_type)
     covariance = kind.dense(parameters.covariances, K, d)[k]
     return np.linalg.solve(np.linalg.cholesky(covariance), (X - parameters.means[k]).T).T
 

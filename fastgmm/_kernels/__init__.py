@@ -101,13 +101,13 @@ def moments(
     X: NDArray[Any],
     sample_weight: Array,
     resp: Array,
-    covariance_type: str,
+    kind: str,
     centers: Array,
     sums: Moments,
     n_threads: int,
 ) -> None:
     """Add moments about the centres under given responsibilities."""
-    attempts = [lambda: pack_centers(covariance_type, centers)]
+    attempts = [lambda: pack_centers(kind, centers)]
     _add(X, sample_weight, resp, attempts, sums, np.zeros(1), n_threads, Workspace())
 
 

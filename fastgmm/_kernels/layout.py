@@ -26,6 +26,7 @@ LARGEST_BLOCK = _BLOCK_BYTES // 4
 #: Components (or features) per register tile.
 TILE = 4
 
+#: Which kernel a pass takes: kernels differ in the shapes of factors and of second moments.
 FULL, TIED, DIAG, SPHERICAL = range(4)
 KIND = {"full": FULL, "tied": TIED, "diag": DIAG, "spherical": SPHERICAL}
 
@@ -43,13 +44,14 @@ def block_stride(itemsize: int) -> int:
 class Components(NamedTuple):
     """Parameters of a mixture as every kernel takes them.
 
+    ``kind`` says which kernel: full, tied, diag or spherical.
     ``log_coefficients[k]`` is all of ``log(weight_k N(x | k))`` that does not depend on x:
     ``log weight_k + log det P_k - d/2 log 2 pi``; zeros give bare distances. The arrays
     ``means`` (K, d) and ``precisions_cholesky`` follow scikit-learn's shapes: (K, d, d) full,
     (d, d) tied, (K, d) diag, (K,) spherical; the matrices are upper triangular, U U^T = precision.
     """
 
-    covariance_type: str
+    kind: str
     log_coefficients: Array
     means: Array
     precisions_cholesky: Array
@@ -111,7 +113,7 @@ class Packed(NamedTuple):
 
     @property
     def kind(self) -> int:
-        """The covariance type, as a number."""
+        """Which kernel, as a number."""
         return next(kind for kind, of in _PACKED.items() if isinstance(self, of))
 
 
@@ -201,18 +203,18 @@ def leading_rows(n_features: int, n_components: int) -> int:
     return min(first + TILE * fours, n_features) if n_components > 1 else n_features
 
 
-def second_shape(covariance_type: str, n_components: int, n_features: int) -> tuple[int, ...]:
+def second_shape(kind: str, n_components: int, n_features: int) -> tuple[int, ...]:
     """Return the shape of ``Moments.second``."""
     K, d = n_components, n_features
-    return {"full": (K, d, d), "tied": (d, d), "diag": (K, d), "spherical": (K,)}[covariance_type]
+    return {"full": (K, d, d), "tied": (d, d), "diag": (K, d), "spherical": (K,)}[kind]
 
 
-def empty_moments(covariance_type: str, n_components: int, n_features: int) -> Moments:
+def empty_moments(kind: str, n_components: int, n_features: int) -> Moments:
     """Return moments of no samples: zeros to which the kernels add."""
     return Moments(
         np.zeros(n_components),
         np.zeros((n_components, n_features)),
-        np.zeros(second_shape(covariance_type, n_components, n_features)),
+        np.zeros(second_shape(kind, n_components, n_features)),
     )
 
 

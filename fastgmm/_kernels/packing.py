@@ -75,7 +75,7 @@ def pack(
 
     Moments are about ``centers``, by default the means; the origin is by default their mean.
     """
-    kind = KIND[components.covariance_type]
+    kind = KIND[components.kind]
     means = components.means
     K, d = means.shape
     if origin is None:
@@ -116,12 +116,12 @@ def pack(
     )
 
 
-def pack_centers(covariance_type: str, centers: Array) -> Packed:
+def pack_centers(kind: str, centers: Array) -> Packed:
     """Lay out centres alone, for moments under given responsibilities."""
     K, d = centers.shape
     origin = centers.mean(axis=0)
     none = np.zeros(0)
-    return packed_type(KIND[covariance_type], d)(
+    return packed_type(KIND[kind], d)(
         K,
         d,
         origin,

@@ -15,9 +15,9 @@ def _whitened(X: NDArray[Any], components: Components) -> Array:
     """Return (n, K, d): P_k (x - mu_k)."""
     z = X.astype(np.float64)[:, np.newaxis, :] - components.means
     U = components.precisions_cholesky
-    if components.covariance_type == "full":
+    if components.kind == "full":
         return np.asarray(np.einsum("nkj,kji->nki", z, U))
-    if components.covariance_type == "tied":
+    if components.kind == "tied":
         return np.asarray(z @ U)
     return np.asarray(z * U.reshape(len(U), -1))
 
@@ -66,7 +66,7 @@ def moments(
     X: NDArray[Any],
     sample_weight: Array,
     resp: Array,
-    covariance_type: str,
+    kind: str,
     centers: Array,
     sums: Moments,
     n_threads: int = 1,
@@ -81,7 +81,7 @@ def moments(
         "tied": "nk,nkd,nke->de",
         "diag": "nk,nkd,nkd->kd",
         "spherical": "nk,nkd,nkd->k",
-    }[covariance_type]
+    }[kind]
     sums.second[...] += np.einsum(subscripts, r, z, z)
 
 
@@ -101,7 +101,7 @@ def accumulate(
     posterior(X, components, log_prob_norm=norm, resp=resp)
     means = components.means
     centers = float32_centers(means) if float32_blocks else means
-    moments(X, sample_weight, resp, components.covariance_type, centers, sums)
+    moments(X, sample_weight, resp, components.kind, centers, sums)
     log_likelihood += sample_weight @ norm
 
 

@@ -11,7 +11,7 @@ from ..model.covariance import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from .convergence import EVERY_BOUND
-from .coordinates import Chart
+from .coordinates import EMCoordinates
 
 _SHORTEN = 0.3
 _SHORTER_STEPS = 2
@@ -72,7 +72,7 @@ class NoAcceleration(Acceleration):
 class QuasiNewton(Acceleration):
     """Limited-memory quasi-Newton steps on EM's residual, guarded by the likelihood.
 
-    In the coordinates of `Chart` an EM step r is the gradient of the mean log-likelihood,
+    In the coordinates of `EMCoordinates` an EM step r is the gradient of the mean log-likelihood,
     preconditioned by the information of the complete data. L-BFGS builds the inverse of what the
     missing data leave of it from the last ``memory`` differences of points and of residuals. A
     point with a lower likelihood is given up for the EM step of the point before it, so the
@@ -111,7 +111,7 @@ class QuasiNewton(Acceleration):
         self._forget()
 
     def _forget(self) -> None:
-        self._chart: Chart | None = None
+        self._coordinates: EMCoordinates | None = None
         self._point: Array = np.zeros(0)
         self._residual: Array = np.zeros(0)
         self._pairs: list[tuple[Array, Array]] = []
@@ -131,7 +131,7 @@ class QuasiNewton(Acceleration):
         -------
         bool
         """
-        return self._chart is None or lower_bound >= self._best
+        return self._coordinates is None or lower_bound >= self._best
 
     def remaining(self) -> float:
         """Return half of gradient times step, the gain that the quadratic model expects.
@@ -152,10 +152,10 @@ class QuasiNewton(Acceleration):
         """
         assert self._fallback is not None
         self._shortened += 1
-        if self._chart is not None and self._shortened <= _SHORTER_STEPS:
+        if self._coordinates is not None and self._shortened <= _SHORTER_STEPS:
             self._step *= _SHORTEN
             with suppress(CollapseError):
-                return self._chart.parameters(self._point + self._step)
+                return self._coordinates.parameters(self._point + self._step)
         self._forget()
         return self._fallback
 
@@ -183,7 +183,7 @@ class QuasiNewton(Acceleration):
         gain = statistics.lower_bound - self._best
         self._best = statistics.lower_bound
         self._fallback = updated
-        if self._chart is None and not gain < self.start_below:
+        if self._coordinates is None and not gain < self.start_below:
             return updated
         try:
             return self._next(statistics.moments.nk, parameters, updated)
@@ -196,10 +196,10 @@ class QuasiNewton(Acceleration):
     ) -> MixtureParameters:
         if min(nk.min(), parameters.weights.min(), updated.weights.min()) <= 0.0:
             raise CollapseError(None)
-        if self._chart is None:
-            self._chart = Chart(parameters, nk)
-        point = self._chart.coordinates(parameters)
-        residual = self._chart.coordinates(updated) - point
+        if self._coordinates is None:
+            self._coordinates = EMCoordinates(parameters, nk)
+        point = self._coordinates.coordinates(parameters)
+        residual = self._coordinates.coordinates(updated) - point
         if self._point.size:
             self._remember(point - self._point, self._residual - residual)
         self._point, self._residual = point, residual
@@ -208,9 +208,9 @@ class QuasiNewton(Acceleration):
             self._pairs = []
             step = residual
         self._remaining = 0.5 * float(step @ residual)
-        step *= min(1.0, self.largest / max(self._chart.largest_change(step), 1e-300))
+        step *= min(1.0, self.largest / max(self._coordinates.largest_change(step), 1e-300))
         self._step, self._shortened = step, 0
-        return self._chart.parameters(point + step)
+        return self._coordinates.parameters(point + step)
 
     def _remember(self, moved: Array, fallen: Array) -> None:
         if moved @ fallen > 1e-10 * (moved @ moved):

@@ -14,17 +14,17 @@ from ..model.covariance import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from ..model.validation import check_sample_weight, check_table
-from .coordinates import Chart
+from .coordinates import EMCoordinates
 from .loop import is_finite
 from .posteriors.exact import ExactPosterior
 from .result import EMResult, Iteration
 
 # pairs of differences that L-BFGS keeps
 _MEMORY = 20
-# of a log-weight, a mean in deviations or a log-deviation, before a chart is left for another
+# of a log-weight, a mean in deviations or a log-deviation, before a search begins anew
 _LARGEST_CHANGE = 1.0
-# share of a component in the scale of its coordinates, at least
-_SMALLEST_SHARE = 1e-6
+# weight of a component in the scale of its coordinates, at least
+_SMALLEST_WEIGHT = 1e-6
 
 
 def gradient_ascent(
@@ -41,9 +41,9 @@ def gradient_ascent(
 
     .. math:: \max_\theta \frac{1}{\sum_i s_i} \sum_i s_i \log p(x_i \mid \theta)
 
-    Value and gradient come from one pass over X, that of an E step. The coordinates are those of
-    `Chart` about the parameters from which a search begins: in them the information of the complete
-    data is the identity, which scales the search as EM's steps are scaled. A search that has left
+    Value and gradient come from one pass over X, that of an E step. The coordinates are such that
+    at the parameters from which a search begins the information of the complete data is the
+    identity, which scales the search as EM's steps are scaled. A search that has left
     their neighbourhood, a change of 1 in a log-weight, a mean in standard deviations or a
     log-deviation, or that has converged, is begun anew about the point it reached. Nothing is added
     to the covariances.
@@ -170,7 +170,7 @@ class _Ascent:
 
 
 class _Search:
-    """The negative mean log-likelihood and its gradient in a chart, with the best point seen.
+    """The negative mean log-likelihood and its gradient in coordinates, with the best point seen.
 
     Where there is no mixture at a point, or the log-likelihood overflows, stands the quadratic that
     the information of the complete data makes about the best point: finite, above it, and with
@@ -192,8 +192,8 @@ class _Search:
                 "the parameters are too large for float64. Scale the input data."
             )
         nk = statistics.moments.nk
-        self._chart = Chart(parameters, np.maximum(nk, _SMALLEST_SHARE * nk.sum()))
-        gradient = self._chart.gradient(statistics, parameters) / statistics.weight
+        self._coordinates = EMCoordinates(parameters, np.maximum(nk, _SMALLEST_WEIGHT * nk.sum()))
+        gradient = self._coordinates.gradient(statistics, parameters) / statistics.weight
         self.n_coordinates = gradient.size
         self._keep(np.zeros(gradient.size), parameters, statistics, gradient)
 
@@ -214,8 +214,8 @@ class _Search:
 
     @property
     def distance(self) -> float:
-        """Largest change from the reference of the chart to the best point."""
-        return self._chart.largest_change(self._point)
+        """Largest change from the reference of the coordinates to the best point."""
+        return self._coordinates.largest_change(self._point)
 
     @property
     def expected_gain(self) -> float:
@@ -234,12 +234,12 @@ class _Search:
 
     def _evaluate(self, point: Array) -> tuple[float, Array]:
         try:
-            parameters = self._chart.parameters(point)
+            parameters = self._coordinates.parameters(point)
         except CollapseError:
             return -math.inf, point
         statistics = self._posterior.summarize(self._samples, parameters)
         value = statistics.lower_bound
-        gradient = self._chart.gradient(statistics, parameters) / statistics.weight
+        gradient = self._coordinates.gradient(statistics, parameters) / statistics.weight
         if is_finite(value) and value > self.lower_bound:
             self._keep(point, parameters, statistics, gradient)
         return value, gradient

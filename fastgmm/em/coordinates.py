@@ -1,6 +1,6 @@
 """Coordinates for the parameters of a mixture in which EM's step is a gradient.
 
-About a reference mixture with factors U_k, U_k U_k^T = inverse covariance, and shares
+About a reference mixture with factors U_k, U_k U_k^T = inverse covariance, and weights
 pi_k = nk / N, the coordinates of (w, mu, Sigma) are::
 
     sqrt(pi_k) log(w_k / w_ref_k)
@@ -15,13 +15,13 @@ is a mixture.
 import numpy as np
 
 from .._kernels.layout import Array
-from ..model.covariance import CollapseError, get_covariance_type
+from ..model.covariance import CollapseError
 from ..model.gradients import logit_gradient, mean_gradient, whitened_excess
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 
 
-class Chart:
+class EMCoordinates:
     """Coordinates about a reference mixture.
 
     Parameters
@@ -34,11 +34,9 @@ class Chart:
 
     def __init__(self, reference: MixtureParameters, nk: Array) -> None:
         self.reference = reference
-        self.kind = get_covariance_type(reference.covariance_type)
-        share = nk / nk.sum()
-        self.root = np.sqrt(share)
+        self.root = np.sqrt(nk / nk.sum())
         factors = reference.precisions_cholesky
-        self.is_matrix = self.kind.is_matrix
+        self.is_matrix = reference.covariance_model.is_matrix
         if self.is_matrix:
             d = reference.n_features
             self.factors = factors.reshape(-1, d, d)
@@ -46,12 +44,12 @@ class Chart:
             self.lower = np.tril_indices(d)
             on_diagonal = self.lower[0] == self.lower[1]
             self.diagonal = on_diagonal
-            each = self.root if self.kind.per_component else np.ones(1)
+            each = self.root if reference.covariance_model.per_component else np.ones(1)
             self.scale = each[:, np.newaxis] * np.where(on_diagonal, np.sqrt(2.0), 1.0)
         else:
-            d = reference.n_features if self.kind.name == "spherical" else 1
+            per_variance = reference.means.size // factors.size  # features that share a variance
             shape = (-1, *[1] * (factors.ndim - 1))
-            self.scale = np.sqrt(2.0 * d) * self.root.reshape(shape)
+            self.scale = np.sqrt(2.0 * per_variance) * self.root.reshape(shape)
 
     def coordinates(self, parameters: MixtureParameters) -> Array:
         """Return the coordinates of a mixture; CollapseError where there are none."""
@@ -94,7 +92,7 @@ class Chart:
             values = spread.reshape(reference.covariances.shape) / self.scale
             covariances = reference.covariances * np.exp(2.0 * values)
         return MixtureParameters.from_covariances(
-            reference.covariance_type,
+            reference.covariance_model,
             weights / weights.sum(),
             reference.means + self._color(shifts),
             covariances.reshape(reference.covariances.shape),

@@ -3,15 +3,14 @@
 import numpy as np
 
 from ..data.samples import Samples
-from ..model.covariance import get_covariance_type
 from ..model.parameters import MixtureParameters
 
 #: Passes over fewer samples average fewer rounding errors, and few take time worth saving.
 SMALLEST_PASS = 2**14
 # Multiply-adds of a pass that takes some milliseconds.
 _MUCH_WORK = 2**28
-# Root mean square error of a log-probability, in nats, from rounding in float32.
-_LARGEST_ERROR = 1e-4
+#: Root mean square error of a log-probability, in nats, from rounding in float32.
+LARGEST_ERROR = 1e-4
 # Deviations, distances and precision factors within this keep squares in the range of float32.
 _LARGEST_MAGNITUDE = 1e12
 _ROUNDING = float(np.finfo(np.float32).eps) / 2
@@ -28,15 +27,15 @@ def allows_float32(samples: Samples, parameters: MixtureParameters) -> bool:
     """
     if samples.dtype != np.float32 or not parameters.allows_float32_blocks:
         return False
-    kind = get_covariance_type(parameters.covariance_type)
+    model = parameters.covariance_model
     n, (K, d) = samples.n_samples, parameters.means.shape
-    if n < min(SMALLEST_PASS, _MUCH_WORK / (K * d * (d if kind.is_matrix else 1))):
+    if n < min(SMALLEST_PASS, _MUCH_WORK / (K * d * (d if model.is_matrix else 1))):
         return False
-    deviations = np.sqrt(kind.variances(parameters.covariances, K, d))
+    deviations = np.sqrt(model.variances(parameters.covariances, K, d))
     lengths = np.abs(parameters.means - parameters.means.mean(axis=0)) + deviations
-    largest = kind.whitened_bound(parameters.precisions_cholesky, lengths).max()
-    # a factor is at most the bound over the shortest length
+    largest = model.largest_whitened(parameters.precisions_cholesky, lengths).max()
+    # a factor is at most that over the shortest length
     if not max(lengths.max(), largest / lengths.min()) <= _LARGEST_MAGNITUDE:
         return False
-    allowed = _LARGEST_ERROR * min(1.0, np.sqrt(n / SMALLEST_PASS))
+    allowed = LARGEST_ERROR * min(1.0, np.sqrt(n / SMALLEST_PASS))
     return bool(_ROUNDING * largest * np.sqrt(d) <= allowed)

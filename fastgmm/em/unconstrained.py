@@ -10,7 +10,7 @@ For diag and spherical covariances the logarithms of standard deviations.
 import numpy as np
 
 from .._kernels.layout import Array
-from ..model.covariance import CollapseError, get_covariance_type
+from ..model.covariance import CollapseError, CovarianceModel, get_covariance_model
 from ..model.gradients import unconstrained_gradient
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
@@ -21,7 +21,7 @@ class Unconstrained:
 
     Parameters
     ----------
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    covariance_type : {'full', 'tied', 'diag', 'spherical'} or CovarianceModel
     n_components : int
     n_features : int
 
@@ -42,8 +42,10 @@ class Unconstrained:
     [0.0, 0.0, 0.0, 0.693, 1.0, 0.693]
     """
 
-    def __init__(self, covariance_type: str, n_components: int, n_features: int) -> None:
-        self.kind = get_covariance_type(covariance_type)
+    def __init__(
+        self, covariance_type: str | CovarianceModel, n_components: int, n_features: int
+    ) -> None:
+        self.covariance_model = get_covariance_model(covariance_type)
         self.n_components = n_components
         self.n_features = n_features
         self._lower = np.tril_indices(n_features)
@@ -53,7 +55,7 @@ class Unconstrained:
     def size(self) -> int:
         """Number of coordinates: one more than free parameters, since logits may be shifted."""
         K, d = self.n_components, self.n_features
-        return K + K * d + self.kind.n_parameters(K, d)
+        return K + K * d + self.covariance_model.n_parameters(K, d)
 
     def coordinates(self, parameters: MixtureParameters) -> Array:
         """Return the coordinates of a mixture.
@@ -69,7 +71,7 @@ class Unconstrained:
         """
         with np.errstate(divide="ignore"):
             logits = np.log(parameters.weights)
-        if not self.kind.is_matrix:
+        if not self.covariance_model.is_matrix:
             spread = 0.5 * np.log(parameters.covariances)
         else:
             factors = np.asarray(np.linalg.cholesky(parameters.covariances), np.float64)
@@ -100,11 +102,11 @@ class Unconstrained:
                 f"coordinates should have the shape of ({self.size},), but got {coordinates.shape}."
             )
         K, d = self.n_components, self.n_features
-        shape = self.kind.shape(K, d)
+        shape = self.covariance_model.shape(K, d)
         logits, means, spread = np.split(coordinates, [K, K + K * d])
         weights = np.exp(logits - logits.max())
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.kind.is_matrix:
+            if self.covariance_model.is_matrix:
                 values = spread.reshape(*shape[:-2], -1).copy()
                 values[..., self._on_diagonal] = np.exp(values[..., self._on_diagonal])
                 factors = np.zeros(shape)
@@ -115,7 +117,7 @@ class Unconstrained:
         if not np.isfinite(covariances).all():
             raise CollapseError(None)
         return MixtureParameters.from_covariances(
-            self.kind.name, weights / weights.sum(), means.reshape(K, d), covariances
+            self.covariance_model, weights / weights.sum(), means.reshape(K, d), covariances
         )
 
     def gradient(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> Array:
@@ -133,6 +135,6 @@ class Unconstrained:
             In nats, summed over samples.
         """
         weights, means, spread = unconstrained_gradient(statistics, parameters)
-        if self.kind.is_matrix:
+        if self.covariance_model.is_matrix:
             spread = spread[(..., *self._lower)]
         return np.concatenate([weights, means.ravel(), spread.ravel()])

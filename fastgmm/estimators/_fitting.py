@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ..data.samples import Samples
 from ..em.result import EMResult, Iteration
 from ..init import INIT_PARAMS
-from ..model.covariance import COVARIANCE_TYPES, CollapseError
+from ..model.covariance import COVARIANCE_MODELS, CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_warm_start
 from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
@@ -61,7 +61,7 @@ class IteratedMixture(FittedMixture):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
+        "covariance_type": [StrOptions(set(COVARIANCE_MODELS))],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
+from ..model.covariance import get_covariance_model
 from ..model.validation import check_means, check_precisions, check_sample_weight, check_weights
 
 _FLOATS = (np.float64, np.float32)
@@ -111,5 +112,7 @@ def check_given(estimator: Any, n_features: int) -> dict[str, Array | None]:
         "means": None if means is None else check_means(means, K, n_features),
         "precisions": None
         if precisions is None
-        else check_precisions(precisions, estimator.covariance_type, K, n_features),
+        else check_precisions(
+            precisions, get_covariance_model(estimator.covariance_type), K, n_features
+        ),
     }

@@ -13,6 +13,7 @@ from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..model import criteria
+from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ._inputs import check_samples
 
@@ -30,7 +31,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
 
     def _parameters(self) -> MixtureParameters:
         return MixtureParameters(
-            self.covariance_type,
+            get_covariance_model(self.covariance_type),
             self.weights_,
             self.means_,
             self.covariances_,

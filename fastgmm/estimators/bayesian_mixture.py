@@ -16,6 +16,7 @@ from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.updates.conjugate import ConjugatePrior
 from ..init import initial_posterior, initial_statistics
+from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.priors import (
     WEIGHT_PRIORS,
@@ -216,14 +217,14 @@ class BayesianGaussianMixture(IteratedMixture):
 
     def _locate_prior(self, samples: Samples) -> tuple[Array, Array]:
         """Return the prior mean and covariance: those that are given, or of the samples."""
-        d, kind = samples.n_features, self.covariance_type
+        d, model = samples.n_features, get_covariance_model(self.covariance_type)
         mean, covariance = self.mean_prior, self.covariance_prior
         if mean is not None:
             mean = check_mean_prior(mean, d)
         if covariance is not None:
-            covariance = check_covariance_prior(covariance, kind, d)
+            covariance = check_covariance_prior(covariance, model, d)
         if mean is None or covariance is None:
-            own_mean, own_covariance = sample_moments(samples, kind, count_threads(self.n_jobs))
+            own_mean, own_covariance = sample_moments(samples, model, count_threads(self.n_jobs))
             mean = own_mean if mean is None else mean
             covariance = own_covariance if covariance is None else covariance
         return mean, covariance
@@ -232,7 +233,7 @@ class BayesianGaussianMixture(IteratedMixture):
         statistics = initial_statistics(
             samples,
             n_components=self.n_components,
-            covariance_type=self.covariance_type,
+            covariance_model=get_covariance_model(self.covariance_type),
             init_params=self.init_params,
             random_state=setting.random_state,
             n_threads=count_threads(self.n_jobs),
@@ -273,7 +274,7 @@ class BayesianGaussianMixture(IteratedMixture):
     def _parameters(self) -> VariationalParameters:
         concentration = self.weight_concentration_
         return VariationalParameters(
-            self.covariance_type,
+            get_covariance_model(self.covariance_type),
             self.weights_,
             self.means_,
             self.covariances_,

@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import entr, rel_entr
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _kernels as kernels
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
@@ -171,18 +170,11 @@ def _check(model: BaseMixture, X: Any, resp: Any, sample_weight: Any) -> tuple[S
 
 def _q_function(model: BaseMixture, samples: Samples, resp: Array) -> float:
     parameters = model._parameters()
-    statistics = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
+    statistics = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
     n_threads = count_threads(model.n_jobs)
     for rows in samples.block_slices():
-        kernels.moments(
-            samples.rows(rows),
-            samples.sample_weight[rows],
-            resp[rows],
-            parameters.covariance_type,
-            parameters.means,
-            statistics.moments,
-            n_threads,
-        )
+        X, weight = samples.rows(rows), samples.sample_weight[rows]
+        statistics.add_moments(X, weight, resp[rows], n_threads)
     return q_function(statistics, parameters)
 
 

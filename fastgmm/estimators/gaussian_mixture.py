@@ -15,6 +15,7 @@ from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.updates.closed_form import ClosedForm
 from ..init import SplitMerge, initial_parameters
+from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ._fitting import IteratedMixture, Setting
 from ._inputs import check_given
@@ -172,7 +173,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         return initial_parameters(
             samples,
             n_components=self.n_components,
-            covariance_type=self.covariance_type,
+            covariance_model=get_covariance_model(self.covariance_type),
             init_params=self.init_params,
             reg_covar=self.reg_covar,
             random_state=setting.random_state,

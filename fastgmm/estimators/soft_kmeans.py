@@ -20,6 +20,7 @@ from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult
 from ..em.updates.means_only import MeansOnly
 from ..init import initial_parameters
+from ..model.covariance import Spherical
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_means
 from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
@@ -226,7 +227,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         start = initial_parameters(
             samples,
             n_components=K,
-            covariance_type="spherical",
+            covariance_model=Spherical(),
             init_params=self.init,
             reg_covar=0.0,
             random_state=random_state,
@@ -249,7 +250,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         K = len(centers)
         factors = np.full(K, np.sqrt(2.0 * beta))
         weights = np.full(K, 1.0 / K)
-        return MixtureParameters.from_precisions_cholesky("spherical", weights, centers, factors)
+        return MixtureParameters.from_precisions_cholesky(Spherical(), weights, centers, factors)
 
     def _parameters(self) -> MixtureParameters:
         return self._mixture(self.cluster_centers_, self.beta)

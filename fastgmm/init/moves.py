@@ -17,7 +17,7 @@ from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.updates.closed_form import ClosedForm, estimate
-from ..model.covariance import CollapseError, get_covariance_type
+from ..model.covariance import CollapseError, CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 
@@ -93,11 +93,11 @@ def apply(parameters: MixtureParameters, move: Move) -> MixtureParameters:
     weights[[k, j]] = weights[k] * move.halves.weights
     means[i] = move.merged.means[0]
     means[[k, j]] = move.halves.means
-    if get_covariance_type(parameters.covariance_type).per_component:
+    if parameters.covariance_model.per_component:
         covariances[i] = move.merged.covariances[0]
         covariances[[k, j]] = move.halves.covariances
     return MixtureParameters.from_covariances(
-        parameters.covariance_type, weights / weights.sum(), means, covariances
+        parameters.covariance_model, weights / weights.sum(), means, covariances
     )
 
 
@@ -129,10 +129,10 @@ def _split(
     local = _some(samples, rows)
     best, halves = -np.inf, None
     with suppress(CollapseError):
-        one = _fit(local, np.zeros(local.n_samples), 1, parameters.covariance_type, reg_covar)
+        one = _fit(local, np.zeros(local.n_samples), 1, parameters.covariance_model, reg_covar)
         for side in _sides(local.rows(slice(None)), one):
             with suppress(CollapseError):
-                start = _fit(local, side, 2, parameters.covariance_type, reg_covar)
+                start = _fit(local, side, 2, parameters.covariance_model, reg_covar)
                 result = run(
                     local,
                     start,
@@ -157,17 +157,17 @@ def _merge(
     """Return what one component instead of two loses on the samples of both, and the one."""
     rows = np.concatenate([groups[k] for k in pair])
     local = _some(samples, rows)
-    kind = get_covariance_type(parameters.covariance_type)
+    model = parameters.covariance_model
     chosen = list(pair)
     with suppress(CollapseError):
-        one = _fit(local, np.zeros(local.n_samples), 1, kind.name, reg_covar)
+        one = _fit(local, np.zeros(local.n_samples), 1, model, reg_covar)
         weights = parameters.weights[chosen]
         covariances = parameters.covariances
         two = MixtureParameters.from_covariances(
-            kind.name,
+            model,
             weights / weights.sum(),
             parameters.means[chosen],
-            covariances[chosen] if kind.per_component else covariances,
+            covariances[chosen] if model.per_component else covariances,
         )
         loss = _lower_bound(local, two) - _lower_bound(local, one)
         return loss * len(rows) / samples.n_samples, one
@@ -185,7 +185,7 @@ def _fit(
     samples: Samples,
     labels: NDArray[Any],
     n_components: int,
-    covariance_type: str,
+    covariance_model: CovarianceModel,
     reg_covar: float,
 ) -> MixtureParameters:
     """Return the mixture of given groups."""
@@ -194,9 +194,9 @@ def _fit(
         raise CollapseError(None)
     resp = (labels[:, np.newaxis] == np.arange(n_components)).astype(np.float64)
     centers = np.tile(np.average(X, axis=0, weights=weight), (n_components, 1))
-    statistics = SufficientStatistics.zeros(covariance_type, centers.astype(np.float64))
-    kernels.moments(X, weight, resp, covariance_type, statistics.centers, statistics.moments, 1)
-    return MixtureParameters.from_covariances(covariance_type, *estimate(statistics, reg_covar))
+    statistics = SufficientStatistics.zeros(covariance_model, centers.astype(np.float64))
+    statistics.add_moments(X, weight, resp)
+    return MixtureParameters.from_covariances(covariance_model, *estimate(statistics, reg_covar))
 
 
 def _sides(X: NDArray[np.floating], one: MixtureParameters) -> Iterator[NDArray[np.bool_]]:

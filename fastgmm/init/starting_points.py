@@ -14,11 +14,10 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.utils.random import sample_without_replacement
 from threadpoolctl import threadpool_limits
 
-from .. import _kernels as kernels
 from .._kernels.layout import Array, Moments
 from ..data.samples import Samples
 from ..em.updates.closed_form import estimate
-from ..model.covariance import get_covariance_type
+from ..model.covariance import CovarianceModel
 from ..model.parameters import MixtureParameters, smallest_variances
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
@@ -66,7 +65,7 @@ def initial_parameters(
     samples: Samples,
     *,
     n_components: int,
-    covariance_type: str,
+    covariance_model: CovarianceModel,
     init_params: str,
     reg_covar: float,
     random_state: np.random.RandomState,
@@ -81,7 +80,7 @@ def initial_parameters(
     ----------
     samples : Samples
     n_components : int
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    covariance_model : CovarianceModel
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
     reg_covar : float
     random_state : RandomState
@@ -94,30 +93,29 @@ def initial_parameters(
     CollapseError
         If not even the covariance of all the samples about their centres is positive definite.
     """
-    kind = get_covariance_type(covariance_type)
-    factors = None if precisions is None else kind.factor_precisions(precisions)
+    factors = None if precisions is None else covariance_model.factor_precisions(precisions)
     if weights is not None and means is not None and factors is not None:
-        return MixtureParameters.from_precisions_cholesky(covariance_type, weights, means, factors)
+        return MixtureParameters.from_precisions_cholesky(covariance_model, weights, means, factors)
     X, weight, seeds = _seed(samples, n_components, init_params, random_state)
-    statistics = _summarize(X, weight, seeds, covariance_type, n_threads)
+    statistics = _summarize(X, weight, seeds, covariance_model, n_threads)
     estimated = estimate(statistics, reg_covar)
     if seeds.fixed_centers:
         estimated = (np.full(n_components, 1.0 / n_components), seeds.centers, estimated[2])
     weights = estimated[0] if weights is None else weights
     means = estimated[1] if means is None else means
     if factors is not None:
-        return MixtureParameters.from_precisions_cholesky(covariance_type, weights, means, factors)
+        return MixtureParameters.from_precisions_cholesky(covariance_model, weights, means, factors)
     pooled = _pooled(statistics, reg_covar)
     if seeds.fixed_centers:
-        return MixtureParameters.from_covariances(covariance_type, weights, means, pooled)
-    return _repaired(covariance_type, weights, means, estimated[2], pooled)
+        return MixtureParameters.from_covariances(covariance_model, weights, means, pooled)
+    return _repaired(covariance_model, weights, means, estimated[2], pooled)
 
 
 def initial_statistics(
     samples: Samples,
     *,
     n_components: int,
-    covariance_type: str,
+    covariance_model: CovarianceModel,
     init_params: str,
     random_state: np.random.RandomState,
     n_threads: int,
@@ -132,17 +130,17 @@ def initial_statistics(
     ----------
     samples : Samples
     n_components : int
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    covariance_model : CovarianceModel
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
     random_state : RandomState
     n_threads : int
     """
     X, weight, seeds = _seed(samples, n_components, init_params, random_state)
     if seeds.fixed_centers:
-        single = SufficientStatistics.zeros(covariance_type, seeds.centers)
+        single = SufficientStatistics.zeros(covariance_model, seeds.centers)
         single.moments.nk[:] = 1.0
         return replace(single, weight=float(n_components))
-    statistics = _summarize(X, weight, seeds, covariance_type, n_threads)
+    statistics = _summarize(X, weight, seeds, covariance_model, n_threads)
     ratio = samples.total_weight / float(weight.sum())
     scaled = Moments(*(ratio * values for values in statistics.moments))
     return replace(statistics, moments=scaled, weight=samples.total_weight)
@@ -164,7 +162,7 @@ def initial_posterior(
     if not collapsed.any():
         return parameters
     pooled = MixtureParameters.from_covariances(
-        statistics.covariance_type,
+        statistics.covariance_model,
         parameters.weights,
         parameters.means,
         _pooled(statistics, reg_covar),
@@ -186,44 +184,40 @@ def _seed(
 
 
 def _summarize(
-    X: Array, weight: Array, seeds: Seeds, covariance_type: str, n_threads: int
+    X: Array, weight: Array, seeds: Seeds, covariance_model: CovarianceModel, n_threads: int
 ) -> SufficientStatistics:
-    statistics = SufficientStatistics.zeros(covariance_type, seeds.centers)
+    statistics = SufficientStatistics.zeros(covariance_model, seeds.centers)
     step = max(_RESP_ELEMENTS // len(seeds.centers), 1)
     for start in range(0, len(X), step):
         stop = min(start + step, len(X))
-        kernels.moments(
-            X[start:stop],
-            weight[start:stop],
-            seeds.resp(start, stop),
-            covariance_type,
-            seeds.centers,
-            statistics.moments,
-            n_threads,
-        )
+        resp = seeds.resp(start, stop)
+        statistics.add_moments(X[start:stop], weight[start:stop], resp, n_threads)
     return statistics
 
 
 def _pooled(statistics: SufficientStatistics, reg_covar: float) -> Array:
     """Return the covariance of all samples about their own centres, for every component."""
     nk, _, second = statistics.central()
-    kind = get_covariance_type(statistics.covariance_type)
+    model = statistics.covariance_model
     K, d = statistics.centers.shape
-    if kind.name == "tied":
-        return kind.estimate(second, nk, d, reg_covar)
-    total = np.broadcast_to(second.sum(axis=0), kind.shape(K, d))
-    return kind.estimate(total, np.full(K, nk.sum()), d, reg_covar)
+    if not model.per_component:
+        return model.estimate(second, nk, d, reg_covar)
+    total = np.broadcast_to(second.sum(axis=0), model.shape(K, d))
+    return model.estimate(total, np.full(K, nk.sum()), d, reg_covar)
 
 
 def _repaired(
-    covariance_type: str, weights: Array, means: Array, covariances: Array, pooled: Array
+    covariance_model: CovarianceModel,
+    weights: Array,
+    means: Array,
+    covariances: Array,
+    pooled: Array,
 ) -> MixtureParameters:
     """Give components that collapsed in seeding the pooled covariance."""
-    kind = get_covariance_type(covariance_type)
-    if kind.per_component:
-        _, collapsed = kind.factor(covariances, smallest_variances(means))
+    if covariance_model.per_component:
+        _, collapsed = covariance_model.factor(covariances, smallest_variances(means))
         covariances[collapsed] = pooled[collapsed]
-    return MixtureParameters.from_covariances(covariance_type, weights, means, covariances)
+    return MixtureParameters.from_covariances(covariance_model, weights, means, covariances)
 
 
 def _one_hot(labels: NDArray[np.integer[Any]], n_components: int) -> Callable[[int, int], Array]:

@@ -1,8 +1,9 @@
-"""Covariance types: everything in which full, tied, diag and spherical differ, above the kernels.
+"""Models of covariances: all in which full, tied, diag and spherical differ, above the kernels.
 
-Each type is one class. Matrices are of size K x d x d at the most, so this is plain NumPy and
-LAPACK, written once for all backends. Shapes follow scikit-learn: ``full`` (K, d, d), ``tied``
-(d, d), ``diag`` (K, d), ``spherical`` (K,).
+Each model is one class, and says by ``kernel_kind`` which kernel its passes take; several models
+may share one. Matrices are of size K x d x d at the most, so this is plain NumPy and LAPACK,
+written once for all backends. Shapes follow scikit-learn: ``full`` (K, d, d), ``tied`` (d, d),
+``diag`` (K, d), ``spherical`` (K,).
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +16,7 @@ from .factors import check_precision_matrix, inverse_factors, invert_triangle, r
 
 Mask = NDArray[np.bool_]
 
-# Numbers that stay in a cache: a bound on four matrices of order 784 takes 0.8 ms in place of 1.4.
+# Numbers that stay in a cache: for four matrices of order 784 takes 0.8 ms in place of 1.4.
 _CACHED = 2**17
 
 
@@ -39,14 +40,26 @@ class CollapseError(ValueError):
         )
 
 
-class CovarianceType(ABC):
-    """What an algorithm needs to know of a covariance type.
+class CovarianceModel(ABC):
+    """What an algorithm needs to know of the covariances.
 
     Precision factors U are upper triangular with U U^T = precision (for diag and spherical, the
     inverse standard deviations).
+
+    Attributes
+    ----------
+    name : str
+        What users call it: ``covariance_type``.
+    kernel_kind : {'full', 'tied', 'diag', 'spherical'}
+        Which kernel a pass takes, and so the shapes of factors and of second moments.
+    per_component : bool
+        Whether components have covariances of their own.
+    is_matrix : bool
+        Whether covariances are matrices; else they are variances.
     """
 
     name: str
+    kernel_kind: str
     per_component = is_matrix = True
 
     @abstractmethod
@@ -107,15 +120,15 @@ class CovarianceType(ABC):
         diagonals = np.diagonal(covariances, axis1=-2, axis2=-1)
         return np.broadcast_to(diagonals, (n_components, n_features))
 
-    def whitened_bound(self, precisions_cholesky: Array, lengths: Array) -> Array:
-        """Return sum_j |U_ji| length_kj, which bounds the terms of U^T z for |z| <= length."""
-        bound = np.zeros(lengths.shape)
+    def largest_whitened(self, precisions_cholesky: Array, lengths: Array) -> Array:
+        """Return sum_j |U_ji| length_kj: no term of U^T z is larger where |z| <= length."""
+        sums = np.zeros(lengths.shape)
         step = max(_CACHED // precisions_cholesky[..., 0].size, 1)
         for start in range(0, lengths.shape[1], step):
             rows = slice(start, start + step)
             magnitudes = np.abs(precisions_cholesky[..., rows, start:])
-            bound[:, start:] += (lengths[:, np.newaxis, rows] @ magnitudes)[:, 0]
-        return bound
+            sums[:, start:] += (lengths[:, np.newaxis, rows] @ magnitudes)[:, 0]
+        return sums
 
     @abstractmethod
     def roots(self, covariances: Array) -> Array:
@@ -137,10 +150,10 @@ class CovarianceType(ABC):
         return np.asarray(np.where(mask.reshape(shape), previous, values))
 
 
-class Full(CovarianceType):
+class Full(CovarianceModel):
     """A matrix for each component."""
 
-    name = "full"
+    name = kernel_kind = "full"
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features, n_features)
@@ -192,10 +205,10 @@ class Full(CovarianceType):
             check_precision_matrix(precision, self.name, k)
 
 
-class Tied(CovarianceType):
+class Tied(CovarianceModel):
     """One matrix for all components."""
 
-    name = "tied"
+    name = kernel_kind = "tied"
     per_component = False
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -243,10 +256,10 @@ class Tied(CovarianceType):
         check_precision_matrix(precisions, self.name, None)
 
 
-class Diag(CovarianceType):
+class Diag(CovarianceModel):
     """A variance for each component and feature."""
 
-    name = "diag"
+    name = kernel_kind = "diag"
     is_matrix = False
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -284,7 +297,7 @@ class Diag(CovarianceType):
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(covariances.reshape(n_components, -1), (n_components, n_features))
 
-    def whitened_bound(self, precisions_cholesky: Array, lengths: Array) -> Array:
+    def largest_whitened(self, precisions_cholesky: Array, lengths: Array) -> Array:
         return np.asarray(lengths * precisions_cholesky.reshape(len(lengths), -1))
 
     def roots(self, covariances: Array) -> Array:
@@ -300,7 +313,7 @@ class Diag(CovarianceType):
 class Spherical(Diag):
     """A variance for each component."""
 
-    name = "spherical"
+    name = kernel_kind = "spherical"
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components,)
@@ -321,24 +334,28 @@ class Spherical(Diag):
         return np.asarray(covariances[:, np.newaxis, np.newaxis] * np.eye(n_features))
 
 
-COVARIANCE_TYPES: dict[str, CovarianceType] = {
-    kind.name: kind for kind in (Full(), Tied(), Diag(), Spherical())
+COVARIANCE_MODELS: dict[str, CovarianceModel] = {
+    model.name: model for model in (Full(), Tied(), Diag(), Spherical())
 }
 
 
-def get_covariance_type(name: str) -> CovarianceType:
-    """Return the covariance type of a name.
+def get_covariance_model(covariance_type: str | CovarianceModel) -> CovarianceModel:
+    """Return the model of a name; a model is returned as it is.
 
     Raises
     ------
     ValueError
-        If the name is not one of ``full``, ``tied``, ``diag``, ``spherical``.
+        If it is neither a model nor one of ``full``, ``tied``, ``diag``, ``spherical``.
     """
+    if isinstance(covariance_type, CovarianceModel):
+        return covariance_type
     try:
-        return COVARIANCE_TYPES[name]
+        return COVARIANCE_MODELS[covariance_type]
     except (KeyError, TypeError):
-        allowed = ", ".join(map(repr, COVARIANCE_TYPES))
-        raise ValueError(f"covariance_type must be one of {allowed}, got {name!r}.") from None
+        allowed = ", ".join(map(repr, COVARIANCE_MODELS))
+        raise ValueError(
+            f"covariance_type must be one of {allowed}, got {covariance_type!r}."
+        ) from None
 
 
 def _check_positive(precisions: Array, name: str) -> None:

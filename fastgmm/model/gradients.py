@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .._kernels.layout import Array
-from .covariance import get_covariance_type
 from .parameters import MixtureParameters
 from .statistics import SufficientStatistics
 
@@ -33,7 +32,7 @@ class MixtureGradient(NamedTuple):
     weights : (K,) array
     means : (K, d) array
     covariances : array
-        (K, d, d), (d, d), (K, d) or (K,), by covariance type.
+        (K, d, d), (d, d), (K, d) or (K,), by covariance model.
     """
 
     weights: Array
@@ -54,7 +53,7 @@ def q_gradient(statistics: SufficientStatistics, parameters: MixtureParameters) 
     """
     factors = parameters.precisions_cholesky
     excess = whitened_excess(statistics, parameters)
-    if get_covariance_type(parameters.covariance_type).is_matrix:
+    if parameters.covariance_model.is_matrix:
         covariances = 0.5 * factors @ excess @ factors.swapaxes(-1, -2)
         covariances = 0.5 * (covariances + covariances.swapaxes(-1, -2))
     else:
@@ -72,7 +71,7 @@ def unconstrained_gradient(
     logarithm of its diagonal for the diagonal; for diag and spherical, of log standard deviations.
     """
     spread = whitened_excess(statistics, parameters)
-    if get_covariance_type(parameters.covariance_type).is_matrix:
+    if parameters.covariance_model.is_matrix:
         factors = parameters.precisions_cholesky
         spread = np.tril(factors @ spread)
         diagonal = np.arange(parameters.n_features)
@@ -91,7 +90,7 @@ def mean_gradient(statistics: SufficientStatistics, parameters: MixtureParameter
     """Return P_k times the first moment about the mean."""
     first = about_means(statistics, parameters).moments.first
     factors = parameters.precisions_cholesky
-    if not get_covariance_type(parameters.covariance_type).is_matrix:
+    if not parameters.covariance_model.is_matrix:
         return np.asarray(first * factors.reshape(len(factors), -1) ** 2)
     whitened = first[:, np.newaxis, :] @ factors
     return np.asarray(whitened @ factors.swapaxes(-1, -2))[:, 0]
@@ -103,14 +102,14 @@ def whitened_excess(statistics: SufficientStatistics, parameters: MixtureParamet
     For diag S / variance - nk, for spherical S / variance - nk d.
     """
     nk, _, second = about_means(statistics, parameters).moments
-    kind = get_covariance_type(parameters.covariance_type)
+    model = parameters.covariance_model
     factors = parameters.precisions_cholesky
-    if not kind.is_matrix:
+    if not model.is_matrix:
         ones = np.ones_like(parameters.means)
-        return np.asarray(second * factors**2 - kind.outer(nk, ones, ones))
+        return np.asarray(second * factors**2 - model.outer(nk, ones, ones))
     excess = factors.swapaxes(-1, -2) @ second @ factors
     diagonal = np.arange(parameters.n_features)
-    excess[..., diagonal, diagonal] -= nk[:, np.newaxis] if kind.per_component else nk.sum()
+    excess[..., diagonal, diagonal] -= nk[:, np.newaxis] if model.per_component else nk.sum()
     return np.asarray(excess)
 
 

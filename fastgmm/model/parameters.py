@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from .._kernels.layout import Array, Components, Moments
-from .covariance import get_covariance_type
+from .covariance import CovarianceModel, get_covariance_model
 from .sampling import Labels, sample_components
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
@@ -32,11 +32,12 @@ class MixtureParameters:
 
     Parameters
     ----------
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    covariance_model : CovarianceModel
+        Or its name: 'full', 'tied', 'diag' or 'spherical'.
     weights : (K,) array
     means : (K, d) array
     covariances : array
-        (K, d, d), (d, d), (K, d) or (K,), by covariance type.
+        (K, d, d), (d, d), (K, d) or (K,), by covariance model.
     precisions_cholesky : array
         Upper triangular U with U U^T = inverse covariance, in the same shape.
 
@@ -48,28 +49,45 @@ class MixtureParameters:
 
     allows_float32_blocks: ClassVar[bool] = True
 
-    covariance_type: str
+    covariance_model: CovarianceModel
     weights: Array
     means: Array
     covariances: Array
     precisions_cholesky: Array
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "covariance_model", get_covariance_model(self.covariance_model))
+
     @classmethod
     def from_covariances(
-        cls, covariance_type: str, weights: Array, means: Array, covariances: Array
+        cls,
+        covariance_type: str | CovarianceModel,
+        weights: Array,
+        means: Array,
+        covariances: Array,
     ) -> "MixtureParameters":
         """Factor the covariances; raise CollapseError where one is not positive definite."""
-        kind = get_covariance_type(covariance_type)
-        factors = kind.precisions_cholesky(covariances, smallest_variances(means))
-        return cls(covariance_type, weights, means, covariances, factors)
+        model = get_covariance_model(covariance_type)
+        factors = model.precisions_cholesky(covariances, smallest_variances(means))
+        return cls(model, weights, means, covariances, factors)
 
     @classmethod
     def from_precisions_cholesky(
-        cls, covariance_type: str, weights: Array, means: Array, precisions_cholesky: Array
+        cls,
+        covariance_type: str | CovarianceModel,
+        weights: Array,
+        means: Array,
+        precisions_cholesky: Array,
     ) -> "MixtureParameters":
         """Take the factors as they are."""
-        covariances = get_covariance_type(covariance_type).covariances(precisions_cholesky)
-        return cls(covariance_type, weights, means, covariances, precisions_cholesky)
+        model = get_covariance_model(covariance_type)
+        covariances = model.covariances(precisions_cholesky)
+        return cls(model, weights, means, covariances, precisions_cholesky)
+
+    @property
+    def covariance_type(self) -> str:
+        """Name of the model of covariances."""
+        return self.covariance_model.name
 
     @property
     def n_components(self) -> int:
@@ -85,13 +103,12 @@ class MixtureParameters:
     def n_parameters(self) -> int:
         """Number of free parameters: covariances, means, and weights that sum to one."""
         K, d = self.means.shape
-        kind = get_covariance_type(self.covariance_type)
-        return int(kind.n_parameters(K, d) + K * d + K - 1)
+        return int(self.covariance_model.n_parameters(K, d) + K * d + K - 1)
 
     @property
     def precisions(self) -> Array:
         """Inverse covariances."""
-        return get_covariance_type(self.covariance_type).precisions(self.precisions_cholesky)
+        return self.covariance_model.precisions(self.precisions_cholesky)
 
     def components(self) -> Components:
         """Return what the kernels take: log w + log det U - d/2 log 2 pi, means, factors.
@@ -100,13 +117,12 @@ class MixtureParameters:
         -------
         Components
         """
-        kind = get_covariance_type(self.covariance_type)
-        log_det = kind.log_det(self.precisions_cholesky, self.n_features)
+        log_det = self.covariance_model.log_det(self.precisions_cholesky, self.n_features)
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
         log_coefficients = log_weights + log_det - 0.5 * self.n_features * _LOG_2PI
         return Components(
-            self.covariance_type,
+            self.covariance_model.kernel_kind,
             np.maximum(log_coefficients, np.finfo(float).min),
             self.means,
             self.precisions_cholesky,
@@ -147,5 +163,5 @@ class MixtureParameters:
         labels : (n,) array of int
         """
         return sample_components(
-            self.covariance_type, self.means, self.covariances, counts, random_state, n_threads
+            self.covariance_model, self.means, self.covariances, counts, random_state, n_threads
         )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln, digamma, gammaln
 
 from .._kernels.layout import Array, Components, Moments
-from .covariance import CollapseError, get_covariance_type
+from .covariance import CollapseError
 from .parameters import MixtureParameters, smallest_variances
 from .statistics import SufficientStatistics
 
@@ -133,11 +133,12 @@ class VariationalParameters(MixtureParameters):
 
     Parameters
     ----------
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    covariance_model : CovarianceModel
+        Or its name: 'full', 'tied', 'diag' or 'spherical'.
     weights : (K,) array
     means : (K, d) array
     covariances : array
-        (K, d, d), (d, d), (K, d) or (K,), by covariance type.
+        (K, d, d), (d, d), (K, d) or (K,), by covariance model.
     precisions_cholesky : array
         Upper triangular U, in the same shape.
     weight_distribution : Dirichlet or StickBreaking
@@ -163,7 +164,7 @@ class VariationalParameters(MixtureParameters):
         (K,) array, or of shape () for tied
         """
         d = self.n_features
-        log_det = get_covariance_type(self.covariance_type).log_det(self.precisions_cholesky, d)
+        log_det = self.covariance_model.log_det(self.precisions_cholesky, d)
         return np.asarray(2.0 * log_det - d * np.log(self.degrees_of_freedom))
 
     def expected_log_det(self) -> Array:
@@ -186,7 +187,7 @@ class VariationalParameters(MixtureParameters):
         d = self.n_features
         spread = 0.5 * (self.expected_log_det() - d / self.mean_precision - d * _LOG_2PI)
         return Components(
-            self.covariance_type,
+            self.covariance_model.kernel_kind,
             self.weight_distribution.expected_log_weights() + spread,
             self.means,
             self.precisions_cholesky,
@@ -269,7 +270,7 @@ class NormalWishartPrior:
         ----------
         Bishop (2006), Pattern Recognition and Machine Learning, eq. 10.58 and 10.60 to 10.63.
         """
-        kind = get_covariance_type(statistics.covariance_type)
+        model = statistics.covariance_model
         nk, centroids, second = statistics.central()
         K, d = centroids.shape
         kappa = self.mean_precision + nk
@@ -277,23 +278,23 @@ class NormalWishartPrior:
         shift = (self.mean_precision / kappa)[:, np.newaxis] * (self.mean - centroids)
         means = centroids + shift
         deviation = centroids - self.mean
-        second = second + kind.outer(nk * self.mean_precision / kappa, deviation, deviation)
-        counts = nk if kind.per_component else np.asarray(nk.sum() / K)
+        second = second + model.outer(nk * self.mean_precision / kappa, deviation, deviation)
+        counts = nk if model.per_component else np.asarray(nk.sum() / K)
         nu = np.asarray(self.degrees_of_freedom + counts)
         one = np.ones(K)
-        scatter = kind.estimate(second, one, d, 0.0)
-        ridge = kind.estimate(np.zeros_like(second), one, d, reg_covar)
+        scatter = model.estimate(second, one, d, 0.0)
+        ridge = model.estimate(np.zeros_like(second), one, d, reg_covar)
         shape = (*counts.shape, *[1] * (scatter.ndim - counts.ndim))
         scatter = scatter + counts.reshape(shape) * ridge
         covariances = (self.covariance + scatter) / nu.reshape(shape)
-        factors, collapsed = kind.factor(covariances, smallest_variances(means))
+        factors, collapsed = model.factor(covariances, smallest_variances(means))
         if previous is not None:
-            covariances = kind.replace(covariances, collapsed, previous.covariances)
-            factors = kind.replace(factors, collapsed, previous.precisions_cholesky)
+            covariances = model.replace(covariances, collapsed, previous.covariances)
+            factors = model.replace(factors, collapsed, previous.precisions_cholesky)
         prior = WEIGHT_PRIORS[self.weight_concentration_prior_type]
         weights = prior.posterior(self.weight_concentration, nk)
         parameters = VariationalParameters(
-            kind.name,
+            model,
             weights.expected_weights(),
             means,
             covariances,
@@ -323,14 +324,12 @@ class NormalWishartPrior:
         CollapseError
             If a covariance is not positive definite.
         """
-        kind = get_covariance_type(mixture.covariance_type)
+        model = mixture.covariance_model
         nk, d = n_samples * mixture.weights, mixture.n_features
-        one = kind.estimate(np.ones_like(mixture.covariances), nk, d, 0.0)
+        one = model.estimate(np.ones_like(mixture.covariances), nk, d, 0.0)
         second = mixture.covariances / one
         moments = Moments(nk, np.zeros_like(mixture.means), second)
-        parameters, collapsed = self.posterior(
-            SufficientStatistics(kind.name, mixture.means, moments)
-        )
+        parameters, collapsed = self.posterior(SufficientStatistics(model, mixture.means, moments))
         if collapsed.any():
-            raise CollapseError(int(collapsed.argmax()) if kind.per_component else None)
+            raise CollapseError(int(collapsed.argmax()) if model.per_component else None)
         return parameters

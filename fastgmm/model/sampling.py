@@ -15,7 +15,7 @@ from .. import _kernels as kernels
 from .._kernels.blas import one_blas_thread
 from .._kernels.layout import Array
 from .._kernels.threads import for_each
-from .covariance import get_covariance_type
+from .covariance import CovarianceModel
 
 Labels = NDArray[np.int64]
 
@@ -25,7 +25,7 @@ _CHUNK = 2**17
 
 
 def sample_components(
-    covariance_type: str,
+    covariance_model: CovarianceModel,
     means: Array,
     covariances: Array,
     counts: Labels,
@@ -38,10 +38,10 @@ def sample_components(
 
     Parameters
     ----------
-    covariance_type : str
+    covariance_model : CovarianceModel
     means : (K, d) array
     covariances : array
-        In the shape of their type.
+        In the shape of their model.
     counts : (K,) array of int
     random_state : RandomState
         Gives 128 bits, from which all streams follow.
@@ -59,8 +59,7 @@ def sample_components(
     LinAlgError
         If a covariance is not positive definite.
     """
-    kind = get_covariance_type(covariance_type)
-    roots = kind.roots(covariances)
+    roots = covariance_model.roots(covariances)
     entropy = random_state.randint(2**32, size=4, dtype=np.uint32).tolist()
     n, d = int(counts.sum()), means.shape[1]
     ends = np.cumsum(counts)
@@ -72,7 +71,7 @@ def sample_components(
         normals = _normals(_stream(entropy, first // n_rows), (last - first) * d).reshape(-1, d)
         for k, start, stop in _runs(ends, first, last):
             out = X[start:stop]
-            kind.color(roots, k, normals[start - first : stop - first], out)
+            covariance_model.color(roots, k, normals[start - first : stop - first], out)
             out += means[k]
             labels[start:stop] = k
 

@@ -1,13 +1,15 @@
 """Sufficient statistics as a value: moments of a mixture that add up over batches and machines."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _kernels as kernels
 from .._kernels.layout import Array, Moments, empty_moments
 from ..data.samples import Samples
-from .covariance import get_covariance_type
+from .covariance import CovarianceModel, Spherical, get_covariance_model
 
 # Rows whose moments are added at a time: their responsibilities, all 1, stay in the cache.
 _ROWS = 2**14
@@ -26,7 +28,8 @@ class SufficientStatistics:
 
     Attributes
     ----------
-    covariance_type : str
+    covariance_model : CovarianceModel
+        Or its name: 'full', 'tied', 'diag' or 'spherical'.
     centers : (K, d) array
     moments : Moments
         ``nk`` (K,), ``first`` (K, d), ``second`` in the shape of the covariances.
@@ -36,16 +39,73 @@ class SufficientStatistics:
         sum w; the number of samples where they have no weights.
     """
 
-    covariance_type: str
+    covariance_model: CovarianceModel
     centers: Array
     moments: Moments
     log_likelihood: float = 0.0
     weight: float = 0.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "covariance_model", get_covariance_model(self.covariance_model))
+
     @classmethod
-    def zeros(cls, covariance_type: str, centers: Array) -> "SufficientStatistics":
-        """Return the statistics of no samples."""
-        return cls(covariance_type, centers, empty_moments(covariance_type, *centers.shape))
+    def zeros(
+        cls, covariance_type: str | CovarianceModel, centers: Array
+    ) -> "SufficientStatistics":
+        """Return the statistics of no samples: zeros to which `add_moments` adds.
+
+        Parameters
+        ----------
+        covariance_type : str or CovarianceModel
+        centers : (K, d) array
+
+        Returns
+        -------
+        SufficientStatistics
+        """
+        model = get_covariance_model(covariance_type)
+        return cls(model, centers, empty_moments(model.kernel_kind, *centers.shape))
+
+    def add_moments(
+        self, X: NDArray[Any], sample_weight: Array, resp: Array, n_threads: int = 1
+    ) -> None:
+        """Add the moments of some samples under given responsibilities, in place.
+
+        Parameters
+        ----------
+        X : (m, d) array
+            float64 or float32, in any memory order.
+        sample_weight : (m,) array
+        resp : (m, K) array
+            Responsibilities q(k | x_i).
+        n_threads : int, default=1
+            Changes no bit.
+
+        Raises
+        ------
+        ValueError
+            If an array has another shape or type.
+        """
+        K, d = self.centers.shape
+        n = len(X)
+        for name, array, shape, dtypes in (
+            ("X", X, (n, d), ("float64", "float32")),
+            ("sample_weight", sample_weight, (n,), ("float64",)),
+            ("resp", resp, (n, K), ("float64",)),
+        ):
+            if array.shape != shape or array.dtype not in dtypes:
+                raise ValueError(
+                    f"{name} should have shape {shape} and type {' or '.join(dtypes)}, "
+                    f"but got {array.shape} and {array.dtype}."
+                )
+        kind = self.covariance_model.kernel_kind
+        resp = np.ascontiguousarray(resp)
+        kernels.moments(X, sample_weight, resp, kind, self.centers, self.moments, n_threads)
+
+    @property
+    def covariance_type(self) -> str:
+        """Name of the model of covariances."""
+        return self.covariance_model.name
 
     @property
     def lower_bound(self) -> float:
@@ -56,7 +116,7 @@ class SufficientStatistics:
         """Return the same statistics about other centres."""
         shift = self.centers - centers
         nk, first, second = self.moments
-        outer = get_covariance_type(self.covariance_type).outer
+        outer = self.covariance_model.outer
         one = np.ones_like(nk)
         moved = Moments(
             nk,
@@ -89,7 +149,7 @@ class SufficientStatistics:
             other = other.recenter(self.centers)
         sums = (a + b for a, b in zip(self.moments, other.moments, strict=True))
         return SufficientStatistics(
-            self.covariance_type,
+            self.covariance_model,
             self.centers,
             Moments(*sums),
             self.log_likelihood + other.log_likelihood,
@@ -104,11 +164,13 @@ class SufficientStatistics:
         nk, first, second = self.moments
         safe = np.where(nk > 0, nk, 1.0)
         delta = first / safe[:, np.newaxis]
-        shift = get_covariance_type(self.covariance_type).outer(nk, delta, delta)
+        shift = self.covariance_model.outer(nk, delta, delta)
         return nk, self.centers + delta, np.subtract(second, shift, out=shift)
 
 
-def sample_moments(samples: Samples, covariance_type: str, n_threads: int) -> tuple[Array, Array]:
+def sample_moments(
+    samples: Samples, covariance_model: CovarianceModel, n_threads: int
+) -> tuple[Array, Array]:
     """Return the mean of the samples and their unbiased covariance, on which priors are centred.
 
     Weights count as copies: sums of squares are divided by sum w - 1, but by no less than half of
@@ -117,31 +179,30 @@ def sample_moments(samples: Samples, covariance_type: str, n_threads: int) -> tu
     Parameters
     ----------
     samples : Samples
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    covariance_model : CovarianceModel
     n_threads : int
 
     Returns
     -------
     mean : (d,) array
     covariance : array
-        (d, d), (d, d), (d,) or (), by covariance type.
+        (d, d), (d, d), (d,) or (), by covariance model.
     """
     first = np.asarray(samples.rows(slice(0, 1)), np.float64)
     # twice: the first sample may be far from the others
-    _, center, _ = _moments_about(samples, "spherical", first, n_threads).central()
-    nk, mean, second = _moments_about(samples, covariance_type, center, n_threads).central()
-    kind = get_covariance_type(covariance_type)
-    covariance = kind.estimate(second, np.maximum(nk - 1.0, 0.5 * nk), samples.n_features, 0.0)
-    return mean[0], covariance[0] if kind.per_component else covariance
+    _, center, _ = _moments_about(samples, Spherical(), first, n_threads).central()
+    nk, mean, second = _moments_about(samples, covariance_model, center, n_threads).central()
+    counts = np.maximum(nk - 1.0, 0.5 * nk)
+    covariance = covariance_model.estimate(second, counts, samples.n_features, 0.0)
+    return mean[0], covariance[0] if covariance_model.per_component else covariance
 
 
 def _moments_about(
-    samples: Samples, covariance_type: str, center: Array, n_threads: int
+    samples: Samples, covariance_model: CovarianceModel, center: Array, n_threads: int
 ) -> SufficientStatistics:
-    total = SufficientStatistics.zeros(covariance_type, center)
+    total = SufficientStatistics.zeros(covariance_model, center)
     for start in range(0, samples.n_samples, _ROWS):
         rows = slice(start, min(start + _ROWS, samples.n_samples))
         X, resp = samples.rows(rows), np.ones((rows.stop - start, 1))
-        about = covariance_type, center, total.moments
-        kernels.moments(X, samples.sample_weight[rows], resp, *about, n_threads)
+        total.add_moments(X, samples.sample_weight[rows], resp, n_threads)
     return total

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import Array
-from .covariance import get_covariance_type
+from .covariance import CovarianceModel
 from .parameters import MixtureParameters
 
 _CHECKED_ROWS = 2**14
@@ -68,13 +68,12 @@ def check_means(means: Any, n_components: int, n_features: int) -> Array:
 
 
 def check_precisions(
-    precisions: Any, covariance_type: str, n_components: int, n_features: int
+    precisions: Any, covariance_model: CovarianceModel, n_components: int, n_features: int
 ) -> Array:
-    """Return precisions in the shape of the covariance type, symmetric and positive-definite."""
-    kind = get_covariance_type(covariance_type)
-    name = f"{covariance_type} precision"
-    checked = _check_array(precisions, kind.shape(n_components, n_features), name)
-    kind.check_precisions(checked)
+    """Return precisions in the shape of the covariances, symmetric and positive-definite."""
+    name = f"{covariance_model.name} precision"
+    checked = _check_array(precisions, covariance_model.shape(n_components, n_features), name)
+    covariance_model.check_precisions(checked)
     return checked
 
 
@@ -83,10 +82,12 @@ def check_mean_prior(mean: Any, n_features: int) -> Array:
     return _check_array(mean, (n_features,), "mean_prior")
 
 
-def check_covariance_prior(covariance: Any, covariance_type: str, n_features: int) -> Array:
+def check_covariance_prior(
+    covariance: Any, covariance_model: CovarianceModel, n_features: int
+) -> Array:
     """Return the covariance of a prior, in the shape of one component's, positive-definite."""
-    shape = get_covariance_type(covariance_type).shape(1, n_features)
-    shape = shape if covariance_type == "tied" else shape[1:]
+    shape = covariance_model.shape(1, n_features)
+    shape = shape[1:] if covariance_model.per_component else shape
     checked = _check_array(covariance, shape, "covariance_prior")
     symmetric = len(shape) < 2 or np.allclose(checked, checked.T)
     smallest = np.linalg.eigvalsh(checked).min() if len(shape) == 2 else checked.min()
@@ -157,7 +158,7 @@ def check_table(X: Any, n_features: int) -> Any:
 
 def check_warm_start(parameters: MixtureParameters, n_components: int, n_features: int) -> None:
     """Raise ValueError where the parameters of the last fit are those of another model."""
-    shape = get_covariance_type(parameters.covariance_type).shape
+    shape = parameters.covariance_model.shape
     for name, values, expected in (
         ("means_", parameters.means, (n_components, n_features)),
         ("covariances_", parameters.covariances, shape(n_components, n_features)),

@@ -1,6 +1,7 @@
 """Amortized variational EM: one function of x in place of a posterior for each sample."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -213,8 +214,7 @@ class AmortizedPosterior(BatchPosterior):
     ) -> tuple[SufficientStatistics, Array, Array]:
         """Return the statistics of a batch and the ELBO, its mean gradient, and the metric."""
         assert self._scaling is not None
-        total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
-        about = parameters.covariance_type, total.centers, total.moments
+        total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
         components = parameters.components()
         F, K = self._coefficients.shape
         gradient, metric = np.zeros((F, K)), np.zeros((K, F, F))
@@ -233,8 +233,8 @@ class AmortizedPosterior(BatchPosterior):
             for k in range(K):
                 scaled = H * np.sqrt(information[:, k : k + 1])
                 metric[k] += scaled.T @ scaled
-            kernels.moments(X, weight, q, *about, self.n_threads)
-        statistics = SufficientStatistics(*about, elbo, self._total_weight)
+            total.add_moments(X, weight, q, self.n_threads)
+        statistics = replace(total, log_likelihood=elbo, weight=self._total_weight)
         return statistics, gradient / self._total_weight, metric / self._total_weight
 
     def _log_joint(self, X: NDArray[Any], components: Components) -> Array:

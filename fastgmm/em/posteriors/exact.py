@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -126,7 +127,7 @@ class BlockwisePosterior(Posterior):
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples under q, about the means."""
-        total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
+        total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
         components = parameters.components()
         bound = 0.0
         for rows in row_blocks(samples, self.width(parameters.n_components)):
@@ -135,13 +136,10 @@ class BlockwisePosterior(Posterior):
             resp = np.empty((len(X), parameters.n_components))
             kernels.posterior(X, components, self.n_threads, log_prob_norm=log_prob_norm, resp=resp)
             q, divergence = self.restrict(resp, rows)
-            about = parameters.covariance_type, total.centers, total.moments
-            kernels.moments(X, weight, q, *about, self.n_threads)
+            total.add_moments(X, weight, q, self.n_threads)
             # a sample without weight takes no part, however far it lies
             bound += float(weight @ np.where(weight > 0, log_prob_norm - divergence, 0.0))
-        return SufficientStatistics(
-            total.covariance_type, total.centers, total.moments, bound, samples.total_weight
-        )
+        return replace(total, log_likelihood=bound, weight=samples.total_weight)
 
 
 def add_up(
@@ -159,18 +157,12 @@ def add_up(
     float32_blocks = allows_float32(samples, parameters)
     means = parameters.means
     centers = kernels.float32_centers(means) if float32_blocks else means
-    total = SufficientStatistics.zeros(parameters.covariance_type, centers)
+    total = SufficientStatistics.zeros(parameters.covariance_model, centers)
     log_likelihood = np.zeros(1)
     sums = total.moments, log_likelihood
     for X, weight in samples.blocks():
         kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks, workspace)
-    return SufficientStatistics(
-        total.covariance_type,
-        total.centers,
-        total.moments,
-        float(log_likelihood[0]),
-        samples.total_weight,
-    )
+    return replace(total, log_likelihood=float(log_likelihood[0]), weight=samples.total_weight)
 
 
 def row_blocks(samples: Samples, width: int) -> Iterator[slice]:

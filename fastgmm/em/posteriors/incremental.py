@@ -7,7 +7,6 @@ import numpy as np
 
 from ..._kernels.layout import Moments
 from ...data.samples import Samples
-from ...model.covariance import get_covariance_type
 from ...model.gradients import q_function
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
@@ -93,7 +92,7 @@ class IncrementalPosterior(Posterior):
             self._blocks[self._next] = statistics
             self._entropies[self._next] = _entropy(statistics, parameters)
             self._next = (self._next + 1) % self.n_blocks
-        zero = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
+        zero = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
         total = sum(self._blocks, zero)
         if self.settled:
             self._bound = q_function(total, parameters) + sum(self._entropies)
@@ -193,12 +192,12 @@ def implied_statistics(parameters: MixtureParameters, weight: float) -> Sufficie
     """Return statistics of that weight from which `ClosedForm` would estimate the parameters."""
     nk = weight * parameters.weights
     safe = np.where(nk > 0, nk, np.finfo(float).tiny)
-    kind = get_covariance_type(parameters.covariance_type)
+    model = parameters.covariance_model
     covariances, means = parameters.covariances, parameters.means
     # covariances are second moments times this
-    factors = kind.estimate(np.ones_like(covariances), safe, parameters.n_features, 0.0)
+    factors = model.estimate(np.ones_like(covariances), safe, parameters.n_features, 0.0)
     moments = Moments(nk, np.zeros_like(means), covariances / factors)
-    return SufficientStatistics(kind.name, means, moments, weight=weight)
+    return SufficientStatistics(model, means, moments, weight=weight)
 
 
 def _select(samples: Samples, rows: Any) -> Samples:

@@ -1,5 +1,6 @@
 """Monte Carlo E steps: latent components are drawn instead of averaged over."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -191,21 +192,18 @@ class MetropolisPosterior(Posterior):
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples under the states of the chains, about the means."""
         self._iteration += 1
-        total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
+        total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
         components = parameters.components()
         bound = 0.0
         for rows in row_blocks(samples, max(parameters.n_components, 2 * self.n_steps)):
             X, weight = samples.rows(rows), samples.sample_weight[rows]
             log_prob = self._log_joint(X, components)
             q = self._walk(log_prob, rows)
-            about = parameters.covariance_type, total.centers, total.moments
-            kernels.moments(X, weight, q, *about, self.n_threads)
+            total.add_moments(X, weight, q, self.n_threads)
             # a sample without weight takes no part, however far it lies
             elbo = (q * log_prob + entr(q)).sum(axis=1)
             bound += float(weight @ np.where(weight > 0, elbo, 0.0))
-        return SufficientStatistics(
-            total.covariance_type, total.centers, total.moments, bound, samples.total_weight
-        )
+        return replace(total, log_likelihood=bound, weight=samples.total_weight)
 
     def _log_joint(self, X: NDArray[Any], components: Components) -> Array:
         """Return (m, K): log p(x, k)."""

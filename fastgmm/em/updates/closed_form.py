@@ -8,7 +8,6 @@ import numpy as np
 from ..._kernels.layout import Array
 from ..._kernels.threads import count_threads
 from ...data.samples import Samples
-from ...model.covariance import get_covariance_type
 from ...model.parameters import MixtureParameters, smallest_variances
 from ...model.statistics import SufficientStatistics
 
@@ -88,17 +87,17 @@ class ClosedForm(Update):
 
     def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
         """Return the next parameters."""
-        kind = get_covariance_type(statistics.covariance_type)
+        model = statistics.covariance_model
         weights, means, covariances = estimate(statistics, self.reg_covar)
-        factors, collapsed = kind.factor(covariances, smallest_variances(means), self.n_threads)
+        factors, collapsed = model.factor(covariances, smallest_variances(means), self.n_threads)
         dead = statistics.moments.nk <= 0
-        kept = collapsed | dead if kind.per_component else collapsed
+        kept = collapsed | dead if model.per_component else collapsed
         parameters = MixtureParameters(
-            kind.name,
+            model,
             weights,
             means,
-            kind.replace(covariances, kept, previous.covariances),
-            kind.replace(factors, kept, previous.precisions_cholesky),
+            model.replace(covariances, kept, previous.covariances),
+            model.replace(factors, kept, previous.precisions_cholesky),
         )
         return Updated(parameters, frozenset(np.flatnonzero(collapsed & ~dead).tolist()))
 
@@ -106,7 +105,7 @@ class ClosedForm(Update):
 def estimate(statistics: SufficientStatistics, reg_covar: float) -> tuple[Array, Array, Array]:
     """Return the weights, means and covariances that maximise Q, whatever they are."""
     nk, means, second = statistics.central()
-    kind = get_covariance_type(statistics.covariance_type)
+    model = statistics.covariance_model
     # a tied covariance is divided by the sum of all, which is positive
-    safe = np.where(nk > 0, nk, 1.0) if kind.per_component else nk
-    return nk / nk.sum(), means, kind.estimate(second, safe, means.shape[1], reg_covar)
+    safe = np.where(nk > 0, nk, 1.0) if model.per_component else nk
+    return nk / nk.sum(), means, model.estimate(second, safe, means.shape[1], reg_covar)

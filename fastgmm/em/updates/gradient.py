@@ -8,21 +8,21 @@ from ...model.covariance import CollapseError
 from ...model.gradients import q_function
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
-from ..coordinates import Chart
+from ..coordinates import EMCoordinates
 from ..step_sizes import StepSize, step_size_of
 from .closed_form import Update, Updated
 
 # of a log-weight, a mean in deviations or a log-deviation, in one step
 _LARGEST_CHANGE = 1.0
-# share of a component in the scale of its coordinates, at least
-_SMALLEST_SHARE = 1e-6
+# weight of a component in the scale of its coordinates, at least
+_SMALLEST_WEIGHT = 1e-6
 # of the gain that the gradient promises, what a step must have
 _SUFFICIENT = 1e-4
 _HALVINGS = 30
 
 
 class _GradientUpdate(Update):
-    """Steps along the gradient of Q, in the coordinates of `Chart` about the last point.
+    """Steps along the gradient of Q, in the coordinates of `EMCoordinates` about the last point.
 
     The step of size 1 is that of EM to first order.
     """
@@ -43,12 +43,12 @@ class _GradientUpdate(Update):
 
 
 class _Direction:
-    """The gradient of the mean of Q at a mixture, in the chart about it, and where it leads."""
+    """The gradient of the mean of Q at a mixture, in coordinates about it, and where it leads."""
 
     def __init__(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> None:
-        shares = np.maximum(parameters.weights, _SMALLEST_SHARE)
-        self._chart = Chart(parameters, shares)
-        self.gradient = self._chart.gradient(statistics, parameters) / statistics.weight
+        weights = np.maximum(parameters.weights, _SMALLEST_WEIGHT)
+        self._coordinates = EMCoordinates(parameters, weights)
+        self.gradient = self._coordinates.gradient(statistics, parameters) / statistics.weight
         self.collapsed: frozenset[int] = frozenset()
 
     @property
@@ -61,12 +61,12 @@ class _Direction:
 
         A component whose covariance collapses there keeps its own.
         """
-        change = step_size * self._chart.largest_change(self.gradient)
+        change = step_size * self._coordinates.largest_change(self.gradient)
         step: Array = self.gradient * (step_size * min(1.0, _LARGEST_CHANGE / max(change, 1e-300)))
         try:
-            return self._chart.parameters(step)
+            return self._coordinates.parameters(step)
         except CollapseError as error:
-            self.gradient, kept = self._chart.without_spread(self.gradient, error.component)
+            self.gradient, kept = self._coordinates.without_spread(self.gradient, error.component)
             if kept <= self.collapsed:
                 raise
             self.collapsed |= kept
