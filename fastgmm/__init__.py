@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ._versions import __version__
 
-if TYPE_CHECKING:
-    from ._kernels import backend_info
-    from ._versions import show_versions
-    from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
-    from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
-    from .estimators.gradients import log_likelihood_gradient
-    from .persistence import load, save
-
 _HOME = {
     "BayesianGaussianMixture": ".estimators",
     "GaussianMixture": ".estimators",
     "SoftKMeans": ".estimators",
     "backend_info": "._kernels",
     "elbo": ".estimators.bounds",
+    "em": ".em",
     "expected_complete_log_likelihood": ".estimators.bounds",
     "kl_divergence": ".estimators.bounds",
     "load": ".persistence",
@@ -38,6 +31,7 @@ __all__ = [
     "__version__",
     "backend_info",
     "elbo",
+    "em",
     "expected_complete_log_likelihood",
     "kl_divergence",
     "load",
@@ -46,13 +40,23 @@ __all__ = [
     "show_versions",
 ]
 
+if TYPE_CHECKING:
+    from . import em
+    from ._kernels import backend_info
+    from ._versions import show_versions
+    from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
+    from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
+    from .estimators.gradients import log_likelihood_gradient
+    from .persistence import load, save
+else:
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name], __name__), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
+        module = import_module(_HOME[name], __name__)
+        value = module if name == "em" else getattr(module, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,7 @@ from variants import REFERENCES, known
 import fastgmm
 from fastgmm import em
 from fastgmm.data.samples import Samples
-from fastgmm.em.updates.closed_form import Update, Updated
+from fastgmm.em.updates.base import Update, Updated
 
 #: three components of which no two are apart
 OVERLAP = em.MixtureParameters.from_covariances(
@@ -135,7 +135,7 @@ def test_reference_log_likelihoods(batch_size, update, covariance_type, name):
         start,
         posterior=posterior,
         update=update,
-        convergence=em.Never() if posterior.bound == "estimate" else em.RemainingGain(1e-10),
+        convergence=em.Never() if posterior.objective == "estimate" else em.RemainingGain(1e-10),
         max_iter=400,
     )
     score, divergence = compare(X, result, posterior)

@@ -12,8 +12,8 @@ import fastgmm
 from fastgmm import em
 from fastgmm.em.acceleration import Acceleration
 from fastgmm.em.convergence import Convergence
-from fastgmm.em.posteriors.exact import Posterior
-from fastgmm.em.updates.closed_form import Update
+from fastgmm.em.posteriors.base import Posterior
+from fastgmm.em.updates.base import Update
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

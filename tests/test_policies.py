@@ -5,8 +5,8 @@ import pytest
 from generators import COVARIANCE_TYPES, draw, mixture
 
 from fastgmm import GaussianMixture, em
-from fastgmm.em.posteriors.exact import BlockwisePosterior
-from fastgmm.em.updates.closed_form import Update, Updated
+from fastgmm.em.posteriors.base import BlockwisePosterior
+from fastgmm.em.updates.base import Update, Updated
 
 
 class Blockwise(BlockwisePosterior):
@@ -18,7 +18,7 @@ class Blockwise(BlockwisePosterior):
 
 
 class Fluctuating(Blockwise):
-    bound = "estimate"
+    objective = "estimate"
 
 
 class Nothing(Update):

@@ -10,6 +10,7 @@ from fastgmm import em
 from fastgmm.data.samples import Samples
 from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.em.updates.conjugate import entropy
+from fastgmm.model.covariance import Full, Spherical, get_covariance_model
 from fastgmm.model.priors import Dirichlet, StickBreaking
 from fastgmm.model.statistics import SufficientStatistics, sample_moments
 
@@ -290,7 +291,9 @@ def test_sample_moments(covariance_type, offset):
     counts = rng.integers(0, 3, len(X))
     counts[0] = 0
     repeated = np.repeat(X, counts, axis=0)
-    mean, covariance = sample_moments(Samples(X, counts.astype(float)), covariance_type, 1)
+    mean, covariance = sample_moments(
+        Samples(X, counts.astype(float)), get_covariance_model(covariance_type), 1
+    )
     full = np.cov((repeated - offset).T)
     expected = {
         "full": full,
@@ -305,7 +308,7 @@ def test_sample_moments(covariance_type, offset):
 
 def test_sample_moments_about_a_far_first_sample():
     X = np.array([[1e12], [1.0], [2.0], [3.0]])
-    mean, covariance = sample_moments(Samples(X, np.array([0.0, 1.0, 1.0, 1.0])), "full", 1)
+    mean, covariance = sample_moments(Samples(X, np.array([0.0, 1.0, 1.0, 1.0])), Full(), 1)
     np.testing.assert_allclose(mean, [2.0], rtol=1e-3)
     np.testing.assert_allclose(covariance, [[1.0]], rtol=1e-6)
 
@@ -313,5 +316,5 @@ def test_sample_moments_about_a_far_first_sample():
 @pytest.mark.parametrize("total", [0.5, 1.0, 1.5])
 def test_weights_of_less_than_two_samples(total):
     X = np.array([[0.0], [2.0]])
-    _, covariance = sample_moments(Samples(X, np.full(2, total / 2)), "spherical", 1)
+    _, covariance = sample_moments(Samples(X, np.full(2, total / 2)), Spherical(), 1)
     assert covariance == pytest.approx(2.0)

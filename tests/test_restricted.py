@@ -23,7 +23,7 @@ from variants import (
 
 from fastgmm import em
 from fastgmm.data.samples import Samples
-from fastgmm.em.updates.closed_form import Update, Updated
+from fastgmm.em.updates.base import Update, Updated
 
 
 class MeansOnly(Update):

@@ -8,7 +8,7 @@ from test_references import FAITHFUL, FAITHFUL_FITS, IRIS, IRIS_FITS, LONG, SPEC
 from fastgmm import em
 from fastgmm._kernels import reference
 from fastgmm.data.samples import Samples
-from fastgmm.em.updates.closed_form import Update, Updated
+from fastgmm.em.updates.base import Update, Updated
 from fastgmm.model.statistics import SufficientStatistics
 
 REFERENCES = ("faithful", "iris")

@@ -12,6 +12,7 @@ from fastgmm import em
 from fastgmm._kernels.threads import count_threads
 from fastgmm.data.samples import Samples
 from fastgmm.em.loop import run
+from fastgmm.model.covariance import get_covariance_model
 from fastgmm.model.statistics import sample_moments
 
 from .mixtures import make_parameters, samples_and_means
@@ -27,7 +28,7 @@ def make_problem(shape, covariance_type, dtype="float64"):
     X, means = samples_and_means(*parse(shape), dtype)
     samples, n_threads = Samples(X), count_threads()
     K, d = means.shape
-    mean, covariance = sample_moments(samples, covariance_type, n_threads)
+    mean, covariance = sample_moments(samples, get_covariance_model(covariance_type), n_threads)
     prior = em.NormalWishartPrior("dirichlet_process", 1.0 / K, mean, 1.0, d, covariance)
     posterior = em.ExactPosterior(n_threads)
     statistics = posterior.summarize(samples, make_parameters(means, covariance_type))

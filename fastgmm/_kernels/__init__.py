@@ -1,4 +1,4 @@
-"""Floor 0: passes over the samples, the same in every backend.
+"""Passes over the samples, the same in every backend.
 
 Each function makes one pass, writes only into the arrays that it is given, draws no random
 numbers and checks nothing: callers hand in finite float32 or float64 samples in any memory

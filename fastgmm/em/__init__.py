@@ -1,15 +1,19 @@
-"""Floor 2: the EM loop and the policies that it composes.
+"""The EM loop, the policies that it composes, and all that a variant of your own needs.
 
 `fit` runs the loop with any of them; each name loads when it is first used.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _HOME = {
+    "Acceleration": ".acceleration",
     "AmortizedPosterior": ".posteriors.amortized",
+    "BlockwisePosterior": ".posteriors.base",
     "ClosedForm": ".updates.closed_form",
+    "CollapseError": "..model.covariance",
     "ConjugatePrior": ".updates.conjugate",
+    "Convergence": ".convergence",
     "Decaying": ".step_sizes",
     "EMResult": ".result",
     "ExactPosterior": ".posteriors.exact",
@@ -25,30 +29,108 @@ _HOME = {
     "MiniBatchPosterior": ".posteriors.minibatch",
     "MixtureParameters": "..model.parameters",
     "Never": ".convergence",
+    "NoAcceleration": ".acceleration",
     "NormalWishartPrior": "..model.priors",
+    "Posterior": ".posteriors.base",
     "QuasiNewton": ".acceleration",
     "RemainingGain": ".convergence",
     "SampledPosterior": ".posteriors.sampled",
+    "Samples": "..data.samples",
     "StepwisePosterior": ".posteriors.incremental",
+    "SufficientStatistics": "..model.statistics",
     "TemperedPosterior": ".posteriors.restricted",
     "TruncatedPosterior": ".posteriors.restricted",
     "Unconstrained": ".unconstrained",
+    "Update": ".updates.base",
+    "Updated": ".updates.base",
     "VariationalParameters": "..model.priors",
     "fit": ".api",
     "gradient_ascent": ".ascent",
     "linear_features": ".posteriors.amortized",
     "quadratic_features": ".posteriors.amortized",
+    "starting_parameters": "..init.api",
 }
 
-__all__ = list(_HOME)
+__all__ = [
+    "Acceleration",
+    "AmortizedPosterior",
+    "BlockwisePosterior",
+    "ClosedForm",
+    "CollapseError",
+    "ConjugatePrior",
+    "Convergence",
+    "Decaying",
+    "EMResult",
+    "ExactPosterior",
+    "GradientAscent",
+    "GradientStep",
+    "Growing",
+    "HardPosterior",
+    "IncrementalPosterior",
+    "Iteration",
+    "LowerBoundChange",
+    "MeansOnly",
+    "MetropolisPosterior",
+    "MiniBatchPosterior",
+    "MixtureParameters",
+    "Never",
+    "NoAcceleration",
+    "NormalWishartPrior",
+    "Posterior",
+    "QuasiNewton",
+    "RemainingGain",
+    "SampledPosterior",
+    "Samples",
+    "StepwisePosterior",
+    "SufficientStatistics",
+    "TemperedPosterior",
+    "TruncatedPosterior",
+    "Unconstrained",
+    "Update",
+    "Updated",
+    "VariationalParameters",
+    "fit",
+    "gradient_ascent",
+    "linear_features",
+    "quadratic_features",
+    "starting_parameters",
+]
 
+if TYPE_CHECKING:
+    from ..data.samples import Samples
+    from ..init.api import starting_parameters
+    from ..model.covariance import CollapseError
+    from ..model.parameters import MixtureParameters
+    from ..model.priors import NormalWishartPrior, VariationalParameters
+    from ..model.statistics import SufficientStatistics
+    from .acceleration import Acceleration, NoAcceleration, QuasiNewton
+    from .api import fit
+    from .ascent import gradient_ascent
+    from .convergence import Convergence, LowerBoundChange, Never, RemainingGain
+    from .posteriors.amortized import AmortizedPosterior, linear_features, quadratic_features
+    from .posteriors.base import BlockwisePosterior, Posterior
+    from .posteriors.exact import ExactPosterior
+    from .posteriors.incremental import IncrementalPosterior, StepwisePosterior
+    from .posteriors.minibatch import MiniBatchPosterior
+    from .posteriors.restricted import HardPosterior, TemperedPosterior, TruncatedPosterior
+    from .posteriors.sampled import MetropolisPosterior, SampledPosterior
+    from .result import EMResult, Iteration
+    from .schedules import Growing
+    from .step_sizes import Decaying
+    from .unconstrained import Unconstrained
+    from .updates.base import Update, Updated
+    from .updates.closed_form import ClosedForm
+    from .updates.conjugate import ConjugatePrior
+    from .updates.gradient import GradientAscent, GradientStep
+    from .updates.means_only import MeansOnly
+else:
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'fastgmm.em' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name], __name__), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'fastgmm.em' has no attribute {name!r}")
+        value = getattr(import_module(_HOME[name], __name__), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

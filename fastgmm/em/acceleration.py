@@ -10,7 +10,7 @@ from .._kernels.layout import Array
 from ..model.covariance import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
-from .convergence import EVERY_BOUND
+from .convergence import EVERY_OBJECTIVE
 from .coordinates import EMCoordinates
 
 _SHORTEN = 0.3
@@ -22,13 +22,13 @@ class Acceleration(ABC):
 
     Attributes
     ----------
-    bounds : frozenset of str
-        The kinds of lower bound (see `Posterior`) that it can be guarded by.
+    objectives : frozenset of str
+        What the lower bound, by which it is guarded, may be; see `Posterior`.
     needs_em_step : bool
         Whether the update must maximise the expected complete log-likelihood.
     """
 
-    bounds: ClassVar[frozenset[str]] = EVERY_BOUND
+    objectives: ClassVar[frozenset[str]] = EVERY_OBJECTIVE
     needs_em_step: ClassVar[bool] = False
 
     def start(self) -> None:  # noqa: B027
@@ -95,7 +95,7 @@ class QuasiNewton(Acceleration):
     methods", J. R. Statist. Soc. B 59; the inverse by Nocedal (1980), Math. Comp. 35.
     """
 
-    bounds: ClassVar[frozenset[str]] = frozenset({"log-likelihood"})
+    objectives: ClassVar[frozenset[str]] = frozenset({"log-likelihood"})
     needs_em_step: ClassVar[bool] = True
 
     def __init__(self, start_below: float = 1e-3, memory: int = 20, largest: float = 1.0) -> None:

@@ -10,9 +10,11 @@ from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence, LowerBoundChange, Never
 from .loop import run
 from .policies import Policies
-from .posteriors.exact import ExactPosterior, Posterior
+from .posteriors.base import Posterior
+from .posteriors.exact import ExactPosterior
 from .result import EMResult, Iteration
-from .updates.closed_form import ClosedForm, Update
+from .updates.base import Update
+from .updates.closed_form import ClosedForm
 
 
 def fit(
@@ -85,7 +87,7 @@ def fit(
     """
     posterior = ExactPosterior() if posterior is None else posterior
     if convergence is None:
-        convergence = Never() if posterior.bound == "estimate" else LowerBoundChange()
+        convergence = Never() if posterior.objective == "estimate" else LowerBoundChange()
     policies = Policies(
         posterior,
         ClosedForm() if update is None else update,

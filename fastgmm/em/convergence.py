@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-EVERY_BOUND = frozenset({"log-likelihood", "elbo", "estimate"})
+EVERY_OBJECTIVE = frozenset({"log-likelihood", "elbo", "estimate"})
 
 
 class Convergence(ABC):
@@ -11,11 +11,11 @@ class Convergence(ABC):
 
     Attributes
     ----------
-    bounds : frozenset of str
-        The kinds of lower bound (see `Posterior`) that it can judge.
+    objectives : frozenset of str
+        What the lower bound, whose changes it judges, may be; see `Posterior`.
     """
 
-    bounds: ClassVar[frozenset[str]] = EVERY_BOUND
+    objectives: ClassVar[frozenset[str]] = EVERY_OBJECTIVE
 
     def start(self) -> None:  # noqa: B027
         """Begin a run: forget earlier ones."""
@@ -42,7 +42,7 @@ class LowerBoundChange(Convergence):
         In nats per unit of weight.
     """
 
-    bounds: ClassVar[frozenset[str]] = EVERY_BOUND - {"estimate"}
+    objectives: ClassVar[frozenset[str]] = EVERY_OBJECTIVE - {"estimate"}
 
     def __init__(self, tol: float = 1e-3) -> None:
         self.tol = tol
@@ -72,7 +72,7 @@ class RemainingGain(Convergence):
     Math. 46, on Aitken's acceleration as a stop rule.
     """
 
-    bounds: ClassVar[frozenset[str]] = EVERY_BOUND - {"estimate"}
+    objectives: ClassVar[frozenset[str]] = EVERY_OBJECTIVE - {"estimate"}
     _IN_A_ROW = 3
 
     def __init__(self, tol: float = 1e-3) -> None:

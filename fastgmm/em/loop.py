@@ -10,9 +10,9 @@ from ..model.parameters import MixtureParameters
 from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence
 from .policies import Policies
-from .posteriors.exact import Posterior
+from .posteriors.base import Posterior
 from .result import EMResult, Iteration
-from .updates.closed_form import Update
+from .updates.base import Update
 
 
 def run(
@@ -39,8 +39,8 @@ def run(
     max_iter : int
         0 returns the start.
     acceleration : Acceleration, optional
-        Where to look next. An iteration whose likelihood it does not accept is given up: it leaves
-        the lower bound as it was, and its change is 0.
+        Where to look next. An iteration that it rejects keeps the previous lower bound. Its
+        change is 0.
     lower_bound : float
         Of an earlier run that this one continues.
     callback : callable, optional

@@ -6,10 +6,10 @@ from ..data.samples import Samples
 from ..model.parameters import MixtureParameters
 from .acceleration import Acceleration
 from .convergence import Convergence
-from .posteriors.exact import Posterior
-from .updates.closed_form import Update
+from .posteriors.base import Posterior
+from .updates.base import Update
 
-_OFFERS = {
+_OBJECTIVES = {
     "log-likelihood": "the log-likelihood",
     "elbo": "a bound below the log-likelihood",
     "estimate": "a number that fluctuates",
@@ -41,8 +41,8 @@ class Policies(NamedTuple):
         TypeError
             If the update needs parameters of another type.
         """
-        self._check_bounds("acceleration", self.acceleration)
-        self._check_bounds("convergence", self.convergence)
+        self._check_objective("acceleration", self.acceleration)
+        self._check_objective("convergence", self.convergence)
         if self.acceleration.needs_em_step and not self.update.is_em_step:
             raise ValueError(
                 f"acceleration {_name(self.acceleration)} needs an update that maximises the "
@@ -54,13 +54,15 @@ class Policies(NamedTuple):
                 f"but got {type(parameters).__name__}."
             )
 
-    def _check_bounds(self, role: str, policy: Acceleration | Convergence) -> None:
-        offered = self.posterior.bound
-        if offered not in policy.bounds:
-            needed = " or ".join(_OFFERS[bound] for bound in _OFFERS if bound in policy.bounds)
+    def _check_objective(self, role: str, policy: Acceleration | Convergence) -> None:
+        offered = self.posterior.objective
+        if offered not in policy.objectives:
+            needed = " or ".join(
+                _OBJECTIVES[name] for name in _OBJECTIVES if name in policy.objectives
+            )
             raise ValueError(
                 f"{role} {_name(policy)} needs a posterior whose lower bound is {needed}, but that "
-                f"of {_name(self.posterior)} is {_OFFERS[offered]}."
+                f"of {_name(self.posterior)} is {_OBJECTIVES[offered]}."
             )
 
 

@@ -1,9 +1,21 @@
 """What the EM loop reports: one record per iteration, and the outcome."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels.layout import Array
+from .._kernels.threads import count_threads
+from ..data.samples import Samples
 from ..model.parameters import MixtureParameters
+from ..model.prediction import best_components, log_density, log_likelihood, responsibilities
+from ..model.priors import NormalWishartPrior
+from ..model.validation import check_sample_weight, check_table
+
+if TYPE_CHECKING:
+    from ..estimators import BayesianGaussianMixture, GaussianMixture
 
 
 class Iteration(NamedTuple):
@@ -29,7 +41,7 @@ class Iteration(NamedTuple):
 
 @dataclass(frozen=True)
 class EMResult:
-    """The outcome of one run of EM.
+    """The outcome of one run of EM: a mixture, and how it was reached.
 
     Parameters
     ----------
@@ -58,3 +70,161 @@ class EMResult:
     def lower_bounds(self) -> list[float]:
         """The lower bound of every iteration."""
         return [iteration.lower_bound for iteration in self.history]
+
+    def predict(self, X: Any, *, n_jobs: int | None = None) -> NDArray[np.int64]:
+        """Return the component of the largest responsibility for each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_jobs : int or None, default=None
+            Number of threads; None: all cores.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            If X is not finite or has another number of features.
+        TypeError
+            If the parameters are not those of a Gaussian mixture.
+        """
+        return best_components(*self._on("predict", X), count_threads(n_jobs))
+
+    def predict_proba(self, X: Any, *, n_jobs: int | None = None) -> Array:
+        r"""Compute the responsibilities p(k | x).
+
+        .. math:: r_k = w_k N(x \mid \mu_k, \Sigma_k) / p(x)
+
+        Of `VariationalParameters` they are made of expected logarithms.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_jobs : int or None, default=None
+            Number of threads; None: all cores.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If X is not finite or has another number of features.
+        TypeError
+            If the parameters are not those of a Gaussian mixture.
+        """
+        return responsibilities(*self._on("predict_proba", X), count_threads(n_jobs))
+
+    def score_samples(self, X: Any, *, n_jobs: int | None = None) -> Array:
+        r"""Compute the log-density of each sample.
+
+        .. math:: \log p(x) = \log \sum_k w_k \, N(x \mid \mu_k, \Sigma_k)
+
+        Of `VariationalParameters` it is made of expected logarithms.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_jobs : int or None, default=None
+            Number of threads; None: all cores.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            log p(x), in nats.
+
+        Raises
+        ------
+        ValueError
+            If X is not finite or has another number of features.
+        TypeError
+            If the parameters are not those of a Gaussian mixture.
+        """
+        return log_density(*self._on("score_samples", X), count_threads(n_jobs))
+
+    def score(self, X: Any, *, sample_weight: Any = None, n_jobs: int | None = None) -> float:
+        r"""Compute the weighted mean log-density of the samples.
+
+        .. math:: \frac{\sum_i w_i \log p(x_i)}{\sum_i w_i}
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative; each counts as that many copies of its sample.
+        n_jobs : int or None, default=None
+            Number of threads; None: all cores.
+
+        Returns
+        -------
+        float
+            In nats.
+
+        Raises
+        ------
+        ValueError
+            If X or the weights are not finite, or a weight is negative.
+        TypeError
+            If the parameters are not those of a Gaussian mixture.
+        """
+        samples, parameters = self._on("score", X)
+        samples = samples.with_weight(check_sample_weight(sample_weight, samples.n_samples))
+        return log_likelihood(samples, parameters, count_threads(n_jobs)) / samples.total_weight
+
+    def to_estimator(
+        self, prior: NormalWishartPrior | None = None
+    ) -> "GaussianMixture | BayesianGaussianMixture":
+        """Return a fitted estimator with these parameters, which predicts, samples and is saved.
+
+        What the result does not tell, such as ``tol``, has the estimator's default.
+
+        Parameters
+        ----------
+        prior : NormalWishartPrior, optional
+            That of `ConjugatePrior`: `VariationalParameters` need it, and no others.
+
+        Returns
+        -------
+        GaussianMixture or BayesianGaussianMixture
+            The latter where the parameters are `VariationalParameters`.
+
+        Raises
+        ------
+        TypeError
+            If the parameters are not those of a Gaussian mixture; if they need a prior and there
+            is none, or the other way round.
+        ValueError
+            If the estimators have no such covariance type.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm import em
+        >>> X = np.array([[0.0], [0.1], [5.0], [5.1]])
+        >>> start = em.starting_parameters(X, 2, random_state=0)
+        >>> model = em.fit(X, start).to_estimator()
+        >>> np.sort(model.means_[:, 0]).round(3).tolist()
+        [0.05, 5.05]
+        """
+        self._mixture("to_estimator")
+        # estimators stand above this folder: they load for those who ask for one
+        from ..estimators.from_result import estimator_from
+
+        return estimator_from(self, prior)
+
+    def _on(self, method: str, X: Any) -> tuple[Samples, MixtureParameters]:
+        parameters = self._mixture(method)
+        return Samples(check_table(X, parameters.n_features)), parameters
+
+    def _mixture(self, method: str) -> MixtureParameters:
+        if not isinstance(self.parameters, MixtureParameters):
+            raise TypeError(
+                f"{method} needs MixtureParameters, "
+                f"but the result has {type(self.parameters).__name__}."
+            )
+        return self.parameters

@@ -1,4 +1,4 @@
-"""Floor 4: estimators with scikit-learn's interface, which only delegate."""
+"""Estimators with scikit-learn's interface, which only delegate."""
 
 from .bayesian_mixture import BayesianGaussianMixture
 from .gaussian_mixture import GaussianMixture

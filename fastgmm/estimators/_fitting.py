@@ -17,8 +17,8 @@ from ..em.result import EMResult, Iteration
 from ..init import INIT_PARAMS
 from ..model.covariance import COVARIANCE_MODELS, CollapseError
 from ..model.parameters import MixtureParameters
-from ..model.validation import check_warm_start
-from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
+from ..model.validation import check_enough, check_warm_start
+from ._inputs import check_magnitude, check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import Verbose, warn_about
 

@@ -53,19 +53,6 @@ def check_samples(
     return samples.with_weight(check_sample_weight(sample_weight, samples.n_samples))
 
 
-def check_enough(samples: Samples, n_components: int, name: str = "n_components") -> None:
-    """Raise ValueError where there are fewer samples of positive weight than components."""
-    n_samples = samples.n_samples
-    if samples.is_weighted:
-        n_samples = int(np.count_nonzero(samples.sample_weight))
-    if n_samples < n_components:
-        kind = " of positive weight" if samples.is_weighted else ""
-        raise ValueError(
-            f"Expected n_samples >= {name} "
-            f"but got {name} = {n_components}, n_samples = {n_samples}{kind}"
-        )
-
-
 def check_magnitude(samples: Samples) -> None:
     """Raise ValueError where weighted sums of squares of the samples overflow float64."""
     terms = samples.n_features * max(samples.total_weight, 1.0)

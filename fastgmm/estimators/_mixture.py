@@ -8,13 +8,13 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _kernels as kernels
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..model import criteria
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
+from ..model.prediction import best_components, log_density, log_likelihood, responsibilities
 from ._inputs import check_samples
 
 
@@ -38,23 +38,12 @@ class FittedMixture(DensityMixin, BaseEstimator):
             self.precisions_cholesky_,
         )
 
-    def _evaluate(self, samples: Samples, **outputs: NDArray[Any]) -> None:
-        """Fill the outputs of the posterior kernel, block by block."""
-        components = self._parameters().components()
-        n_threads = count_threads(self.n_jobs)
-        for rows in samples.block_slices():
-            parts = {name: output[rows] for name, output in outputs.items()}
-            kernels.posterior(samples.rows(rows), components, n_threads, **parts)
-
     def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """Return sum w log p(x) and sum w."""
         check_is_fitted(self)
         samples = check_samples(self, X, sample_weight, reset=False)
-        log_prob_norm = np.empty(samples.n_samples)
-        self._evaluate(samples, log_prob_norm=log_prob_norm)
-        weighted = samples.is_weighted
-        total = samples.sample_weight @ log_prob_norm if weighted else log_prob_norm.sum()
-        return float(total), samples.total_weight
+        total = log_likelihood(samples, self._parameters(), count_threads(self.n_jobs))
+        return total, samples.total_weight
 
     def score_samples(self, X: Any) -> Array:
         r"""Compute the log-density of each sample.
@@ -79,9 +68,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         samples = check_samples(self, X, reset=False)
-        log_prob_norm = np.empty(samples.n_samples)
-        self._evaluate(samples, log_prob_norm=log_prob_norm)
-        return log_prob_norm
+        return log_density(samples, self._parameters(), count_threads(self.n_jobs))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         r"""Compute the weighted mean log-density of the samples.
@@ -133,9 +120,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         samples = check_samples(self, X, reset=False)
-        resp = np.empty((samples.n_samples, self._parameters().n_components))
-        self._evaluate(samples, resp=resp)
-        return resp
+        return responsibilities(samples, self._parameters(), count_threads(self.n_jobs))
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Return the component of the largest responsibility for each sample.
@@ -159,9 +144,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         return self._predict(check_samples(self, X, reset=False))
 
     def _predict(self, samples: Samples) -> NDArray[np.int64]:
-        labels = np.empty(samples.n_samples, np.int64)
-        self._evaluate(samples, labels=labels)
-        return labels
+        return best_components(samples, self._parameters(), count_threads(self.n_jobs))
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
         """Draw samples: a component by its weight, then x from that component.

@@ -208,12 +208,15 @@ class BayesianGaussianMixture(IteratedMixture):
             d if nu is None else check_degrees_of_freedom(nu, d),
             covariance,
         )
+        self._keep_prior(prior)
+        return prior
+
+    def _keep_prior(self, prior: NormalWishartPrior) -> None:
         self.weight_concentration_prior_ = prior.weight_concentration
         self.mean_precision_prior_ = prior.mean_precision
         self.mean_prior_ = prior.mean
         self.degrees_of_freedom_prior_ = prior.degrees_of_freedom
         self.covariance_prior_ = prior.covariance[()]
-        return prior
 
     def _locate_prior(self, samples: Samples) -> tuple[Array, Array]:
         """Return the prior mean and covariance: those that are given, or of the samples."""

@@ -22,8 +22,8 @@ from ..em.updates.means_only import MeansOnly
 from ..init import initial_parameters
 from ..model.covariance import Spherical
 from ..model.parameters import MixtureParameters
-from ..model.validation import check_means
-from ._inputs import check_enough, check_magnitude, check_samples, unchanged_on_error
+from ..model.validation import check_enough, check_means
+from ._inputs import check_magnitude, check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import warn_about_convergence
 

@@ -1,5 +1,6 @@
-"""Floor 3: starting points, and the search for better ones."""
+"""Starting points, and the search for better ones."""
 
+from .api import starting_parameters
 from .split_merge import SplitMerge
 from .starting_points import (
     INIT_PARAMS,
@@ -14,4 +15,5 @@ __all__ = [
     "initial_parameters",
     "initial_posterior",
     "initial_statistics",
+    "starting_parameters",
 ]

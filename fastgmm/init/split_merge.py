@@ -83,7 +83,7 @@ class SplitMerge:
     ) -> EMResult:
         """Search, run EM on all samples, and search on from its end while that gains.
 
-        An iteration below the best lower bound so far leaves it as it was: a change of 0.
+        An iteration below the best lower bound so far keeps that bound. Its change is 0.
         """
         record = _Record(callback)
         found, _ = self._search(samples, start, _FAILURES)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import Array
+from ..data.samples import Samples
 from .covariance import CovarianceModel
 from .parameters import MixtureParameters
 
@@ -132,7 +133,7 @@ def check_resp(
     return array
 
 
-def check_table(X: Any, n_features: int) -> Any:
+def check_table(X: Any, n_features: int | None = None) -> Any:
     """Return samples as an array of shape (n_samples, n_features): finite real numbers.
 
     float64 and float32 arrays are returned as they are, others as float64.
@@ -140,9 +141,10 @@ def check_table(X: Any, n_features: int) -> Any:
     table = _real(X, "X")
     if table.dtype.kind not in "biuf":
         table = table.astype(np.float64)
-    if table.ndim != 2 or table.shape[1] != n_features or not len(table):
+    if table.ndim != 2 or table.shape[1] != (n_features or table.shape[1]) or not table.size:
         raise ValueError(
-            f"X should have the shape of (n_samples, {n_features}) with a sample at least, "
+            f"X should have the shape of (n_samples, {n_features or 'n_features'}) with a sample "
+            "at least, "
             f"but got {table.shape}."
         )
     for start in range(0, len(table), _CHECKED_ROWS):
@@ -154,6 +156,19 @@ def check_table(X: Any, n_features: int) -> Any:
                 f"X should be finite, but got {got} in sample {start + row}, feature {column}."
             )
     return table
+
+
+def check_enough(samples: Samples, n_components: int, name: str = "n_components") -> None:
+    """Raise ValueError where there are fewer samples of positive weight than components."""
+    n_samples = samples.n_samples
+    if samples.is_weighted:
+        n_samples = int(np.count_nonzero(samples.sample_weight))
+    if n_samples < n_components:
+        kind = " of positive weight" if samples.is_weighted else ""
+        raise ValueError(
+            f"Expected n_samples >= {name} "
+            f"but got {name} = {n_components}, n_samples = {n_samples}{kind}"
+        )
 
 
 def check_warm_start(parameters: MixtureParameters, n_components: int, n_features: int) -> None:

@@ -16,7 +16,7 @@ from ...model.statistics import SufficientStatistics
 from ...model.validation import check_table
 from ..schedules import Counts
 from ..step_sizes import StepSize, step_size_of
-from .exact import row_blocks
+from .base import row_blocks
 from .minibatch import Batches, BatchPosterior
 
 # samples whose features set the scale of all

@@ -1,63 +1,17 @@
-"""E-step policies: how the posterior over components is formed and summed up."""
+"""The exact posterior, in one read of the samples."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from ... import _kernels as kernels
-from ..._kernels.layout import Array, Components
+from ..._kernels.layout import Components
 from ..._kernels.threads import Workspace, count_threads
 from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..float32 import allows_float32
-
-# Responsibilities that are formed at once: 1 MB.
-_RESPONSIBILITIES = 2**17
-
-
-class Posterior(ABC):
-    """Turns samples and parameters into sufficient statistics.
-
-    Attributes
-    ----------
-    bound : {'log-likelihood', 'elbo', 'estimate'}
-        What the lower bound of its statistics is: the log-likelihood of the parameters; a bound
-        below it, which does not fall from one iteration to the next where `settled`; or a number
-        that fluctuates.
-    """
-
-    bound: str = "log-likelihood"
-
-    def start(self, samples: Samples, parameters: MixtureParameters) -> None:  # noqa: B027
-        """Begin a run: check that the policy fits the data, and forget earlier runs.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-        """
-
-    @property
-    def settled(self) -> bool:
-        """Whether EM may stop; the stop rule is asked after these iterations only."""
-        return True
-
-    @abstractmethod
-    def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples, about (or near) the means of ``parameters``.
-
-        Parameters
-        ----------
-        samples : Samples
-        parameters : MixtureParameters
-
-        Returns
-        -------
-        SufficientStatistics
-        """
+from .base import Posterior
 
 
 class ExactPosterior(Posterior):
@@ -82,66 +36,6 @@ class ExactPosterior(Posterior):
         return add_up(samples, parameters, components, self.n_threads, self._workspace)
 
 
-class BlockwisePosterior(Posterior):
-    """Any distribution q over components that follows from the responsibilities of a sample.
-
-    Responsibilities are formed for a few thousand samples at a time, restricted to q by the
-    subclass, and summed up. The lower bound is the evidence lower bound,
-    sum_i w_i [log p(x_i) - KL(q_i || p(k | x_i))].
-
-    Parameters
-    ----------
-    n_jobs : int or None, default=None
-        Number of threads; None: all cores.
-    """
-
-    bound: str = "elbo"
-
-    def __init__(self, n_jobs: int | None = None) -> None:
-        self.n_threads = count_threads(n_jobs)
-
-    @abstractmethod
-    def restrict(self, resp: Array, rows: slice) -> tuple[Array, Array]:
-        """Return q and its divergence from the posterior, in nats, for each of some rows.
-
-        Parameters
-        ----------
-        resp : (m, K) array
-            p(k | x_i), which may be overwritten.
-        rows : slice
-            Which samples these are.
-        """
-
-    def width(self, n_components: int) -> int:
-        """Return how many numbers are formed for each row.
-
-        Parameters
-        ----------
-        n_components : int
-
-        Returns
-        -------
-        int
-        """
-        return n_components
-
-    def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples under q, about the means."""
-        total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
-        components = parameters.components()
-        bound = 0.0
-        for rows in row_blocks(samples, self.width(parameters.n_components)):
-            X, weight = samples.rows(rows), samples.sample_weight[rows]
-            log_prob_norm = np.empty(len(X))
-            resp = np.empty((len(X), parameters.n_components))
-            kernels.posterior(X, components, self.n_threads, log_prob_norm=log_prob_norm, resp=resp)
-            q, divergence = self.restrict(resp, rows)
-            total.add_moments(X, weight, q, self.n_threads)
-            # a sample without weight takes no part, however far it lies
-            bound += float(weight @ np.where(weight > 0, log_prob_norm - divergence, 0.0))
-        return replace(total, log_likelihood=bound, weight=samples.total_weight)
-
-
 def add_up(
     samples: Samples,
     parameters: MixtureParameters,
@@ -163,10 +57,3 @@ def add_up(
     for X, weight in samples.blocks():
         kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks, workspace)
     return replace(total, log_likelihood=float(log_likelihood[0]), weight=samples.total_weight)
-
-
-def row_blocks(samples: Samples, width: int) -> Iterator[slice]:
-    """Yield consecutive rows, so few that ``width`` numbers for each stay in the cache."""
-    step = max(_RESPONSIBILITIES // width, 256)
-    for start in range(0, samples.n_samples, step):
-        yield slice(start, min(start + step, samples.n_samples))

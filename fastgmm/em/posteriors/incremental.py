@@ -11,7 +11,8 @@ from ...model.gradients import q_function
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..schedules import Counts, check_count
-from .exact import ExactPosterior, Posterior
+from .base import Posterior
+from .exact import ExactPosterior
 from .minibatch import BatchPosterior
 
 
@@ -48,7 +49,7 @@ class IncrementalPosterior(Posterior):
     other variants.
     """
 
-    bound: str = "elbo"
+    objective: str = "elbo"
 
     def __init__(self, n_blocks: int, n_jobs: int | None = None) -> None:
         self.n_blocks = check_count(n_blocks, "n_blocks")

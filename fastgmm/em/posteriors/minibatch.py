@@ -12,7 +12,8 @@ from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..schedules import Counts, Schedule, check_seed, counts
-from .exact import ExactPosterior, Posterior
+from .base import Posterior
+from .exact import ExactPosterior
 
 
 class Batches:
@@ -87,7 +88,7 @@ class BatchPosterior(Posterior):
     def __init__(self, batch_size: Counts, seed: int, n_jobs: int | None) -> None:
         self.batch_size = counts(batch_size, "batch_size")
         constant = isinstance(self.batch_size, Schedule) and len(self.batch_size) == 1
-        self.bound = "estimate" if constant else "elbo"
+        self.objective = "estimate" if constant else "elbo"
         self.seed = check_seed(seed)
         self.n_threads = count_threads(n_jobs)
 

@@ -13,7 +13,8 @@ from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..schedules import Schedule, check_count
-from .exact import BlockwisePosterior, Posterior, add_up
+from .base import BlockwisePosterior, Posterior
+from .exact import add_up
 
 
 class HardPosterior(BlockwisePosterior):
@@ -174,7 +175,7 @@ class TemperedPosterior(Posterior):
     optimization problems, Proc. IEEE 86.
     """
 
-    bound: str = "elbo"
+    objective: str = "elbo"
 
     def __init__(self, temperature: float | Sequence[float], n_jobs: int | None = None) -> None:
         self.temperature = Schedule(temperature, "temperature", _check_temperature)

@@ -16,7 +16,7 @@ from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..schedules import Counts, check_count, check_seed, counts
-from .exact import BlockwisePosterior, Posterior, row_blocks
+from .base import BlockwisePosterior, Posterior, row_blocks
 
 # What Philox returns for each value of its counter.
 _PER_COUNTER = 4
@@ -79,7 +79,7 @@ class SampledPosterior(BlockwisePosterior):
     Assoc. 85. Celeux and Diebolt (1985), The SEM algorithm, Comput. Statist. Quart. 2.
     """
 
-    bound: str = "estimate"
+    objective: str = "estimate"
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class MetropolisPosterior(Posterior):
     generalized linear mixed models, J. Amer. Statist. Assoc. 92, on Metropolis steps within EM.
     """
 
-    bound: str = "estimate"
+    objective: str = "estimate"
 
     def __init__(self, n_steps: int, seed: int = 0, n_jobs: int | None = None) -> None:
         self.n_steps = check_count(n_steps, "n_steps")

@@ -7,7 +7,7 @@ import numpy as np
 from ...model.parameters import MixtureParameters
 from ...model.priors import NormalWishartPrior, VariationalParameters
 from ...model.statistics import SufficientStatistics
-from .closed_form import Update, Updated
+from .base import Update, Updated
 
 
 class ConjugatePrior(Update):

@@ -10,7 +10,7 @@ from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..coordinates import EMCoordinates
 from ..step_sizes import StepSize, step_size_of
-from .closed_form import Update, Updated
+from .base import Update, Updated
 
 # of a log-weight, a mean in deviations or a log-deviation, in one step
 _LARGEST_CHANGE = 1.0

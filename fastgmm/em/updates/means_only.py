@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
-from .closed_form import Update, Updated
+from .base import Update, Updated
 
 
 class MeansOnly(Update):

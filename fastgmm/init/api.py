@@ -1,0 +1,86 @@
+"""Starting points for users, from plain arrays."""
+
+from typing import Any
+
+from sklearn.utils import check_random_state
+
+from .._kernels.threads import count_threads
+from ..data.samples import Samples
+from ..em.schedules import check_count
+from ..model.covariance import CovarianceModel, get_covariance_model
+from ..model.parameters import MixtureParameters
+from ..model.validation import check_enough, check_sample_weight, check_table
+from .starting_points import INIT_PARAMS, initial_parameters
+
+
+def starting_parameters(
+    X: Any,
+    n_components: int,
+    *,
+    covariance_type: str | CovarianceModel = "full",
+    init_params: str = "kmeans",
+    reg_covar: float = 1e-6,
+    sample_weight: Any = None,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+) -> MixtureParameters:
+    """Return the parameters from which `GaussianMixture` starts, as a start for `fit`.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Where it is large only a random subsample is looked at.
+    n_components : int
+        Number of components, K.
+    covariance_type : {'full', 'tied', 'diag', 'spherical'} or CovarianceModel, default='full'
+        A matrix for each component; one matrix for all; a variance for each component and
+        feature; a variance for each component.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+        ``kmeans``: clusters of k-means. ``k-means++`` and ``random_from_data``: means on samples
+        far apart, or drawn at random, with the pooled covariance about the nearest of them.
+        ``random``: random responsibilities.
+    reg_covar : float, default=1e-6
+        Added to the diagonal of the covariances, in squared units of X.
+    sample_weight : array-like of shape (n_samples,), optional
+        Non-negative; each counts as that many copies of its sample.
+    random_state : int, RandomState instance or None, default=None
+        The same integer gives the same start.
+    n_jobs : int or None, default=None
+        Number of threads; None: all cores.
+
+    Returns
+    -------
+    MixtureParameters
+
+    Raises
+    ------
+    ValueError
+        If X, a weight or a parameter is not valid, or there are fewer samples than components.
+    CollapseError
+        If not even the covariance of all the samples about their centres is positive definite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import em
+    >>> X = np.array([[0.0], [0.1], [5.0], [5.1]])
+    >>> start = em.starting_parameters(X, 2, covariance_type="diag", random_state=0)
+    >>> sorted(start.means.ravel().round(3).tolist())
+    [0.05, 5.05]
+    """
+    n_components = check_count(n_components, "n_components")
+    if init_params not in INIT_PARAMS:
+        allowed = ", ".join(map(repr, INIT_PARAMS))
+        raise ValueError(f"init_params must be one of {allowed}, got {init_params!r}.")
+    table = check_table(X)
+    samples = Samples(table, check_sample_weight(sample_weight, len(table)))
+    check_enough(samples, n_components)
+    return initial_parameters(
+        samples,
+        n_components=n_components,
+        covariance_model=get_covariance_model(covariance_type),
+        init_params=init_params,
+        reg_covar=reg_covar,
+        random_state=check_random_state(random_state),
+        n_threads=count_threads(n_jobs),
+    )
