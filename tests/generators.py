@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastgmm._kernels.layout import Array, second_shape
 from fastgmm.data.samples import Samples
 from fastgmm.em.convergence import LowerBoundChange
 from fastgmm.em.loop import run
@@ -15,6 +14,8 @@ from fastgmm.em.result import EMResult
 from fastgmm.em.updates.closed_form import ClosedForm
 from fastgmm.model.covariance import get_covariance_model
 from fastgmm.model.parameters import MixtureParameters
+
+Array = NDArray[np.float64]
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 DTYPES = ("float64", "float32")
@@ -43,7 +44,7 @@ def covariances(rng: np.random.Generator, covariance_type: str, K: int, d: int) 
         return symmetric(rng, K, d)
     if covariance_type == "tied":
         return symmetric(rng, 1, d)[0]
-    return rng.uniform(0.3, 2.0, second_shape(covariance_type, K, d))
+    return rng.uniform(0.3, 2.0, get_covariance_model(covariance_type).shape(K, d))
 
 
 def mixture(

@@ -20,7 +20,6 @@ from variants import REFERENCES, known
 import fastgmm
 from fastgmm import em
 from fastgmm.data.samples import Samples
-from fastgmm.em.updates.base import Update, Updated
 
 #: three components of which no two are apart
 OVERLAP = em.MixtureParameters.from_covariances(
@@ -169,11 +168,11 @@ def test_three_components_that_overlap(dtype, weighted):
     assert divergence < 1e-4
 
 
-class Keep(Update):
+class Keep(em.Update):
     """The model stays as it is."""
 
     def __call__(self, statistics, previous):
-        return Updated(previous)
+        return em.Updated(previous)
 
 
 @pytest.mark.parametrize(

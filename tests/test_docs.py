@@ -2,6 +2,7 @@
 
 import ast
 import re
+from inspect import isabstract
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,10 +11,6 @@ from sklearn.base import BaseEstimator
 
 import fastgmm
 from fastgmm import em
-from fastgmm.em.acceleration import Acceleration
-from fastgmm.em.convergence import Convergence
-from fastgmm.em.posteriors.base import Posterior
-from fastgmm.em.updates.base import Update
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -129,8 +126,8 @@ def test_tests_of_methods(test):
 
 def test_every_policy_is_in_the_table_of_methods():
     listed = {name for row in methods() for name in quoted(row.public)}
-    policies = (Posterior, Update, Acceleration, Convergence)
+    policies = (em.Posterior, em.Update, em.Acceleration, em.Convergence)
     for name in em.__all__:
         value = getattr(em, name)
-        if isinstance(value, type) and issubclass(value, policies):
+        if isinstance(value, type) and issubclass(value, policies) and not isabstract(value):
             assert any(entry.startswith(f"em.{name}") for entry in listed), name

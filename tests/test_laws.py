@@ -16,7 +16,6 @@ from generators import (
 )
 
 from fastgmm import GaussianMixture
-from fastgmm import _kernels as kernels
 from fastgmm.data.samples import Samples
 from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.model.covariance import get_covariance_model
@@ -153,8 +152,7 @@ def test_halves_about_different_centers_add_to_the_whole(covariance_type, dtype,
 
     def summarize(rows: slice, about: np.ndarray) -> SufficientStatistics:
         statistics = SufficientStatistics.zeros(covariance_type, about)
-        inputs = (X[rows], weight[rows], resp[rows])
-        kernels.moments(*inputs, covariance_type, about, statistics.moments, 2)
+        statistics.add_moments(X[rows], weight[rows], resp[rows], 2)
         return statistics
 
     other_centers = centers[::-1] + 0.5

@@ -5,11 +5,9 @@ import pytest
 from generators import COVARIANCE_TYPES, draw, mixture
 
 from fastgmm import GaussianMixture, em
-from fastgmm.em.posteriors.base import BlockwisePosterior
-from fastgmm.em.updates.base import Update, Updated
 
 
-class Blockwise(BlockwisePosterior):
+class Blockwise(em.BlockwisePosterior):
     """The exact posterior, the long way round."""
 
     def restrict(self, resp, rows):
@@ -21,12 +19,12 @@ class Fluctuating(Blockwise):
     objective = "estimate"
 
 
-class Nothing(Update):
+class Nothing(em.Update):
     def __call__(self, statistics, previous):
-        return Updated(previous, lower_bound=7.0)
+        return em.Updated(previous, lower_bound=7.0)
 
 
-class Special(Update):
+class Special(em.Update):
     class parameters_type(em.MixtureParameters):
         pass
 

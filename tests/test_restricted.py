@@ -23,15 +23,14 @@ from variants import (
 
 from fastgmm import em
 from fastgmm.data.samples import Samples
-from fastgmm.em.updates.base import Update, Updated
 
 
-class MeansOnly(Update):
+class MeansOnly(em.Update):
     """The M step of k-means: weights and covariances stay."""
 
     def __call__(self, statistics, previous):
         _, means, _ = statistics.central()
-        return Updated(
+        return em.Updated(
             em.MixtureParameters.from_covariances(
                 previous.covariance_type, previous.weights, means, previous.covariances
             )

@@ -6,19 +6,15 @@ from scipy.stats import multivariate_normal
 from test_references import FAITHFUL, FAITHFUL_FITS, IRIS, IRIS_FITS, LONG, SPECIES
 
 from fastgmm import em
-from fastgmm._kernels import reference
-from fastgmm.data.samples import Samples
-from fastgmm.em.updates.base import Update, Updated
-from fastgmm.model.statistics import SufficientStatistics
 
 REFERENCES = ("faithful", "iris")
 
 
-class Nothing(Update):
+class Nothing(em.Update):
     """Leave the parameters as they are."""
 
     def __call__(self, statistics, previous):
-        return Updated(previous)
+        return em.Updated(previous)
 
 
 def known(name, covariance_type):
@@ -51,14 +47,23 @@ def log_joint(X, parameters):
 
 def plain_statistics(X, weight, q, parameters):
     """Return the moments under q, by NumPy."""
-    total = SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
-    reference.moments(X, weight, q, parameters.covariance_type, parameters.means, total.moments)
+    total = em.SufficientStatistics.zeros(parameters.covariance_type, parameters.means)
+    r, z = q * weight[:, np.newaxis], X[:, np.newaxis].astype(np.float64) - parameters.means
+    squares = np.einsum("nk,nkd,nke->kde", r, z, z)
+    total.moments.nk[...] = r.sum(axis=0)
+    total.moments.first[...] = np.einsum("nk,nkd->kd", r, z)
+    total.moments.second[...] = {
+        "full": lambda: squares,
+        "tied": lambda: squares.sum(axis=0),
+        "diag": lambda: np.diagonal(squares, axis1=1, axis2=2),
+        "spherical": lambda: np.trace(squares, axis1=1, axis2=2),
+    }[parameters.covariance_type]()
     return total
 
 
 def summarize(posterior, X, parameters, weight=None):
     """Return the statistics of a first iteration."""
-    samples = Samples(X, weight)
+    samples = em.Samples(X, weight)
     posterior.start(samples, parameters)
     return posterior.summarize(samples, parameters)
 

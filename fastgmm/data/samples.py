@@ -45,7 +45,17 @@ class Samples:
         return np.dtype(np.float64) if self.is_converted else np.dtype(self._table.dtype)
 
     def with_weight(self, sample_weight: Array | None) -> "Samples":
-        """Return the same samples with other weights."""
+        """Return the same samples with other weights.
+
+        Parameters
+        ----------
+        sample_weight : (n_samples,) array, optional
+            None: 1 for all.
+
+        Returns
+        -------
+        Samples
+        """
         return Samples(self._table, sample_weight)
 
     @property
@@ -67,14 +77,33 @@ class Samples:
             yield slice(start, min(start + step, self.n_samples))
 
     def rows(self, rows: Any) -> NDArray[Any]:
-        """Return some rows as a float array: a view for a slice of an array read in place."""
+        """Return some rows as a float array: a view for a slice of an array read in place.
+
+        Parameters
+        ----------
+        rows : slice or array of int
+
+        Returns
+        -------
+        (m, d) array
+            float64 or float32.
+        """
         selected = self.unconverted_rows(rows)
         if not isinstance(selected, np.ndarray):
             selected = selected.to_numpy()
         return selected if _is_float_array(selected) else np.require(selected, np.float64, "A")
 
     def unconverted_rows(self, rows: Any) -> Any:
-        """Return some rows as they are held: an array or a data frame."""
+        """Return some rows as they are held.
+
+        Parameters
+        ----------
+        rows : slice or array of int
+
+        Returns
+        -------
+        array or data frame
+        """
         return (self._table.iloc if hasattr(self._table, "iloc") else self._table)[rows]
 
 

@@ -35,7 +35,17 @@ class Acceleration(ABC):
         """Begin a run: forget earlier ones."""
 
     def accepts(self, lower_bound: float) -> bool:
-        """Return whether the point that was chosen last is worth going on from."""
+        """Return whether the point that was chosen last is worth going on from.
+
+        Parameters
+        ----------
+        lower_bound : float
+            Of the point that was chosen last.
+
+        Returns
+        -------
+        bool
+        """
         return True
 
     @abstractmethod
@@ -45,14 +55,39 @@ class Acceleration(ABC):
         parameters: MixtureParameters,
         updated: MixtureParameters,
     ) -> MixtureParameters:
-        """Return the next point, given the last one, its statistics and its EM step."""
+        """Return the next point, given the last one, its statistics and its EM step.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Of the last point.
+        parameters : MixtureParameters
+            The last point.
+        updated : MixtureParameters
+            What the update made of it.
+
+        Returns
+        -------
+        MixtureParameters
+        """
 
     def retreat(self) -> MixtureParameters:
-        """Return the next point after one that was not accepted."""
+        """Return the next point after one that was not accepted.
+
+        Returns
+        -------
+        MixtureParameters
+        """
         raise NotImplementedError
 
     def remaining(self) -> float:
-        """Return the gain in the lower bound still to be expected; 0 if unknown."""
+        """Return the gain in the lower bound still to be expected; 0 if unknown.
+
+        Returns
+        -------
+        float
+            In nats per unit of weight.
+        """
         return 0.0
 
 

@@ -23,9 +23,9 @@ _CACHED = 2**17
 class CollapseError(ValueError):
     """A covariance that is not positive definite.
 
-    Attributes
+    Parameters
     ----------
-    component : int or None
+    component : int, optional
         The component at fault; None where one covariance serves all.
     """
 

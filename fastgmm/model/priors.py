@@ -183,6 +183,10 @@ class VariationalParameters(MixtureParameters):
 
         log rho_k(x) = E log weight_k + E log det Lambda_k / 2 - d/2 log 2 pi - d / (2 kappa_k)
         - nu_k (x - m_k)^T W_k (x - m_k) / 2: all but the last term are the coefficient.
+
+        Returns
+        -------
+        Components
         """
         d = self.n_features
         spread = 0.5 * (self.expected_log_det() - d / self.mean_precision - d * _LOG_2PI)

@@ -26,7 +26,7 @@ class SufficientStatistics:
     Statistics of two parts add to those of the whole with ``+``; where their centres differ
     the second operand is re-centred first, which is exact algebra (Chan, Golub and LeVeque 1979).
 
-    Attributes
+    Parameters
     ----------
     covariance_model : CovarianceModel
         Or its name: 'full', 'tied', 'diag' or 'spherical'.
@@ -113,7 +113,16 @@ class SufficientStatistics:
         return self.log_likelihood / self.weight
 
     def recenter(self, centers: Array) -> "SufficientStatistics":
-        """Return the same statistics about other centres."""
+        """Return the same statistics about other centres.
+
+        Parameters
+        ----------
+        centers : (K, d) array
+
+        Returns
+        -------
+        SufficientStatistics
+        """
         shift = self.centers - centers
         nk, first, second = self.moments
         outer = self.covariance_model.outer
@@ -126,7 +135,16 @@ class SufficientStatistics:
         return replace(self, centers=centers, moments=moved)
 
     def scaled(self, factor: float) -> "SufficientStatistics":
-        """Return the statistics of samples whose weights are ``factor`` times as large."""
+        """Return the statistics of samples whose weights are ``factor`` times as large.
+
+        Parameters
+        ----------
+        factor : float
+
+        Returns
+        -------
+        SufficientStatistics
+        """
         return replace(
             self,
             moments=Moments(*(factor * sums for sums in self.moments)),
@@ -160,6 +178,13 @@ class SufficientStatistics:
         """Return nk, the means, and the second moments about those means.
 
         A component without samples keeps its centre.
+
+        Returns
+        -------
+        nk : (K,) array
+        means : (K, d) array
+        second : array
+            In the shape of the covariances.
         """
         nk, first, second = self.moments
         safe = np.where(nk > 0, nk, 1.0)

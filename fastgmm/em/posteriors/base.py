@@ -87,6 +87,13 @@ class BlockwisePosterior(Posterior):
             p(k | x_i), which may be overwritten.
         rows : slice
             Which samples these are.
+
+        Returns
+        -------
+        q : (m, K) array
+            Which may be ``resp``, overwritten.
+        divergence : (m,) array
+            KL(q_i || p(k | x_i)), in nats.
         """
 
     def width(self, n_components: int) -> int:

@@ -11,7 +11,7 @@ from ...model.statistics import SufficientStatistics
 class Updated(NamedTuple):
     """What an update returns.
 
-    Attributes
+    Parameters
     ----------
     parameters : MixtureParameters
     collapsed : frozenset of int
