@@ -22,7 +22,7 @@ from fastgmm.cli.main import main
 from fastgmm.cli.output import Progress, describe_model, format_model
 from fastgmm.em.result import Iteration
 from fastgmm.init import INIT_PARAMS
-from fastgmm.model.covariance import COVARIANCE_TYPES
+from fastgmm.model.covariance import COVARIANCE_MODELS
 
 IRIS = load_iris().data
 FIT = ["fit", "sample:iris", "-K", "3"]
@@ -95,7 +95,7 @@ def test_help_keeps_capitals(run):
 
 
 def test_choices_are_those_of_the_library(run, fail):
-    for option, choices in (("--covariance-type", COVARIANCE_TYPES), ("--init", INIT_PARAMS)):
+    for option, choices in (("--covariance-type", COVARIANCE_MODELS), ("--init", INIT_PARAMS)):
         message = fail(*FIT, option, "nothing", code=2)
         assert all(choice in message for choice in choices)
         for choice in choices:
@@ -181,10 +181,10 @@ def test_fit_component_table(run):
     np.testing.assert_allclose(table[:, 3:], model.means_[labels], atol=1e-4)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", COVARIANCE_MODELS)
 def test_standard_deviations(covariance_type):
     model = reference(covariance_type=covariance_type)
-    kind = COVARIANCE_TYPES[covariance_type]
+    kind = COVARIANCE_MODELS[covariance_type]
     dense = kind.dense(model.covariances_, 3, 4)
     for row in describe_model(model)["components"]:
         expected = np.sqrt(np.trace(dense[row["label"]]) / 4)

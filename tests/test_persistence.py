@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.data.sample_data import load_sample, read_table
-from fastgmm.model.covariance import COVARIANCE_TYPES
+from fastgmm.model.covariance import COVARIANCE_MODELS
 from fastgmm.persistence import FORMAT, load, replacing, save, write_table
 
 IRIS = load_sample("iris")
@@ -36,7 +36,7 @@ def rewrite(path, header=None, **changes):
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", COVARIANCE_MODELS)
 def test_round_trip_is_exact(tmp_path, covariance_type):
     model = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(IRIS)
     save(model, tmp_path / "model")
@@ -52,7 +52,7 @@ def test_round_trip_is_exact(tmp_path, covariance_type):
 
 
 @pytest.mark.parametrize("prior_type", ["dirichlet_process", "dirichlet_distribution"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", COVARIANCE_MODELS)
 def test_round_trip_of_a_variational_posterior(tmp_path, covariance_type, prior_type):
     model = BayesianGaussianMixture(
         n_components=3,

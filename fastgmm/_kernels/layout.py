@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 
 _BLOCK_BYTES = 2048
 # A quarter more than a block: the four rows of a tile then start at least 512 bytes apart within a
-# page. A load waits for an earlier store that has not yet reached the cache where enough bits of
-# their addresses agree; rows 64 bytes apart made distances take 1.5 times as long in 5 % of runs.
+# page. 4K aliasing: a load stalls behind a store whose address has the same low bits; rows 64 bytes
+# apart made distances take 1.5 times as long in 5 % of runs.
 _STRIDE_BYTES = _BLOCK_BYTES + _BLOCK_BYTES // 4
 #: Samples in the smallest block, of float64, and in the largest, of float32.
 SMALLEST_BLOCK = _BLOCK_BYTES // 8

@@ -107,13 +107,13 @@ class NoAcceleration(Acceleration):
 class QuasiNewton(Acceleration):
     """Limited-memory quasi-Newton steps on EM's residual, guarded by the likelihood.
 
-    In the coordinates of `EMCoordinates` an EM step r is the gradient of the mean log-likelihood,
-    preconditioned by the information of the complete data. L-BFGS builds the inverse of what the
-    missing data leave of it from the last ``memory`` differences of points and of residuals. A
-    point with a lower likelihood is given up for the EM step of the point before it, so the
-    likelihood does not fall, unless a component collapses, where it has no bound. EM runs alone
-    while it gains more than ``start_below`` a step: far from a maximum the quadratic model says
-    little, and longer steps may end at another maximum.
+    In coordinates in which the information of the complete data is the identity, an EM step r is
+    the gradient of the mean log-likelihood. L-BFGS builds the inverse of what the missing data
+    leave of that information from the last ``memory`` differences of points and of residuals. A
+    point with a lower likelihood is rejected, and a shorter step or the EM step of the point before
+    it takes its place. So the likelihood does not fall, unless a component collapses, where it
+    has no bound. EM runs alone while it gains more than ``start_below`` a step: far from a maximum
+    the quadratic model says little, and longer steps may end at another maximum.
 
     Parameters
     ----------

@@ -62,6 +62,9 @@ class CovarianceModel(ABC):
     kernel_kind: str
     per_component = is_matrix = True
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Return the shape of the covariances."""
