@@ -6,7 +6,8 @@ from generators import COVARIANCE_TYPES, covariances, dense, mixture
 from scipy.stats import multivariate_normal
 
 from fastgmm.model.covariance import COVARIANCE_MODELS as REGISTRY
-from fastgmm.model.covariance import CollapseError, get_covariance_model
+from fastgmm.model.covariance import get_covariance_model
+from fastgmm.model.covariance_model import CollapseError
 from fastgmm.model.parameters import MixtureParameters
 
 K, D = 4, 3

@@ -13,7 +13,8 @@ from fastgmm.em import MixtureParameters, Unconstrained
 from fastgmm.em.coordinates import EMCoordinates
 from fastgmm.em.float32 import SMALLEST_PASS, allows_float32
 from fastgmm.em.posteriors.exact import ExactPosterior
-from fastgmm.model.covariance import CollapseError, get_covariance_model
+from fastgmm.model.covariance import get_covariance_model
+from fastgmm.model.covariance_model import CollapseError
 from fastgmm.model.gradients import q_function, q_gradient
 from fastgmm.model.statistics import SufficientStatistics
 

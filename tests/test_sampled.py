@@ -22,7 +22,7 @@ from variants import (
 
 from fastgmm import em
 from fastgmm.data.samples import Samples
-from fastgmm.em import posterior as blocks
+from fastgmm.em.posteriors import base as blocks
 from fastgmm.em.posteriors.sampled import uniforms
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

@@ -11,7 +11,7 @@ _HOME = {
     "AmortizedPosterior": ".posteriors.amortized",
     "BlockwisePosterior": ".posteriors.base",
     "ClosedForm": ".updates.closed_form",
-    "CollapseError": "..model.covariance",
+    "CollapseError": "..model.covariance_model",
     "ConjugatePrior": ".updates.conjugate",
     "Convergence": ".convergence",
     "Decaying": ".step_sizes",
@@ -99,7 +99,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ..data.samples import Samples
     from ..init.api import starting_parameters
-    from ..model.covariance import CollapseError
+    from ..model.covariance_model import CollapseError
     from ..model.parameters import MixtureParameters
     from ..model.priors import NormalWishartPrior, VariationalParameters
     from ..model.statistics import SufficientStatistics

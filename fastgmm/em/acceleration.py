@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from .._kernels.layout import Array
-from ..model.covariance import CollapseError
+from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from .convergence import EVERY_OBJECTIVE

@@ -10,7 +10,7 @@ import numpy as np
 from .._kernels.blas import one_blas_thread
 from .._kernels.layout import Array
 from ..data.samples import Samples
-from ..model.covariance import CollapseError
+from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from ..model.validation import check_sample_weight, check_table

@@ -15,7 +15,7 @@ is a mixture.
 import numpy as np
 
 from .._kernels.layout import Array
-from ..model.covariance import CollapseError
+from ..model.covariance_model import CollapseError
 from ..model.gradients import logit_gradient, mean_gradient, whitened_excess
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics

@@ -10,7 +10,8 @@ For diag and spherical covariances the logarithms of standard deviations.
 import numpy as np
 
 from .._kernels.layout import Array
-from ..model.covariance import CollapseError, CovarianceModel, get_covariance_model
+from ..model.covariance import get_covariance_model
+from ..model.covariance_model import CollapseError, CovarianceModel
 from ..model.gradients import unconstrained_gradient
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics

@@ -15,7 +15,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ..data.samples import Samples
 from ..em.result import EMResult, Iteration
 from ..init import INIT_PARAMS
-from ..model.covariance import COVARIANCE_MODELS, CollapseError
+from ..model.covariance import COVARIANCE_MODELS
+from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_enough, check_warm_start
 from ._inputs import check_magnitude, check_samples, unchanged_on_error

@@ -7,7 +7,8 @@ from sklearn.utils import check_random_state
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.schedules import check_count
-from ..model.covariance import CovarianceModel, get_covariance_model
+from ..model.covariance import get_covariance_model
+from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_enough, check_sample_weight, check_table
 from .starting_points import INIT_PARAMS, initial_parameters

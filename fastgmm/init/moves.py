@@ -17,7 +17,7 @@ from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.updates.closed_form import ClosedForm, estimate
-from ..model.covariance import CollapseError, CovarianceModel
+from ..model.covariance_model import CollapseError, CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 

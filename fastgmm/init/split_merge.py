@@ -19,7 +19,7 @@ from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.updates.closed_form import ClosedForm
-from ..model.covariance import CollapseError
+from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from .moves import Move, apply, moves
 

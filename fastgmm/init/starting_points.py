@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from .._kernels.layout import Array, Moments
 from ..data.samples import Samples
 from ..em.updates.closed_form import estimate
-from ..model.covariance import CovarianceModel
+from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters, smallest_variances
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics

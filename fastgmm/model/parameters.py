@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from .._kernels.layout import Array, Components, Moments
-from .covariance import CovarianceModel, get_covariance_model
+from .covariance import get_covariance_model
+from .covariance_model import CovarianceModel
 from .sampling import Labels, sample_components
 
 _LOG_2PI = float(np.log(2.0 * np.pi))

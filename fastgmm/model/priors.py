@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln, digamma, gammaln
 
 from .._kernels.layout import Array, Components, Moments
-from .covariance import CollapseError
+from .covariance_model import CollapseError
 from .parameters import MixtureParameters, smallest_variances
 from .statistics import SufficientStatistics
 

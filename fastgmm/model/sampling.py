@@ -15,7 +15,7 @@ from .. import _kernels as kernels
 from .._kernels.blas import one_blas_thread
 from .._kernels.layout import Array
 from .._kernels.threads import for_each
-from .covariance import CovarianceModel
+from .covariance_model import CovarianceModel
 
 Labels = NDArray[np.int64]
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from .. import _kernels as kernels
 from .._kernels.layout import Array, Moments, empty_moments
 from ..data.samples import Samples
-from .covariance import CovarianceModel, Spherical, get_covariance_model
+from .covariance import Spherical, get_covariance_model
+from .covariance_model import CovarianceModel
 
 # Rows whose moments are added at a time: their responsibilities, all 1, stay in the cache.
 _ROWS = 2**14

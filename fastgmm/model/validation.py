@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
-from .covariance import CovarianceModel
+from .covariance_model import CovarianceModel
 from .parameters import MixtureParameters
 
 _CHECKED_ROWS = 2**14

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..._kernels.layout import Array
 from ...data.samples import Samples
-from ...model.covariance import CollapseError
+from ...model.covariance_model import CollapseError
 from ...model.gradients import q_function
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
