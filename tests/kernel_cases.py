@@ -82,7 +82,7 @@ def call(
     after = {
         name: value if directions[name] == "in" else value.copy() for name, value in given.items()
     }
-    available = {**after, "covariance_type": covariance_type, "n_threads": n_threads}
+    available = {**after, "kind": covariance_type, "n_threads": n_threads}
     if "means" in after:
         names = ("log_coefficients", "means", "precisions_cholesky")
         available["components"] = Components(covariance_type, *(after[name] for name in names))

@@ -19,8 +19,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 #: Who may import whom: each from those before it, and from itself.
 ORDER = (
-    "_versions",
     "_kernels",
+    "_versions",
     "data",
     "model",
     "em",

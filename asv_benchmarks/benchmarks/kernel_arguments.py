@@ -54,7 +54,8 @@ def make_arguments(kernel, covariance_type, shape, dtype):
 
 def bind(kernel, covariance_type, arguments, n_threads):
     """Return the kernel as a function of nothing."""
-    available = {**arguments, "covariance_type": covariance_type, "n_threads": n_threads}
+    available = {**arguments, "kind": covariance_type, "n_threads": n_threads}
+    available["covariance_type"] = covariance_type  # what kind was called in earlier commits
     if "X" in arguments:
         available["float32_blocks"] = arguments["X"].dtype == np.float32
     if "means" in arguments:

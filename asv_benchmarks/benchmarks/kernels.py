@@ -75,7 +75,10 @@ class Update:
     timer = process_time
 
     def setup(self, shape):
-        from fastgmm.model.factors import inverse_factors
+        try:
+            from fastgmm.model.factors import inverse_factors
+        except ImportError:  # earlier commits, which the gate compares
+            from fastgmm.factors import inverse_factors
 
         d, K = map(int, shape.split(","))
         covariances = np.broadcast_to(np.eye(d) + 0.5, (K, d, d)).copy()
