@@ -59,7 +59,8 @@ def fit(
     Returns
     -------
     EMResult
-        Parameters, converged, lower_bound, history, collapsed.
+        Parameters, converged, lower_bound, history, collapsed. It predicts, scores and becomes an
+        estimator.
 
     Raises
     ------
