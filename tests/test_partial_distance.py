@@ -65,7 +65,7 @@ KERNELS = {
 def test_agrees_with_reference(shape, scenario, dtype):
     for what, parameters, X in cases(scenario, *shape, dtype):
         given = arguments(parameters, X)
-        del given["covariance_type"]
+        del given["kind"]
         for kernel, others in KERNELS.items():
             own = {name: value for name, value in given.items() if name not in others}
             actual = call(kernels, kernel, "full", own)
@@ -81,7 +81,7 @@ def test_many_blocks_and_any_number_of_threads(scenario):
     parameters = mixture("full", 7, 20, scenario=scenario)
     X = np.concatenate([draw(parameters, 20 * 256), 3.0 * draw(parameters, 40 * 256 + 9)])
     given = arguments(parameters, X)
-    del given["covariance_type"]
+    del given["kind"]
     for kernel, others in KERNELS.items():
         own = {name: value for name, value in given.items() if name not in others}
         one, five = (call(kernels, kernel, "full", own, n_threads=n) for n in (1, 5))
