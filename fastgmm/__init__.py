@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from . import _version
+
 if TYPE_CHECKING:
     from ._kernels import backend_info
     from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
@@ -17,9 +19,9 @@ if TYPE_CHECKING:
     from .versions import show_versions
 
 try:
-    __version__ = version("fastgmm")
+    __version__ = version("fastgmm")  # which tells the build too
 except PackageNotFoundError:  # run from a checkout that is not installed
-    __version__ = "unknown"
+    __version__ = _version.__version__
 
 _HOME = {
     "BayesianGaussianMixture": ".estimators",

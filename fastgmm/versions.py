@@ -37,7 +37,7 @@ def show_versions() -> None:
     --------
     >>> import fastgmm
     >>> fastgmm.show_versions()  # doctest: +SKIP
-    fastgmm          0.1.0
+    fastgmm          0.2.0
     python           3.13.1
     """
     print(format_versions())
