@@ -89,6 +89,8 @@ class Worker:
         environment = {name: value for name, value in os.environ.items() if name != "FASTGMM_BENCH"}
         environment |= {"PYTHONPATH": str(site), "FASTGMM_BACKEND": backend}
         environment["NUMBA_CACHE_DIR"] = str(site.parent / "numba_cache")
+        # threads that wait must sleep: beside other jobs they would hold up those that work
+        environment["OMP_WAIT_POLICY"] = "passive"
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "multicore_worker.py"), str(site)],
             cwd=site.parent,

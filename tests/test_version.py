@@ -21,7 +21,7 @@ def test_installed_version_is_that_of_the_source():
         pytest.skip("fastgmm is not installed")
     public, _, local = installed.partition("+")
     assert fastgmm.__version__ == installed
-    assert public == _version.__version__
+    assert public == _version.__version__, "install fastgmm again"
     assert local in ("", build.BACKEND)
 
 
