@@ -5,10 +5,9 @@ Numba nor scikit-learn.
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from . import _version
+from ._version import __version__
 
 if TYPE_CHECKING:
     from ._kernels import backend_info
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
     from .estimators.gradients import log_likelihood_gradient
     from .persistence import load, save
     from .versions import show_versions
-
-try:
-    __version__ = version("fastgmm")  # which tells the build too
-except PackageNotFoundError:  # run from a checkout that is not installed
-    __version__ = _version.__version__
 
 _HOME = {
     "BayesianGaussianMixture": ".estimators",
