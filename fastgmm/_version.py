@@ -1,3 +1,3 @@
-"""The version: here and nowhere else. A distribution of another build than the default adds +name."""
+"""The version, here alone; a distribution of another build than the default adds its name."""
 
 __version__ = "0.2.0.dev0"
