@@ -12,6 +12,7 @@ takes that wheel again.
 import hashlib
 import os
 import platform
+import re
 import runpy
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from setuptools.errors import BaseError, CCompilerError, CompileError, LinkError
 IS_INTEL_MAC = sys.platform == "darwin" and platform.machine() == "x86_64"
 DEFAULT_BACKEND = "cython" if IS_INTEL_MAC else "numba"
 BACKEND = os.environ.get("FASTGMM_BACKEND", DEFAULT_BACKEND)
-VERSION = runpy.run_path("fastgmm/_version.py")["__version__"]
+VERSION = re.findall(r'^__version__ = "(.+)"$', Path("fastgmm/__init__.py").read_text(), re.M)[0]
 KERNELS = Path("fastgmm", "_kernels")
 PACKAGE = "fastgmm._kernels._cython"
 

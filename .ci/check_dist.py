@@ -7,6 +7,7 @@ Works on a copy of the tracked files. The first thing wrong ends it, in one line
 
 import os
 import platform
+import re
 import runpy
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ from typing import NoReturn
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-VERSION = runpy.run_path(str(ROOT / "fastgmm/_version.py"))["__version__"]
+VERSION = re.findall(r'^__version__ = "(.+)"$', (ROOT / "fastgmm/__init__.py").read_text(), re.M)[0]
 OLDEST = ROOT / ".ci" / "oldest.txt"
 CONFIG = "fastgmm/_kernels/_build_config.py"
 MODULES = "fastgmm/_kernels/_cython/passes_"

@@ -7,8 +7,6 @@ Numba nor scikit-learn.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
-
 if TYPE_CHECKING:
     from ._kernels import backend_info
     from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
@@ -16,6 +14,9 @@ if TYPE_CHECKING:
     from .estimators.gradients import log_likelihood_gradient
     from .persistence import load, save
     from .versions import show_versions
+
+# Here alone; a distribution of another build than the default adds its name.
+__version__ = "0.2.0.dev0"
 
 _HOME = {
     "BayesianGaussianMixture": ".estimators",
