@@ -215,7 +215,6 @@ def test_call_passes_no_float32_by_itself():
     np.testing.assert_allclose(actual["second"], expected["second"], rtol=1e-10)
 
 
-@pytest.mark.slow
 def test_samples_that_wait_fill_whole_vectors():
     """328 samples of 784 features waited, and 336 were read: beyond the end of the last ones."""
     d, K = 784, 4

@@ -131,10 +131,7 @@ def test_backends_draw_the_same(name):
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-@pytest.mark.parametrize(
-    "covariance_type",
-    [pytest.param("full", marks=pytest.mark.slow), *COVARIANCE_TYPES[1:]],
-)
+@each_type
 def test_parameters_stay_as_near_the_maximum_as_theory_says(name, covariance_type):
     """With the missing information's eigenvalues l the mean loss is sum l / (1 + l) / (2 m) nats.
 
