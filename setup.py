@@ -1,32 +1,48 @@
-"""Compile the Cython kernels; all other metadata stands in pyproject.toml.
+"""Compile the Cython kernels; all metadata but the version and what is required: pyproject.toml.
 
-``FASTGMM_BACKEND`` (numba or cython, default numba) chooses the backend of the build. A cython
+``FASTGMM_BACKEND`` (numba or cython) chooses the backend of a build from a checkout. A cython
 build needs a C compiler and does not require numba. A numba build compiles the Cython kernels
 too where it finds a compiler; otherwise it records why it has none.
+
+A build that is not the default has a version of its own, as 0.2.0+cython. A source distribution
+makes the default alone: pip keeps the wheel of a link, and does not look at variables when it
+takes that wheel again.
 """
 
+import hashlib
 import os
 import platform
+import re
+import runpy
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError, LinkError, PlatformError
 
-BACKEND = os.environ.get("FASTGMM_BACKEND", "numba")
+# Numba 0.63 has no wheels for Intel Macs
+IS_INTEL_MAC = sys.platform == "darwin" and platform.machine() == "x86_64"
+DEFAULT_BACKEND = "cython" if IS_INTEL_MAC else "numba"
+BACKEND = os.environ.get("FASTGMM_BACKEND", DEFAULT_BACKEND)
+VERSION = re.findall(r'^__version__ = "(.+)"$', Path("fastgmm/_versions.py").read_text(), re.M)[0]
 KERNELS = Path("fastgmm", "_kernels")
 PACKAGE = "fastgmm._kernels._cython"
 
+# Tried with 0.63 and 0.68; an unknown minor version compiles Numba's own way, and one such is
+# allowed. To raise the bound: run the tests with the newest, in its own way and in ours.
+NUMBA = "numba>=0.63,<0.70"
 DEPENDENCIES = [
     "numpy>=2.0",
     "scipy>=1.13",
     "scikit-learn>=1.6",
     "joblib>=1.3",
-    "threadpoolctl>=3.1",
+    "threadpoolctl>=3.5",
 ]
 
 # One module for each instruction set and type of blocks, from the same source; the import chooses.
@@ -35,6 +51,8 @@ LEVELS = ["baseline", "v3", "v4"] if IS_X86 else ["baseline"]
 # None of these assumes away NaN or infinity, and none is on the link line.
 UNIX_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 UNIX_FLAGS += ["-fvisibility=hidden"]
+# sysconfig's flags ask for debug information: four of five bytes of a module
+UNIX_NO_DEBUG = [] if "-g" in os.environ.get("CFLAGS", "").split() else ["-g0"]
 UNIX_LEVEL_FLAGS = {
     "baseline": [],
     "v3": ["-march=x86-64-v3"],
@@ -64,40 +82,77 @@ class BuildKernels(build_ext):
     """Build every level, record what was built, and fail only if a cython build cannot work."""
 
     def run(self):
-        """Build, and write _build_config.py."""
-        missing = ""
-        built = {}
-        openmp = None
-        sources = {name: self._translate(name) for name in ("passes", "sums")}
+        """Build what is not up to date, and write _build_config.py."""
+        nothing = {"BACKEND": BACKEND, "LEVELS": {}, "MISSING": "", "COMPILER": "", "OPENMP": ""}
+        config = nothing.copy()
         try:
             self._set_up_compiler()
             openmp = self._find_openmp()
-            for level in LEVELS:
-                if level == "baseline" or self._accepts(level):
-                    for precision in PRECISIONS:
-                        built[level] = self._build(level, precision, sources, openmp)
-                else:
-                    print(f"fastgmm: this compiler knows no {level}", file=sys.stderr)
+            levels = [level for level in LEVELS if self._accepts(level)]
+            config["LEVELS"] = {level: " ".join(self._flags(level)) for level in levels}
+            config["COMPILER"] = self._compiler_version()
+            config["OPENMP"] = " ".join(openmp[0]) if openmp else ""
+            config["FINGERPRINT"] = self._fingerprint(config)
+            if self.force or not self._is_built(levels, config["FINGERPRINT"]):
+                self._config_path().unlink(missing_ok=True)  # until all of it is built
+                self._build_all(levels, openmp)
         except (BaseError, CCompilerError, OSError) as error:
             reason = self._shorten(error)
             if BACKEND == "cython":
                 message = f"FASTGMM_BACKEND=cython needs a working C compiler: {reason}"
                 raise PlatformError(message) from error
             missing = f"no working C compiler when fastgmm was built: {reason}"
-            built = {}
+            config = {**nothing, "MISSING": missing}
             for extension in self.extensions:  # of an earlier build, or of this one
                 Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
             print(f"fastgmm: built without the Cython kernels, {missing}", file=sys.stderr)
-        if openmp is None and built:
+        self._record(config)
+
+    def _build_all(self, levels, openmp):
+        if openmp is None:
             print("fastgmm: no OpenMP found, the Cython kernels are serial", file=sys.stderr)
-        self._record(built, missing, openmp)
+        for level in set(LEVELS).difference(levels):
+            print(f"fastgmm: this compiler knows no {level}", file=sys.stderr)
+        sources = {name: self._translate(name) for name in ("passes", "sums")}
+        for level in levels:
+            for precision in PRECISIONS:
+                self._build(level, precision, sources, openmp)
+
+    def _fingerprint(self, config):
+        """Return a digest of all that the modules are made of."""
+        made_of = [version("cython"), sysconfig.get_config_var("EXT_SUFFIX")]
+        made_of += [config[name] for name in ("LEVELS", "COMPILER", "OPENMP")]
+        made_of += [self.compiler.compiler_type, getattr(self.compiler, "compiler_so", "")]
+        made_of += [getattr(self.compiler, "linker_so", "")]
+        digest = hashlib.sha256(repr(made_of).encode())
+        for path in sorted([Path("setup.py"), *(KERNELS / "_cython").glob("*.pyx")]):
+            digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
+        return digest.hexdigest()
+
+    def _is_built(self, levels, fingerprint):
+        """Return whether every module is there, made of the same."""
+        path = self._config_path()
+        names = [
+            f"{PACKAGE}.{module_name(level, precision)}"
+            for level in levels
+            for precision in PRECISIONS
+        ]
+        return (
+            path.exists()
+            and runpy.run_path(str(path)).get("FINGERPRINT") == fingerprint
+            and all(Path(self.get_ext_fullpath(name)).exists() for name in names)
+        )
+
+    def _config_path(self):
+        root = Path() if self.inplace else Path(self.build_lib)
+        return root / KERNELS / "_build_config.py"
 
     def _set_up_compiler(self):
         # not setuptools._distutils, whose errors are not those of setuptools.errors
         from distutils.ccompiler import new_compiler
         from distutils.sysconfig import customize_compiler
 
-        self.compiler = new_compiler(compiler=self.compiler, force=self.force)
+        self.compiler = new_compiler(compiler=self.compiler, force=True)
         customize_compiler(self.compiler)
         if self.include_dirs:
             self.compiler.set_include_dirs(self.include_dirs)
@@ -148,15 +203,16 @@ class BuildKernels(build_ext):
         subprocess.run(command, check=True)
         return str(target)
 
-    def _build(self, level, precision, sources, openmp):
-        """Build one module and return its flags."""
-        openmp_compile, openmp_link = openmp or ([], [])
+    def _flags(self, level):
         if self.is_msvc:
-            flags = ["/O2", *MSVC_LEVEL_FLAGS[level]]
-            reassociate = ["/fp:fast"]
-        else:
-            flags = [*UNIX_FLAGS, *UNIX_LEVEL_FLAGS[level]]
-            reassociate = UNIX_REASSOCIATE
+            return ["/O2", *MSVC_LEVEL_FLAGS[level]]
+        return [*UNIX_FLAGS, *UNIX_NO_DEBUG, *UNIX_LEVEL_FLAGS[level]]
+
+    def _build(self, level, precision, sources, openmp):
+        """Build one module."""
+        openmp_compile, openmp_link = openmp or ([], [])
+        flags = self._flags(level)
+        reassociate = ["/fp:fast"] if self.is_msvc else UNIX_REASSOCIATE
         module = module_name(level, precision)
         (extension,) = (e for e in self.extensions if e.name == f"{PACKAGE}.{module}")
         objects = []
@@ -177,7 +233,6 @@ class BuildKernels(build_ext):
             extra_postargs=openmp_link,
             build_temp=self.build_temp,
         )
-        return " ".join(flags)
 
     def _compiler_version(self):
         if self.is_msvc:
@@ -187,17 +242,9 @@ class BuildKernels(build_ext):
             "\n"
         )[0]
 
-    def _record(self, built, missing, openmp):
+    def _record(self, config):
         """Write _build_config.py."""
-        config = {
-            "BACKEND": BACKEND,
-            "LEVELS": built,
-            "MISSING": missing,
-            "COMPILER": self._compiler_version() if built else "",
-            "OPENMP": " ".join(openmp[0]) if openmp and built else "",
-        }
-        root = Path() if self.inplace else Path(self.build_lib)
-        path = root / KERNELS / "_build_config.py"
+        path = self._config_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = ['"""How this copy of fastgmm was built; written by setup.py."""', ""]
         lines += [f"{name} = {value!r}" for name, value in config.items()]
@@ -206,9 +253,16 @@ class BuildKernels(build_ext):
 
 if BACKEND not in ("numba", "cython"):
     raise SystemExit(f"FASTGMM_BACKEND must be 'numba' or 'cython', got {BACKEND!r}.")
+IS_DEFAULT = BACKEND == DEFAULT_BACKEND
+if Path("PKG-INFO").exists() and not IS_DEFAULT:  # which source distributions hold
+    raise SystemExit(
+        f"FASTGMM_BACKEND must be {DEFAULT_BACKEND!r} or unset for a build from a source "
+        f"distribution, got {BACKEND!r}. A checkout builds either."
+    )
 
 setup(
-    install_requires=[*(["numba>=0.63"] if BACKEND == "numba" else []), *DEPENDENCIES],
+    version=VERSION if IS_DEFAULT else f"{VERSION}+{BACKEND}",
+    install_requires=[*([NUMBA] if BACKEND == "numba" else []), *DEPENDENCIES],
     ext_modules=[
         Extension(f"{PACKAGE}.{module_name(level, precision)}", [], optional=True)
         for level in LEVELS

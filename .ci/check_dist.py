@@ -7,6 +7,7 @@ Works on a copy of the tracked files. The first thing wrong ends it, in one line
 
 import os
 import platform
+import re
 import runpy
 import shutil
 import subprocess
@@ -14,18 +15,28 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import Message
 from email.parser import Parser
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NoReturn
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).resolve().parent.parent
+VERSION = re.findall(r'^__version__ = "(.+)"$', (ROOT / "fastgmm/_versions.py").read_text(), re.M)[0]
+OLDEST = ROOT / ".ci" / "oldest.txt"
 CONFIG = "fastgmm/_kernels/_build_config.py"
 MODULES = "fastgmm/_kernels/_cython/passes_"
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 LEVELS = ["baseline", "v3", "v4"] if IS_X86 else ["baseline"]
 ARTEFACTS = (".so", ".pyd", ".c", ".pyc", ".nbi", ".nbc", "_build_config.py")
+INCLUDED = "fastgmm/_kernels/_cython/peak.pyx"
 # what work in a checkout leaves behind
 LITTER = [
     CONFIG,
@@ -123,17 +134,24 @@ def check_wheel(wheel: Path, tracked: list[str], backend: str, levels: list[str]
     package = {name for name in names if ".dist-info/" not in name}
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     wanted = {name for name in tracked if name.startswith("fastgmm/") and name.endswith(".py")}
-    modules = [f"{level}_{precision}" for level in levels for precision in ("float64", "float32")]
-    wanted |= {CONFIG, "fastgmm/py.typed"} | {f"{MODULES}{module}{suffix}" for module in modules}
+    kinds = [f"{level}_{precision}" for level in levels for precision in ("float64", "float32")]
+    wanted |= {CONFIG, "fastgmm/py.typed"} | {f"{MODULES}{kind}{suffix}" for kind in kinds}
     if missing := sorted(wanted - package):
         fail(f"the {backend} wheel lacks {', '.join(missing)}")
     if extra := sorted(package - wanted):
         fail(f"the {backend} wheel holds {', '.join(extra)}")
     if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
         fail(f"the {backend} wheel lacks LICENSE")
+    version = VERSION if backend == "numba" else f"{VERSION}+{backend}"
+    if (found := metadata(wheel)["Version"]) != version or f"-{version}-" not in wheel.name:
+        fail(f"the {backend} wheel {wheel.name} has the version {found}, not {version}")
     with zipfile.ZipFile(wheel) as archive:
+        modules = [name for name in names if name.endswith(str(suffix))]
+        debug = [name for name in modules if b".debug_" in archive.read(name)]
         config: dict[str, object] = {}
         exec(archive.read(CONFIG), config)
+    if debug:
+        fail(f"the {backend} wheel has debug information in {', '.join(debug)}")
     if config["BACKEND"] != backend:
         fail(f"the {backend} wheel records BACKEND = {config['BACKEND']!r}")
     if list(config["LEVELS"]) != levels:  # type: ignore[call-overload]
@@ -144,6 +162,85 @@ def check_wheel(wheel: Path, tracked: list[str], backend: str, levels: list[str]
     if requires_numba != (backend == "numba"):
         fail(f"the {backend} wheel requires {', '.join(requirements(wheel))}")
     print(f"  {backend} wheel: {len(names)} files, {wheel.stat().st_size:,} bytes")
+
+
+def check_oldest(wheel: Path) -> None:
+    """Check that the lower bounds of the requirements are the versions of .ci/oldest.txt."""
+    lines = (line for line in OLDEST.read_text().splitlines() if not line.startswith("#"))
+    pins = dict(line.split("==") for line in lines)
+    bounds = {}
+    for requirement in map(Requirement, metadata(wheel).get_all("Requires-Dist", [])):
+        extras = ("", "cli", "plot", "test")
+        applies = [
+            requirement.marker is None or requirement.marker.evaluate({"extra": e}) for e in extras
+        ]
+        if any(applies) and requirement.name != "fastgmm":
+            (bound,) = (s.version for s in requirement.specifier if s.operator == ">=")
+            bounds[requirement.name] = bound
+    if missing := sorted(bounds.keys() - pins.keys()):
+        fail(f"{OLDEST.name} does not pin {', '.join(missing)}")
+    for name, bound in bounds.items():
+        if not f"{pins[name]}.".startswith(f"{bound}."):
+            fail(f"{OLDEST.name} pins {name} to {pins[name]}, not to the lower bound {bound}")
+
+
+def check_rebuild(tree: Path, work: Path) -> None:
+    """Check that modules are built again if and only if something changed that they include."""
+    built = sorted(tree.glob(f"build/lib*/{MODULES}*"))
+    before = [path.stat().st_mtime_ns for path in built]
+    build("wheel", tree, work / "wheel of what has not changed")
+    if not built or [path.stat().st_mtime_ns for path in built] != before:
+        fail(f"{len(built)} modules were built again, and nothing had changed")
+    old = [path.read_bytes() for path in built]
+    with (tree / INCLUDED).open("a") as source:
+        source.write("\nCHANGED = 1\n")
+    build("wheel", tree, work / "wheel of what has changed")
+    if any(path.read_bytes() == content for path, content in zip(built, old, strict=True)):
+        fail(f"{INCLUDED} changed, and a module was not built again")
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    """Serve a directory on this machine alone, and yield its address."""
+    handler = partial(QuietHandler, directory=str(directory))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Keep no log."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+def check_index(sdist: Path, work: Path) -> None:
+    """Check that pip, which keeps the wheels it builds of an index, never takes one for another."""
+    page = work / "index" / "fastgmm"
+    page.mkdir(parents=True)
+    shutil.copy2(sdist, page)
+    out = work / "wheel from an index"
+    with serving(page.parent) as address:
+        command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(out)]
+        command += ["--cache-dir", str(work / "cache"), "--extra-index-url", address]
+        command += [f"fastgmm=={VERSION}"]
+        print("building cython from an index", flush=True)
+        outcome = run(command, "cython")
+        check_failure(outcome, "FASTGMM_BACKEND must be 'numba' or unset for a build from a source")
+        print(f"building {out.name}", flush=True)
+        compiler = shutil.which("false") or fail("found no program 'false' to stand for a compiler")
+        outcome = run(command, None, CC=compiler)
+    if outcome.returncode:
+        fail(f"{out.name} was not built:\n{outcome.stdout[-4000:]}")
+    (wheel,) = out.iterdir()
+    if not any(line.startswith("numba") for line in requirements(wheel)):
+        fail(f"{wheel.name} from an index requires {requirements(wheel)}: no numba")
 
 
 def check_without_compiler(tree: Path, work: Path, tracked: list[str]) -> None:
@@ -188,6 +285,7 @@ def main() -> None:
             shutil.copy2(ROOT / name, tree / name)
         numba = build("wheel", tree, work / "wheel numba")
         check_wheel(numba, tracked, "numba", LEVELS)
+        check_oldest(numba)
         for name in LITTER:
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             (tree / name).write_text("BACKEND = 'litter'\n")
@@ -208,7 +306,9 @@ def main() -> None:
         if contents(again) != contents(numba) or requirements(again) != requirements(numba):
             difference = sorted(set(contents(again)) ^ set(contents(numba)))
             fail(f"the wheels from the tree and from the sdist differ: {difference}")
-        check_without_compiler(unpacked, work, tracked)
+        check_index(sdist, work)
+        check_rebuild(tree, work)
+        check_without_compiler(tree, work, tracked)
     print("the distributions are as they should be")
 
 

@@ -1,7 +1,11 @@
-"""Did a commit make a kernel slower? Prints asv's table, and exits with 1 if it did.
+"""Did a commit make a kernel slower? Prints a table, and exits with 1 if it did.
 
     python asv_benchmarks/gate.py [BASE [HEAD]]    by default the parent of HEAD, and HEAD
-    python asv_benchmarks/gate.py --self-test      finds a planted slowdown, and nothing else
+    python asv_benchmarks/gate.py --multicore [BASE [HEAD]]
+    python asv_benchmarks/gate.py [--multicore] --self-test
+
+``--multicore`` times iterations on all cores, by the clock on the wall: see multicore.py. The
+self-test finds a planted slowdown, and nothing else. The rest is about kernels on one thread.
 
 ``asv continuous`` builds both commits and measures them in one environment, in turns: round by
 round, each benchmark in a process of its own, one thread, the processor's time. Slower is what is
@@ -15,8 +19,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
+
+import multicore
 
 HERE = Path(__file__).resolve().parent
 #: Every kernel and covariance type at one shape, and the fused pass at every shape.
@@ -29,7 +36,7 @@ BENCHMARKS = [
 ROW = re.compile(r"^\| (?P<change>.) +\|[^|]*\|[^|]*\| +(?P<ratio>[~\d.]+) +\| (?P<name>.*\S) +\|$")
 #: Tables of one commit, and what was not measured.
 NOISE = re.compile(r"^ {4}|^\[ *[\d.]+%\] ··· =|^\|  +\| n/a|^$")
-#: asv could not compare the two; a benchmark that fails in one of them counts as that.
+#: The two could not be compared; a benchmark that fails in one of them counts as that.
 FAILED = 2
 
 
@@ -124,8 +131,8 @@ def find_slower(directory, base, head, settings):
 def report(slower):
     """Print the verdict and return the exit status."""
     for row in slower:
-        print(f"gate: slower by a factor of {row.ratio}: {row.name}")
-    print("gate: " + ("a kernel got slower" if slower else "no kernel got slower"))
+        print(f"gate: slower by a factor of {row.ratio:.2f}: {row.name}")
+    print(f"gate: {'something' if slower else 'nothing'} got slower")
     return 1 if slower else 0
 
 
@@ -143,16 +150,43 @@ def main():
     parser.add_argument("head", nargs="?", default="HEAD")
     parser.add_argument("--backend", choices=["numba", "cython"], default="numba")
     parser.add_argument("--factor", type=float, default=1.15)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=6, help="turns of each, on one thread")
+    parser.add_argument("--multicore", action="store_true", help="on all cores, not on one")
     parser.add_argument("--self-test", action="store_true")
     arguments = parser.parse_args()
+    if arguments.multicore:
+        return run_multicore(arguments)
+    return run_on_one_thread(arguments)
+
+
+def run_on_one_thread(arguments):
+    """Compare on one thread and return the exit status."""
     settings = Settings(arguments.backend, arguments.factor, arguments.rounds)
     ensure_machine()
     if arguments.self_test:
-        from gate_self_test import self_test
+        from gate_self_test import on_one_thread
 
-        return self_test(settings)
+        return on_one_thread(settings)
     slower, _ = find_slower(HERE, arguments.base, arguments.head, settings)
+    return report(slower)
+
+
+def run_multicore(arguments):
+    """Compare on all cores and return the exit status."""
+    try:
+        if arguments.self_test:
+            from gate_self_test import on_all_cores
+
+            return on_all_cores(arguments.backend, arguments.factor)
+        with tempfile.TemporaryDirectory() as directory:
+            sites = [
+                multicore.install(HERE.parent, commit, arguments.backend, directory)
+                for commit in (arguments.base, arguments.head)
+            ]
+            slower, _ = multicore.find_slower(sites, arguments.backend, arguments.factor)
+    except multicore.ComparisonError as error:
+        print(f"gate: {error}", file=sys.stderr)
+        return FAILED
     return report(slower)
 
 

@@ -1,58 +1,53 @@
-"""Does the gate find a kernel that got 30 % slower, and is it quiet about a comment?"""
+"""Does the gate find a slowdown that was planted, and is it quiet about a comment?
+
+Plants wrap functions at the end of the module by which all kernels are called: so they hold for
+both backends, and whatever becomes of the kernels.
+"""
 
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import gate
+import multicore
 
 ROOT = gate.HERE.parent
-KERNELS = "fastgmm/_kernels"
+SEAM = "fastgmm/_kernels/__init__.py"
 PLANTED = "kernels.Normalize.time_call("
 
+WRAP = """
 
-class Edit(NamedTuple):
-    """A piece of a file, and what replaces it."""
+def _plant(run):
+    from functools import wraps
+    from inspect import signature
 
-    path: str
-    old: str
-    new: str
+    @wraps(run)
+    def planted(*args, **options):
+        given = signature(run).bind(*args, **options).arguments
+{body}
+
+    return planted
 
 
-# Half of the blocks are loaded and summed up twice: that is about half of the kernel's time.
-SLOWER = {
-    "numba": Edit(
-        f"{KERNELS}/_numba/passes.py",
-        """
-        normalize_block(scratch, K, 0.0, np.inf)
-""",
-        """
-        normalize_block(scratch, K, 0.0, np.inf)
-        if first // BLOCK % U(2) == U(0):
-            for k in range(K):
-                for b in range(count):
-                    values[k * STRIDE + b] = log_prob[first + b, k]
-            find_maximum(values, K, scratch.maximum)
-            normalize_block(scratch, K, 0.0, np.inf)
-""",
-    ),
-    "cython": Edit(
-        f"{KERNELS}/_cython/passes.pyx",
-        """
-        normalize_block(&scratch, n_components, 0.0, INFINITE)
-""",
-        """
-        normalize_block(&scratch, n_components, 0.0, INFINITE)
-        if first // BLOCK % 2 == 0:
-            for k in range(n_components):
-                for b in range(count):
-                    scratch.values[k * STRIDE + b] = log_prob[(first + b) * n_components + k]
-            find_maximum(scratch.values, n_components, scratch.maximum)
-            normalize_block(&scratch, n_components, 0.0, INFINITE)
-""",
-    ),
-}
+{function} = _plant({function})
+"""
+#: One kernel takes half as long again, also on one thread.
+SLOWER = WRAP.format(
+    function="normalize",
+    body="""
+        half = len(given["log_prob"]) // 2
+        rows = {name: given[name][:half] for name in ("log_prob", "log_prob_norm")}
+        run(**{**given, **rows})
+        run(**given)""",
+)
+#: One thread makes the pass: a serial section of the iteration, and as much work as ever.
+SERIAL = WRAP.format(
+    function="accumulate",
+    body="""
+        run(**{**given, "n_threads": 1})""",
+)
+COMMENT = "# a comment\n"
 
 
 def git(directory, *arguments):
@@ -62,13 +57,10 @@ def git(directory, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def commit(clone, edit, message):
-    """Commit an edit on top of HEAD, go back to HEAD, and return the commit."""
-    path = clone / edit.path
-    source = path.read_text()
-    if source.count(edit.old) != 1:
-        raise SystemExit(f"gate: {edit.path} has changed: cannot plant the slowdown in it")
-    path.write_text(source.replace(edit.old, edit.new))
+def commit(clone, text, message):
+    """Commit a module that ends in a text, go back to HEAD, and return the commit."""
+    with (clone / SEAM).open("a") as module:
+        module.write(text)
     git(clone, "commit", "--all", "--quiet", f"--message={message}")
     made = git(clone, "rev-parse", "HEAD")
     git(clone, "branch", made[:12])
@@ -76,28 +68,56 @@ def commit(clone, edit, message):
     return made
 
 
-def comment(clone, path):
-    """Return an edit that adds a comment to a file."""
-    source = (clone / path).read_text()
-    return Edit(path, source, source + "# a comment\n")
-
-
-def self_test(settings):
-    """Try the gate on a clone of the last commit; return 0 if it told the two apart."""
+@contextmanager
+def planted(text):
+    """Yield a clone, its last commit, one that adds a text to that, and one that adds a comment."""
     with tempfile.TemporaryDirectory() as directory:
         clone = Path(directory, "fastgmm")
         git(ROOT, "clone", "--quiet", str(ROOT), str(clone))
         base = git(clone, "rev-parse", "HEAD")
-        edit = SLOWER[settings.backend]
-        slow = commit(clone, edit, "Plant a slowdown")
-        same = commit(clone, comment(clone, edit.path), "Add a comment")
+        slow = commit(clone, text, "Plant a slowdown")
+        same = commit(clone, COMMENT, "Add a comment")
+        yield clone, base, slow, same
+
+
+def on_one_thread(settings):
+    """Plant a slower kernel; return 0 if it is found, and nothing else."""
+    with planted(SLOWER) as (clone, *commits):
+        base, slow, same = commits
         benchmarks = clone / gate.HERE.name
         found, _ = gate.find_slower(benchmarks, base, slow, settings)
         nothing, rows = gate.find_slower(benchmarks, base, same, settings)
     right = [row for row in found if row.name.startswith(PLANTED)]
+    describe("planted", found)
+    describe("comment", nothing, rows)
+    return verdict(bool(right) and right == found and not nothing)
+
+
+def on_all_cores(backend, factor):
+    """Plant a serial section; return 0 if it is found in fits alone, and on all cores alone."""
+    with planted(SERIAL) as (clone, *commits):
+        base, slow, same = (
+            multicore.install(clone, commit, backend, clone.parent) for commit in commits
+        )
+        found, rows = multicore.find_slower((base, slow), backend, factor)
+        unseen, alone = multicore.find_slower((base, slow), backend, factor, n_threads=1)
+        nothing, equal = multicore.find_slower((base, same), backend, factor)
+    describe("planted", found, rows)
+    describe("planted, on one thread", unseen, alone)
+    describe("comment", nothing, equal)
+    right = [row for row in found if row.case[0] == "fit"]
+    return verdict(bool(right) and right == found and not unseen and not nothing)
+
+
+def describe(title, slower, rows=()):
+    """Print what was found slower, and within which ratios all lie."""
+    names = ", ".join(f"{row.name} {row.ratio:.2f}" for row in slower) or "nothing"
     ratios = [row.ratio for row in rows]
-    print(f"gate: planted: {', '.join(f'{row.name} {row.ratio}' for row in found) or 'not found'}")
-    print(f"gate: comment: ratios {min(ratios)} to {max(ratios)}, slower: {nothing or 'none'}")
-    passed = bool(right) and right == found and not nothing
+    within = f"; all ratios {min(ratios):.2f} to {max(ratios):.2f}" if ratios else ""
+    print(f"gate: {title}: slower: {names}{within}")
+
+
+def verdict(passed):
+    """Print the verdict and return the exit status."""
     print(f"gate: self-test {'passed' if passed else 'FAILED'}")
     return 0 if passed else 1

@@ -1,4 +1,4 @@
-"""What this installation consists of."""
+"""Versions of this installation and its libraries."""
 
 from importlib.metadata import PackageNotFoundError, version
 from platform import machine, platform, python_version
@@ -6,10 +6,8 @@ from typing import Any
 
 __all__ = ["__version__", "show_versions", "versions"]
 
-try:
-    __version__ = version("fastgmm")
-except PackageNotFoundError:  # run from a checkout that is not installed
-    __version__ = "unknown"
+# Here alone; a distribution of another build than the default adds its name.
+__version__ = "0.2.0.dev0"
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "llvmlite", "joblib", "threadpoolctl")
 
@@ -23,7 +21,7 @@ def versions() -> dict[str, Any]:
         Names and versions, in the order in which `show_versions` prints them, followed by
         the entries of `backend_info`. A library that is missing is ``"not installed"``.
     """
-    from ._kernels import backend_info  # here, so that the version alone is quick to know
+    from ._kernels import backend_info  # imported here, so that the version alone is quick to read
 
     return {
         "fastgmm": __version__,
@@ -41,7 +39,7 @@ def show_versions() -> None:
     --------
     >>> import fastgmm
     >>> fastgmm.show_versions()  # doctest: +SKIP
-    fastgmm          0.1.0
+    fastgmm          0.2.0
     python           3.13.1
     """
     print(format_versions())

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from fastgmm.cli import main as cli
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
+STEADY, UNSTEADY, PEAK = [0.0005, 0.0005, 0.0006], [0.0003, 0.0005, 0.0005], 1e9
 TINY = [Shape(covariance_type, 1200, 3, 4) for covariance_type in COVARIANCE_TYPES]
 
 
@@ -32,9 +34,27 @@ def small_machine(monkeypatch):
 
 
 @pytest.fixture
-def bench(small_machine, capsys, tmp_path, monkeypatch):
-    """Run the command on tiny shapes in an empty folder; return stdout and stderr."""
+def measured(monkeypatch):
+    """Put these times and rates in the place of what is measured; all else is real."""
+
+    def time(shape, *, with_peer, **options):
+        timing = time_iterations(shape, with_peer=with_peer, **options)
+        seconds = STEADY if shape.covariance_type != "tied" else UNSTEADY
+        return replace(timing, seconds=seconds, peer_seconds=[0.05] if with_peer else [])
+
+    monkeypatch.setattr(benchmark, "time_iterations", time)
+    monkeypatch.setattr(benchmark, "measure_peak", lambda n_jobs: PEAK)
+    monkeypatch.setattr(benchmark, "measure_bandwidth", lambda n_jobs: 2e10)
+
+
+@pytest.fixture
+def bench(measured, capsys, tmp_path, monkeypatch):
+    """Run the command on tiny shapes in an empty folder; return stdout and stderr.
+
+    However long it takes, no line tells of its progress.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_cli_bench, "_LINE_SECONDS", np.inf)
 
     def bench(*options, shapes=TINY):
         args = cli._parser().parse_args(["bench", *map(str, options)])
@@ -184,6 +204,7 @@ def test_table(bench):
     assert err == ""
     assert head.startswith(f"fastgmm {fastgmm.__version__}, {kernels.backend().NAME} (")
     assert "\nfloat64, 1/20 of the full number of samples (--full-size), but at least 5 d K" in head
+    assert "\n1 GFLOP/s of multiply-adds, 20 GB/s from memory\n" in head
     titles, *rows = table.splitlines()
     assert " ".join(titles.split()) == (
         "covariance n d K ms ns GFLOP/s of peak scikit-learn ms ratio differ"
@@ -191,8 +212,11 @@ def test_table(bench):
     assert [row.split()[:4] for row in rows] == [
         [name, "60", "3", "4"] for name in COVARIANCE_TYPES
     ]
+    assert [row.split()[4:6] for row in rows] == [["0.50", "2083.33"]] * 4
+    assert [row.split()[8:10] for row in rows] == [["50", "100.0"]] * 4
     assert {len(row.removesuffix(" !")) for row in rows} == {len(titles)}
-    assert ("\n!: some iterations took" in legend) == any(row.endswith(" !") for row in rows)
+    assert [row.endswith(" !") for row in rows] == [False, True, False, False]
+    assert "\n!: some iterations took" in legend
     assert "after 3 iterations" in legend
     assert max(map(len, out.splitlines())) < 110
 
@@ -205,6 +229,7 @@ def test_table_without_peer(bench):
     assert titles.endswith("  of peak")
     assert row.split()[:4] == ["diag", "1,200", "3", "4"]
     assert "scikit-learn's" not in legend
+    assert "!: " not in legend
 
 
 def test_json(bench):
@@ -219,8 +244,8 @@ def test_json(bench):
     assert report["backend_info"]["backend"] == kernels.backend().NAME
     assert not report["versions"].keys() & report["backend_info"].keys()
     assert (report["dtype"], report["threads"], report["divisor"]) == ("float64", 1, 4)
-    assert report["peak_flops_per_second"] > 0
-    assert report["memory_bytes_per_second"] > 0
+    assert report["peak_flops_per_second"] == PEAK
+    assert report["memory_bytes_per_second"] == 2e10
     assert [row["covariance_type"] for row in report["rows"]] == list(COVARIANCE_TYPES)
     for row in report["rows"]:
         assert row.keys() == {
@@ -232,14 +257,12 @@ def test_json(bench):
         }
         assert (row["n_samples"], row["n_features"], row["n_components"]) == (300, 3, 4)
         assert row["lower_bound_difference"] < 1e-12
-        ratio = row["peer_seconds_per_iteration"] / row["seconds_per_iteration"]
-        assert row["speed_up"] == pytest.approx(ratio)
-        assert row["ns_per_sample_and_component"] == pytest.approx(
-            1e9 * row["seconds_per_iteration"] / 1200
-        )
-        assert row["fraction_of_peak"] == pytest.approx(
-            row["flops_per_second"] / report["peak_flops_per_second"]
-        )
+        assert row["seconds_per_iteration"] == 0.0005
+        assert row["peer_seconds_per_iteration"] == 0.05
+        assert row["speed_up"] == pytest.approx(100)
+        assert row["ns_per_sample_and_component"] == pytest.approx(1e9 * 0.0005 / 1200)
+        assert row["fraction_of_peak"] == pytest.approx(row["flops_per_second"] / PEAK)
+        assert row["steady"] == (row["covariance_type"] != "tied")
 
 
 def test_json_without_peer(bench):
@@ -283,7 +306,7 @@ def test_no_folder(capsys, tmp_path, monkeypatch):
 
 
 def test_progress_elsewhere_than_on_a_terminal(bench, monkeypatch):
-    monkeypatch.setattr(_cli_bench, "_LINE_SECONDS", 0.0)
+    monkeypatch.setattr(_cli_bench, "_LINE_SECONDS", -1.0)
     out, err = bench("--quick", "--covariance-type", "full")
     assert "fastgmm: machine" not in out
     assert err.splitlines() == [

@@ -54,7 +54,7 @@ def maximum(patches, start):
         {"posterior": em.IncrementalPosterior(10)},
         {"posterior": em.StepwisePosterior(GROWING)},
         {"posterior": em.MiniBatchPosterior(GROWING), "update": em.GradientAscent(1.0)},
-        {"posterior": em.AmortizedPosterior(GROWING)},
+        pytest.param({"posterior": em.AmortizedPosterior(GROWING)}, marks=pytest.mark.slow),
     ],
     ids=lambda policies: ", ".join(type(policy).__name__ for policy in policies.values()),
 )
