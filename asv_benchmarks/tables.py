@@ -54,37 +54,28 @@ def iteration_seconds(covariance_type, n, d, K, n_threads, dtype="float64"):
 
 def distance_seconds(d, K):
     """Return the time of the Mahalanobis loop alone, per sample and component, on one thread."""
-    from importlib import import_module
+    from numba import njit
 
+    from fastgmm._kernels._numba.mahalanobis import block_log_prob
+    from fastgmm._kernels._numba.scratch import new_scratch
     from fastgmm._kernels.layout import block_size, block_stride
     from fastgmm._kernels.packing import pack
 
-    numba_kernels = "fastgmm._kernels._numba."
-    jit, launch, mahalanobis, scratch = (
-        import_module(numba_kernels + name) for name in ("_jit", "launch", "mahalanobis", "scratch")
-    )
-    U, fill = jit.U, import_module(numba_kernels + "block").fill
-    pointers = import_module(numba_kernels + "pointers")
-    fetch, keep = pointers.fetch, pointers.keep
-    new_scratch, block_log_prob = scratch.new_scratch, mahalanobis.block_log_prob
+    stride = block_stride(8)
 
-    stride = U(block_stride(8))
-
-    @jit.slot_function
-    def loop(frame, slot):
-        packed, n_repeats = fetch(frame)
-        d = U(packed.n_features)
-        scratch, memory = new_scratch(U(packed.n_components), d, packed.centers, False)
-        for row in range(U(slot), d * stride, stride):
-            fill(scratch.block, row, 1.0)
+    @njit
+    def loop(packed, n_repeats):
+        scratch = new_scratch(packed.n_components, packed.n_features, False, packed.centers)
+        for i in range(packed.n_features * stride):
+            scratch.block[i] = 1.0
         for _ in range(n_repeats):
             block_log_prob(packed, scratch, np.inf)
-        keep(memory)
 
     means = SPREAD * np.random.default_rng(0).standard_normal((K, d))
     packed = pack(mixture_of("full", means).components())
     n_repeats = max(1, int(2e8 / (256 * K * (d * d + 20))))
-    seconds = best_seconds(lambda: launch.launch(loop, (packed, n_repeats), 1, 1))
+    loop(packed, 1)
+    seconds = best_seconds(lambda: loop(packed, n_repeats))
     return seconds / (n_repeats * block_size(8) * K)
 
 

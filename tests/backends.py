@@ -50,7 +50,7 @@ def level_module(level: str) -> ModuleType:
 
 def level_modules(level: str) -> dict[int, ModuleType]:
     """Return them by the bytes of a number in their blocks."""
-    modules: dict[int, ModuleType] = import_module("fastgmm._kernels._cython")._load(level)
+    modules: dict[int, ModuleType] = import_module("fastgmm._kernels._cython.backend")._load(level)
     return modules
 
 
@@ -59,9 +59,9 @@ def using(variant: str) -> Iterator[None]:
     """Run the kernels of a variant meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
         if variant == "numba":
-            backend = import_module("fastgmm._kernels._numba")
+            backend = import_module("fastgmm._kernels._numba.backend")
         else:
-            backend = import_module("fastgmm._kernels._cython")
+            backend = import_module("fastgmm._kernels._cython.backend")
             patch.setattr(backend, "_passes", level_module(variant))
             patch.setattr(backend, "_kernels", level_modules(variant))
         patch.setattr(kernels, "backend", lambda: backend)

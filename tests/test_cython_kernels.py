@@ -64,7 +64,7 @@ def test_scratch_is_large_enough_and_need_not_be_cleared(
     kernel, covariance_type, level, monkeypatch
 ):
     skip_without(level)
-    from fastgmm._kernels import _cython
+    from fastgmm._kernels._cython import backend as _cython
 
     for shape in SHAPES:
         given = values(kernel, covariance_type, *shape)

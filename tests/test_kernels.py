@@ -185,7 +185,7 @@ def ulps(actual: Any, expected: Any) -> int:
 
 
 def over(name: str, x: Any, *limits: float) -> Any:
-    """Return exp or log of every element; kernels can be called by compiled functions only."""
+    """Return exp or log of every element."""
     njit = pytest.importorskip("numba").njit
     function = getattr(import_module("fastgmm._kernels._numba.posterior"), name)
 

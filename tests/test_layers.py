@@ -48,15 +48,20 @@ KERNEL_TESTS = {
     "test_backends",
     "test_benchmark",
     "test_blas",
+    "test_compile_ahead",
+    "test_contract",
     "test_cython_kernels",
+    "test_fast_compile",
     "test_float32",
     "test_kernels",
     "test_matrices",
+    "test_open_kernels",
     "test_parity",
     "test_partial_distance",
     "test_sampling",
     "test_statistics",
     "test_threads",
+    "test_version",
 }
 
 

@@ -38,12 +38,12 @@ __all__ = [
 
 _NO_ROWS: Array = np.empty(0)
 _NO_TABLE: Array = np.empty((0, 0))
-# not empty, since NumPy calls every empty array contiguous: another type to Numba
+# Not empty: NumPy calls every empty array contiguous, which is another type to Numba.
 _NO_RESP: Array = np.empty((1, 1))
 _NO_LABELS: NDArray[np.int64] = np.empty(0, np.int64)
-# multiply-adds that take longer than waking threads
+# Fewer multiply-adds than this run on one thread: waking threads takes longer.
 _WORTH_THREADS = 2**18
-# doubles between the sums of two threads: they never share a cache line
+# Doubles between the sums of two threads, so that they never share a cache line.
 _GRAM_SIZE, _GRAM_STRIDE = 10, 32
 
 
@@ -121,7 +121,7 @@ def _add(
     n_threads: int,
     workspace: Workspace,
 ) -> None:
-    """Add all blocks; each attempt takes those that the ones before it had to leave."""
+    """Add all blocks. Each attempt takes the blocks that the earlier attempts could not add."""
     todo = np.ones(-(-len(X) // SMALLEST_BLOCK), np.uint8)
     for lay_out in attempts:
         packed = lay_out()
@@ -144,14 +144,14 @@ def posterior(
     resp: Array = _NO_TABLE,
     labels: NDArray[np.int64] = _NO_LABELS,
 ) -> None:
-    """Write log p(x), responsibilities or the best component: those outputs that are given."""
+    """Write the outputs that are given: log p(x), responsibilities, the best component."""
     packed = pack(components, n_threads=n_threads)
     outputs = (_NO_TABLE, log_prob_norm, resp, labels)
     backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
 
 
 def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_threads: int) -> None:
-    """Write (n, K) squared Mahalanobis distances; log_coefficients take no part."""
+    """Write (n, K) squared Mahalanobis distances; ``log_coefficients`` are not used."""
     none = np.zeros(len(components.means))
     packed = pack(components._replace(log_coefficients=none), n_threads=n_threads)
     outputs = (distances, _NO_ROWS, _NO_TABLE, _NO_LABELS)
@@ -169,8 +169,8 @@ def inverse_factors(
 ) -> None:
     """Write U = R^-1 for (m, d, d) covariances R^T R into zeros.
 
-    Only upper triangles are read. ``failed`` is set to 1 where there is no such R; what is written
-    there has no meaning.
+    Only upper triangles are read. ``failed`` is set to 1 where there is no such R. The factor
+    written there has no meaning.
     """
     is_little = covariances.size * covariances.shape[1] < _WORTH_THREADS
     n_threads = 1 if is_little else n_threads
@@ -180,7 +180,8 @@ def inverse_factors(
 def normals(values: Array) -> None:
     """Turn an even number of uniforms in [0, 1) into standard normals, in place.
 
-    Elements i and half + i make a pair. The calling thread does it, without the interpreter's lock.
+    Elements i and half + i make a pair. The calling thread does the work, without the interpreter's
+    lock.
     """
     backend().normals(values)
 
@@ -195,7 +196,8 @@ def gram(
 ) -> None:
     """Add ``n_repeats`` times the 10 products of 4 rows that begin ``stride`` values apart.
 
-    What is measured where no fit is: ten multiply-adds on four loads. Bounds are in columns.
+    No fit needs this kernel. It measures the machine: ten multiply-adds on four loads. ``bounds``
+    are columns.
     """
     slots = np.zeros((len(bounds) - 1, _GRAM_STRIDE))
     backend().gram(values, stride, bounds, n_repeats, slots, n_threads)

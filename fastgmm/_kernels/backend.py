@@ -26,7 +26,7 @@ def backend() -> ModuleType:
     if (asked or build.BACKEND) == "cython":
         return _cython()
     try:
-        return import_module("._numba", __package__)
+        return import_module("._numba.backend", __package__)
     except ImportError as error:
         if asked or not _is_about_numba(error):
             raise
@@ -53,4 +53,4 @@ def _is_about_numba(error: ImportError) -> bool:
 def _cython() -> ModuleType:
     if not build.LEVELS:
         raise ImportError(f"fastgmm has no Cython kernels: {build.MISSING}")
-    return import_module("._cython", __package__)
+    return import_module("._cython.backend", __package__)

@@ -1,6 +1,6 @@
 """BLAS on one thread, while this library's own threads work.
 
-Its threads spin while the kernels' threads work, and factors of K small matrices gain nothing from
+BLAS threads spin while the kernels' threads work. Factors of K small matrices gain nothing from
 them: four of 784 x 784 took 600 to 2400 ms with two threads, 49 ms with one.
 """
 
@@ -25,7 +25,7 @@ def _controller() -> Any:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS; of several uses at once the first sets the limit and takes it away."""
+    """Limit BLAS to one thread; of concurrent uses, the first sets and removes the limit."""
     with _lock:
         first = not _limits
         if first:
@@ -45,14 +45,14 @@ def _restore() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """Only the thread that forked lives on; a limit that another one set ends."""
+    """Remove a limit that another thread set: the child has only the thread that forked."""
     if _limits and _limits[0][0] != threading.get_ident():
         _restore()
     _lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    # a fork waits for the lock: in the child nobody would be left to release it
+    # A fork waits for the lock: no thread of the child could release it.
     os.register_at_fork(
         before=_lock.acquire,
         after_in_parent=_lock.release,

@@ -1,4 +1,4 @@
-"""How this copy was built, as setup.py recorded it; a bare checkout has Numba alone."""
+"""How this copy was built, as setup.py recorded it; without a build there is only Numba."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""The table of kernels: arguments, shapes, types, directions and tolerances.
+"""The tables of kernels: arguments, shapes, types, directions and tolerances.
 
 Tests and benchmarks are generated from it, for every backend.
 
@@ -96,4 +96,79 @@ KERNELS: dict[str, Kernel] = {
         1e-11,
         _STATISTICS_REASON + "; errors of responsibilities as in posterior",
     ),
+}
+
+#: Kernels over parameters and plain numbers, with the names of their functions in every backend.
+#: T stands for the 4 x 4 tiles of a lower triangle, P for the numbers of a packed triangle.
+OTHER_KERNELS: dict[str, Kernel] = {
+    "add_symmetric": Kernel(
+        (
+            Argument("tiles", ("m", "T", "4", "4"), _F8, "in"),
+            Argument("out", ("m", "d", "d"), _F8, "add"),
+        ),
+        0.0,
+        "one addition each",
+    ),
+    "pack_triangles": Kernel(
+        (
+            Argument("upper", ("K", "d", "d"), _F8, "in"),
+            Argument("out", ("K", "P"), _F8, "out"),
+        ),
+        0.0,
+        "one multiplication each",
+    ),
+    "inverse_factors": Kernel(
+        (
+            Argument("covariances", ("m", "d", "d"), _F8, "in"),
+            Argument("factors", ("m", "d", "d"), _F8, "out"),
+            Argument("failed", ("m",), ("uint8",), "out"),
+        ),
+        1e-12,
+        "LAPACK in another order of blocks, on well-conditioned matrices",
+    ),
+    "gram": Kernel(
+        (
+            Argument("values", ("n",), _F8, "in"),
+            Argument("stride", (), ("int64",), "in"),
+            Argument("bounds", ("slots + 1",), ("int64",), "in"),
+            Argument("n_repeats", (), ("int64",), "in"),
+            Argument("slots", ("slots", "32"), _F8, "add"),
+        ),
+        1e-13,
+        "sums of terms of both signs in another order",
+    ),
+    "normals": Kernel(
+        (Argument("values", ("n",), _F8, "inout"),),
+        1e-14,
+        "polynomials for sine, cosine and logarithm to 1e-16",
+    ),
+}
+
+_PACKED = (Argument("packed", (), ("Packed",), "in"), Argument("bounds", ("s",), ("int64",), "in"))
+
+#: What a backend must offer: its functions and their arguments in order. All but ``normals`` take
+#: n_threads after them. ``packed`` is a layout.Packed, ``slots`` is workspace.
+BACKEND: dict[str, tuple[Argument, ...]] = {
+    "accumulate": (
+        _X,
+        _WEIGHT,
+        Argument("resp", ("n", "K"), _F8, "in"),
+        *_PACKED,
+        Argument("todo", ("blocks",), ("uint8",), "inout"),
+        Argument("slots", ("slots", "sums"), _F8, "out"),
+        Argument("out", ("sums",), _F8, "add"),
+    ),
+    "posterior": (
+        _X,
+        *_PACKED,
+        Argument("log_prob", ("n", "K"), _F8, "out"),
+        Argument("log_prob_norm", ("n",), _F8, "out"),
+        Argument("resp", ("n", "K"), _F8, "out"),
+        Argument("labels", ("n",), ("int64",), "out"),
+    ),
+    "normalize": (
+        *KERNELS["normalize"].arguments,
+        Argument("bounds", ("s",), ("int64",), "in"),
+    ),
+    **{name: kernel.arguments for name, kernel in OTHER_KERNELS.items()},
 }

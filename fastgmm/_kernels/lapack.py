@@ -1,7 +1,7 @@
-"""Where SciPy's LAPACK and BLAS routines begin: kernels call them on their own threads."""
+"""Addresses of SciPy's LAPACK and BLAS routines, which kernels call on their own threads."""
 
 import ctypes
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cython_blas, cython_lapack
@@ -25,3 +25,17 @@ ROUTINES = np.array(
     ],
     np.int64,
 )
+
+
+class Routines(NamedTuple):
+    """Addresses of the routines, and of the constants that they read."""
+
+    potrf: Any
+    trtri: Any
+    trmm: Any
+    letters: Any  # of "LNR": lower, plain (no transposition, no unit diagonal), right
+    signs: Any  # of 1.0 and -1.0
+
+
+LETTERS = np.frombuffer(b"LNR", np.uint8)
+SIGNS = np.array([1.0, -1.0])

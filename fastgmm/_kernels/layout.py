@@ -1,10 +1,11 @@
 """The memory layout that every backend shares: blocks, packed components, packed moments.
 
-A block is some consecutive samples, as many as fill 2 KiB a feature, stored transposed so that SIMD
-lanes run over samples: feature ``j`` of sample ``b`` stands at ``block[j * stride + b]``.
-Parameters and statistics are handed to the compiled kernels as flat arrays. Each covariance type,
-with one or two features or with more, is a type to Numba, which then compiles what the fit at hand
-needs: all of it at once takes 2 s longer.
+A block holds consecutive samples, as many as fill 2 KiB for each feature. It is stored transposed,
+so that SIMD lanes run over samples: feature ``j`` of sample ``b`` is ``block[j * stride + b]``.
+Parameters and statistics are flat arrays.
+
+Each covariance type, with one or two features (plane) or with more (space), is a type of its own to
+Numba. So Numba compiles only what the fit at hand needs: all types at once take 2 s longer.
 """
 
 from math import isqrt
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _BLOCK_BYTES = 2048
-# A quarter more than a block: the four rows of a tile then start at least 512 bytes apart within a
-# page. 4K aliasing: a load stalls behind a store whose address has the same low bits; rows 64 bytes
-# apart made distances take 1.5 times as long in 5 % of runs.
+# A quarter more than a block, so that the four rows of a tile start at least 512 bytes apart within
+# a page. This avoids 4K aliasing: a load stalls behind a store whose address has the same low bits;
+# rows 64 bytes apart made distances take 1.5 times as long in 5 % of runs.
 _STRIDE_BYTES = _BLOCK_BYTES + _BLOCK_BYTES // 4
 #: Samples in the smallest block, of float64, and in the largest, of float32.
 SMALLEST_BLOCK = _BLOCK_BYTES // 8
@@ -44,11 +45,11 @@ def block_stride(itemsize: int) -> int:
 class Components(NamedTuple):
     """Parameters of a mixture as every kernel takes them.
 
-    ``kind`` says which kernel: full, tied, diag or spherical.
-    ``log_coefficients[k]`` is all of ``log(weight_k N(x | k))`` that does not depend on x:
-    ``log weight_k + log det P_k - d/2 log 2 pi``; zeros give bare distances. The arrays
-    ``means`` (K, d) and ``precisions_cholesky`` follow scikit-learn's shapes: (K, d, d) full,
-    (d, d) tied, (K, d) diag, (K,) spherical; the matrices are upper triangular, U U^T = precision.
+    ``kind`` names the kernel: full, tied, diag or spherical. ``log_coefficients[k]`` is the part of
+    ``log(weight_k N(x | k))`` that does not depend on x: ``log weight_k + log det P_k - d/2 log 2
+    pi``; zeros give the distances alone. The arrays ``means`` (K, d) and ``precisions_cholesky``
+    follow scikit-learn's shapes: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical; the
+    matrices are upper triangular, U U^T = precision.
     """
 
     kind: str
@@ -75,16 +76,16 @@ class Packed(NamedTuple):
 
     ``factors`` holds the whitening factors divided by sqrt(2), so that
     ``log_prob = coefficient - |factor x + shift|^2`` takes one multiply-add per term.
-    Samples and centres are taken relative to ``origin``, which keeps data far from zero exact.
-    Where ``squares`` is not empty the distances are expanded instead:
-    ``log_prob = shift + squares |x|^2 + factors x``. ``offset`` is left out of all of them.
+    Samples and centres are taken relative to ``origin``, so that data far from zero keep their
+    digits. Where ``squares`` is not empty the distances are expanded instead: ``log_prob = shift +
+    squares |x|^2 + factors x``. ``offset`` is left out of all log-probabilities.
 
-    Of the rows of a full factor the ``leading`` ones come first for all samples; the others where
-    their component can matter.
+    The first ``leading`` rows of a full factor are computed for all samples, the other rows only
+    where their component can matter.
 
-    A block cannot be added in the type of the arrays where the largest log-probability of a sample
-    is not above ``lowest``: farther out its rounding would show in responsibilities, or
-    it has overflowed; nor where a weight other than 0 is not within the last two.
+    The type of the arrays cannot represent a block in two cases. The largest log-probability of a
+    sample is not above ``lowest``: its rounding error would show in responsibilities, or it has
+    overflowed. Or a weight other than 0 is not from ``smallest_weight`` to ``largest_weight``.
     """
 
     n_components: int
@@ -165,7 +166,7 @@ class PackedSphericalPlane(PackedSpherical):
     __slots__ = ()
 
 
-#: The largest number of features that count as few.
+#: The largest number of features in a plane.
 PLANE = 2
 _PACKED: dict[int, type[Packed]] = {
     FULL: PackedFull,
@@ -189,14 +190,14 @@ def packed_type(kind: int, n_features: int) -> type[Packed]:
 
 
 def first_rows(n_features: int) -> int:
-    """Return how many rows of a full factor are taken at once; the others are in fours."""
+    """Return how many rows of a full factor come first, 1 to 4; the others come in fours."""
     return (n_features - 1) % TILE + 1
 
 
 def leading_rows(n_features: int, n_components: int) -> int:
-    """Return how many rows of a full factor are taken for all samples; see ``partial_distance``.
+    """Return how many rows of a full factor are computed for all samples; see ``partial_distance``.
 
-    Measured: about 2 sqrt(d) + 4, from d = 15 on fewer than d.
+    The measured optimum is about 2 sqrt(d) + 4. From d = 15 on these are fewer than d.
     """
     first = first_rows(n_features)
     fours = -(-(isqrt(4 * n_features) + 4 - first) // TILE)

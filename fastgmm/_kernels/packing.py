@@ -24,9 +24,10 @@ _FLOAT32_LARGEST_EXPANDED = 100.0
 
 # Half squared distances up to 1000 keep an error of 1e-4 in float32.
 _FLOAT32_LOWEST = -1000.0
-# What stands for the logarithm of a weight of 0 is below this.
+# The logarithm of a weight of 0 is replaced by a number below this.
 _NO_WEIGHT = -1e300
-# Weights times squares of up to 1e27 stay in its range.
+# With weights from the first to the second, weights times squares of up to 1e27 stay in the range
+# of float32.
 _FLOAT32_WEIGHTS = (1e-6, 1e6)
 
 # y = P (x - mu) / sqrt(2) with P = U^T, lower triangular.
@@ -73,7 +74,8 @@ def pack(
 ) -> Packed:
     """Lay out parameters for the compiled kernels.
 
-    Moments are about ``centers``, by default the means; the origin is by default their mean.
+    Moments are about ``centers``, by default the means. The default origin is the mean of the
+    means.
     """
     kind = KIND[components.kind]
     means = components.means
@@ -135,10 +137,10 @@ def pack_centers(kind: str, centers: Array) -> Packed:
 
 
 def _may_expand(centers: Array, scale: Array, largest: float) -> bool:
-    """Tell whether |x|^2 - 2 mu x + |mu|^2 loses nothing to cancellation.
+    """Return whether |x|^2 - 2 mu x + |mu|^2 loses nothing to cancellation.
 
-    Its error is about eps p^2 (|x|^2 + |mu|^2). Where |x| > 2 |mu| that is of the order of the
-    distance itself times eps; elsewhere it is at most 5 eps p^2 |mu|^2: up to 1e-12, or 6e-5 in
+    The error is about eps p^2 (|x|^2 + |mu|^2). Where |x| > 2 |mu|, this is of the order of eps
+    times the distance. Elsewhere the error is at most 5 eps p^2 |mu|^2: up to 1e-12, or 6e-5 in
     float32.
     """
     distances = scale**2 * np.einsum("kj,kj->k", centers, centers)

@@ -1,4 +1,4 @@
-"""What each kernel computes, in NumPy: the definition that every backend is tested against."""
+"""The definition of each kernel, in NumPy; every backend is tested against it."""
 
 from typing import Any
 
@@ -141,7 +141,7 @@ def add_symmetric(tiles: Array, out: Array, n_threads: int = 1) -> None:
 def pack_triangles(upper: Array, out: Array, n_threads: int = 1) -> None:
     """Write the transposes of triangles / sqrt(2) in bands of four rows, the first of 1 to 4.
 
-    A band is written column by column, but the triangle at its end row by row.
+    A band is written column by column, except the triangle at its end, which is written row by row.
     """
     d = upper.shape[1]
     order, first = [], 0
@@ -157,7 +157,7 @@ def pack_triangles(upper: Array, out: Array, n_threads: int = 1) -> None:
 def inverse_factors(
     covariances: Array, factors: Array, failed: NDArray[np.uint8], n_threads: int = 1
 ) -> None:
-    """Write U = R^-1 for covariances R^T R, and which have no such R; read upper triangles only."""
+    """Write U = R^-1 for covariances R^T R; mark those without R. Read upper triangles only."""
     for k, covariance in enumerate(covariances):
         upper = np.triu(covariance)
         try:

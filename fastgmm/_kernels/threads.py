@@ -1,4 +1,4 @@
-"""Threads: how many, over which slots of rows, and where they must not be used."""
+"""Threads: how many, the slots of rows that they take, and where threads must not be used."""
 
 import os
 import threading
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from .layout import LARGEST_BLOCK, Array
 
-# Slots bound the number of threads that can work, and each carries its own statistics.
+# No more threads than slots can work. Each slot has its own statistics.
 _MAX_SLOTS = 128
 _SLOT_ROWS = 2 * LARGEST_BLOCK
-# All slots' statistics together take this much, or 8 slots however large.
+# The statistics of all slots take at most this much memory. There may always be 8 slots.
 _SLOT_MEMORY = 32 * 2**20
 _SLOTS_AT_LEAST = 8
 
@@ -47,21 +47,21 @@ def count_threads(n_jobs: int | None = None) -> int:
 def slot_bounds(n_samples: int, statistics_size: int = 0) -> NDArray[np.int64]:
     """Return the first row of each slot, and the end of the last.
 
-    The rule looks at the problem's size and never at the number of threads, so that the same
-    sums are formed in the same order on every machine.
+    The bounds depend on the size of the problem and never on the number of threads. So every
+    machine adds the same sums in the same order.
     """
     affordable = max(_SLOT_MEMORY // max(8 * statistics_size, 1), _SLOTS_AT_LEAST)
     most = max(1, min(_MAX_SLOTS, affordable, n_samples // _SLOT_ROWS))
-    n_slots = 1 << (most.bit_length() - 1)  # 15 slots would be 8 for one of two threads
+    n_slots = 1 << (most.bit_length() - 1)  # a power of 2: of 15 slots one of two threads takes 8
     blocks = -(-n_samples // LARGEST_BLOCK)
     bounds = (blocks * np.arange(n_slots + 1, dtype=np.int64) // n_slots) * LARGEST_BLOCK
     return np.minimum(bounds, n_samples)
 
 
 class Workspace(threading.local):
-    """Memory for the statistics of slots, which the passes of a run use again.
+    """Memory for the statistics of slots, reused by all passes of a run.
 
-    New memory is handed out page by page: of 33 MB that took 6 % of a pass of 66 ms.
+    The system hands out new memory page by page: for 33 MB this took 6 % of a pass of 66 ms.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Workspace(threading.local):
 
 
 def for_each(function: Callable[[int], None], items: range, n_threads: int) -> None:
-    """Call a function, which releases the interpreter's lock, for every item on some threads."""
+    """Call a function that releases the interpreter's lock for every item, on several threads."""
     if min(n_threads, len(items)) <= 1:
         for item in items:
             function(item)
@@ -85,16 +85,16 @@ def for_each(function: Callable[[int], None], items: range, n_threads: int) -> N
 
 @cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
-    # kept: in a new thread OpenBLAS lays out its buffers anew
+    # The pool is kept: OpenBLAS sets up its buffers again in every new thread.
     return ThreadPoolExecutor(n_threads)
 
 
 class ThreadGuard:
-    """Keep compiled kernels off threads where those would kill or hang the process.
+    """Run compiled kernels without threads where threads would kill or hang the process.
 
-    GNU OpenMP ends a forked child that starts a parallel region after its parent did, and
-    Numba's ``workqueue`` layer aborts when two Python threads start one at once. A backend says
-    whether its layer bears concurrent callers; a forked child works serially.
+    GNU OpenMP ends a forked child that starts a parallel region after its parent did. Numba's
+    ``workqueue`` layer aborts when two Python threads start a parallel region at once. A backend
+    says whether its layer allows concurrent callers. A forked child works serially.
     """
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class ThreadGuard:
 
     @contextmanager
     def launch(self, concurrent: bool) -> Iterator[None]:
-        """Hold while a parallel kernel runs."""
+        """Guard a parallel kernel while it runs; without ``concurrent`` only one runs at a time."""
         if not self.must_be_serial():
             self._launched_by = os.getpid()
         if concurrent:
@@ -124,4 +124,4 @@ class ThreadGuard:
 guard = ThreadGuard()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=guard.reset_lock)
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # its threads are gone
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # the child does not have its threads

@@ -2,7 +2,10 @@
 
 
 cdef void fill(work* out, work value) noexcept nogil:
-    """Set one row of a block to a constant."""
+    """Set one row of a block to a constant.
+
+    out  OUT
+    """
     cdef size_t b
     for b in range(BLOCK):
         out[b] = value
@@ -63,7 +66,11 @@ cdef extern from *:
 cdef inline void transpose_tile(
     const work* r0, const work* r1, const work* r2, const work* r3, size_t d, work* out
 ) noexcept nogil:
-    """Write four samples, given as rows, into the rows of a block."""
+    """Write four samples, given as rows, into the rows of a block.
+
+    r0, r1, r2, r3  IN
+    out             OUT
+    """
     cdef size_t fours = d // 4 * 4
     cdef size_t j
     for j in range(0, fours, 4):
@@ -76,7 +83,11 @@ cdef inline void transpose_tile(
 
 
 cdef void transpose(const work* rows, size_t d, size_t count, work* out) noexcept nogil:
-    """Write samples given as rows into the rows of a block; count is a multiple of 4."""
+    """Write samples given as rows into the rows of a block; count is a multiple of 4.
+
+    rows  IN
+    out   OUT
+    """
     cdef size_t a
     cdef const work* row
     for a in range(0, count, 4):
@@ -87,7 +98,11 @@ cdef void transpose(const work* rows, size_t d, size_t count, work* out) noexcep
 cdef void advance(
     const work* restrict p, const work* restrict x, size_t count, work* restrict y
 ) noexcept nogil:
-    """Y += P[:, j:j+4] x."""
+    """Y += P[:, j:j+4] x.
+
+    p, x  IN
+    y     ADDS TO
+    """
     cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
     cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
     cdef work c0 = p[8], c1 = p[9], c2 = p[10], c3 = p[11]

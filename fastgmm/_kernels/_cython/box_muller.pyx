@@ -1,7 +1,7 @@
 """Pairs of standard normals from pairs of uniforms (Box and Muller 1958).
 
-sin and cos of an angle in turns: the nearest quarter is taken off, which is exact, and polynomials
-in the square of the rest, those of the Numba backend, keep to 1e-16.
+The angle is in turns. For sin and cos, the nearest quarter turn is subtracted, which is exact.
+Polynomials in the square of the rest, the same as in the Numba backend, are accurate to 1e-16.
 """
 
 cdef extern from "math.h" nogil:
@@ -9,6 +9,10 @@ cdef extern from "math.h" nogil:
 
 
 cdef void _pairs(double* restrict first, double* restrict second, size_t half) noexcept nogil:
+    """Turn uniforms into normals.
+
+    first, second  IN OUT
+    """
     cdef size_t i
     cdef double radius, turns, shifted, x, z, s, c, sine, cosine
     cdef Word word

@@ -45,7 +45,7 @@ cdef extern from *:
 
 
 cdef struct Packed:
-    # coefficients is NULL where there are centres alone, squares where nothing is expanded
+    # coefficients is NULL if there are only centres, squares if distances are not expanded
     size_t kind
     size_t n_components
     size_t n_features
@@ -64,7 +64,7 @@ cdef struct Packed:
 
 
 cdef inline size_t first_rows(size_t d) noexcept nogil:
-    """Return how many rows of a full factor are taken at once; the others are in fours."""
+    """Return how many rows of a full factor come first, 1 to 4; the others come in fours."""
     return (d - 1) % 4 + 1
 
 

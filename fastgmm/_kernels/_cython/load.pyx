@@ -17,6 +17,11 @@ cdef void _load_rows(
     real* tag, const Samples* X, size_t start, size_t count, size_t d,
     const work* restrict origin, work* restrict rows
 ) noexcept nogil:
+    """Copy rows of X about the origin.
+
+    X, origin  IN
+    rows       OUT
+    """
     cdef size_t b, j
     cdef const char* row
     if X.column == <Py_ssize_t> sizeof(real):
@@ -35,6 +40,11 @@ cdef void _load_columns(
     real* tag, const Samples* X, size_t start, size_t count, size_t d,
     const work* restrict origin, work* restrict block
 ) noexcept nogil:
+    """Copy rows of X about the origin, transposed; the rest of the block is zero.
+
+    X, origin  IN
+    block      OUT
+    """
     cdef size_t b, j
     cdef const char* column
     for j in range(d):
@@ -48,9 +58,10 @@ cdef void _load_columns(
 cdef void load_block(
     const Samples* X, size_t start, size_t count, const Packed* packed, const Scratch* scratch
 ) noexcept nogil:
-    """Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.
+    """Copy ``count`` rows of X about the origin, as rows and transposed; the rest is zero.
 
-    One or two features, which the moments take from the block alone, are not copied as rows.
+    With one or two features only the transposed block is written, because the moments do not use
+    rows.
     """
     cdef size_t d = packed.n_features
     cdef const work* origin = packed.origin
@@ -82,7 +93,11 @@ cdef struct Weights:
 cdef void load_weight(
     const Weights* weights, size_t start, size_t count, double* weight
 ) noexcept nogil:
-    """Copy the weights of a block; they are zero where there is no sample."""
+    """Copy the weights of a block; they are zero beyond the last sample.
+
+    sample_weight  IN
+    weight         OUT  of the scratch
+    """
     cdef const char* first = weights.data + <Py_ssize_t> start * weights.row
     cdef size_t b
     for b in range(count):
@@ -95,7 +110,11 @@ cdef void load_resp(
     const Weights* weights, size_t start, size_t count, size_t n_components,
     const Scratch* scratch
 ) noexcept nogil:
-    """Copy the block's given responsibilities, which are already normalised."""
+    """Copy the block's given responsibilities, which are already normalised.
+
+    resp                             IN
+    values, words, scale, threshold  OUT  of the scratch
+    """
     cdef size_t k, b
     cdef const char* column
     cdef work* values

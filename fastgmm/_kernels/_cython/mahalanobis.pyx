@@ -2,8 +2,8 @@
 
     log_prob[k] = coefficient_k - |factor_k x + shift_k|^2
 
-Under one factor for all features (spherical, and tied once the samples are whitened) the square
-is expanded to a product of matrices where that is as exact: half the work.
+With one factor for all features (spherical, and tied after the samples are whitened) the square is
+expanded to a product of matrices, where this is as exact. It takes half the work.
 """
 
 
@@ -11,7 +11,11 @@ cdef void _subtract_four(
     const work* restrict p, const work* restrict s, const work* restrict x,
     work* restrict out
 ) noexcept nogil:
-    """Out -= sum over 4 features of (p x + s)^2."""
+    """Out -= sum over 4 features of (p x + s)^2.
+
+    p, s, x  IN
+    out      ADDS TO
+    """
     cdef work p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]
     cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
     cdef work y0, y1, y2, y3
@@ -28,7 +32,11 @@ cdef void _subtract_eight(
     const work* restrict p, const work* restrict s, const work* restrict x,
     work* restrict out
 ) noexcept nogil:
-    """Out -= sum over 8 features of (p x + s)^2."""
+    """Out -= sum over 8 features of (p x + s)^2.
+
+    p, s, x  IN
+    out      ADDS TO
+    """
     cdef work p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]
     cdef work p4 = p[4], p5 = p[5], p6 = p[6], p7 = p[7]
     cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
@@ -51,7 +59,11 @@ cdef void _subtract_eight(
 cdef void _subtract_one(
     work p0, work s0, const work* restrict x, work* restrict out
 ) noexcept nogil:
-    """Out -= (p x + s)^2."""
+    """Out -= (p x + s)^2.
+
+    p0, s0, x  IN
+    out        ADDS TO
+    """
     cdef work y0
     cdef size_t b
     for b in range(BLOCK):
@@ -60,26 +72,41 @@ cdef void _subtract_one(
 
 
 cdef void _subtract_diagonals(
-    const work* block, size_t d, size_t n_components, const work* factors,
-    const work* shifts, work* out
+    const Packed* packed, const work* block, work* out
 ) noexcept nogil:
-    """Diagonal factors (diag, spherical, and tied once whitened)."""
-    cdef size_t k, j, o
-    for k in range(n_components):
-        o = k * d
+    """Diagonal factors (diag, spherical, and tied after whitening).
+
+    packed, block  IN
+    out            OUT
+    """
+    cdef size_t d = packed.n_features
+    cdef size_t k, j
+    cdef const work* p
+    cdef const work* s
+    cdef work* row
+    for k in range(packed.n_components):
+        p = packed.factors + k * d
+        s = packed.shifts + k * d
+        row = out + k * STRIDE
+        fill(row, packed.coefficients[k])
         j = 0
         while j + 8 <= d:
-            _subtract_eight(factors + o + j, shifts + o + j, block + j * STRIDE, out + k * STRIDE)
+            _subtract_eight(p + j, s + j, block + j * STRIDE, row)
             j += 8
         if j + 4 <= d:
-            _subtract_four(factors + o + j, shifts + o + j, block + j * STRIDE, out + k * STRIDE)
+            _subtract_four(p + j, s + j, block + j * STRIDE, row)
             j += 4
         while j < d:
-            _subtract_one(factors[o + j], shifts[o + j], block + j * STRIDE, out + k * STRIDE)
+            _subtract_one(p[j], s[j], block + j * STRIDE, row)
             j += 1
 
 
 cdef void _add_scaled_row(work p, const work* restrict x, work* restrict out) noexcept nogil:
+    """Out += p x.
+
+    p, x  IN
+    out   ADDS TO
+    """
     cdef size_t b
     for b in range(BLOCK):
         out[b] += p * x[b]
@@ -88,7 +115,11 @@ cdef void _add_scaled_row(work p, const work* restrict x, work* restrict out) no
 cdef void _whiten(
     const work* block, size_t d, const work* whitener, work* out
 ) noexcept nogil:
-    """Out = P x / sqrt(2) with the one factor that tied components share."""
+    """Out = P x / sqrt(2) with the one factor that tied components share.
+
+    block, whitener  IN
+    out              OUT
+    """
     cdef size_t i, j
     for i in range(d):
         fill(out + i * STRIDE, 0.0)
@@ -97,7 +128,11 @@ cdef void _whiten(
 
 
 cdef void _add_square(const work* restrict x, work* restrict out) noexcept nogil:
-    """Out += x^2."""
+    """Out += x^2.
+
+    x    IN
+    out  ADDS TO
+    """
     cdef size_t b
     for b in range(BLOCK):
         out[b] += x[b] * x[b]
@@ -107,7 +142,11 @@ cdef void _open_expanded(
     const work* restrict p, const work* restrict s, const work* restrict q,
     const work* restrict x, const work* restrict norm, work* restrict y
 ) noexcept nogil:
-    """Y = shift + q |x|^2 + P[:, 0:4] x."""
+    """Y = shift + q |x|^2 + P[:, 0:4] x.
+
+    p, s, q, x, norm  IN
+    y                 OUT
+    """
     cdef work q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3]
     cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
     cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
@@ -132,7 +171,12 @@ cdef void _subtract_expanded(
     const work* samples, work* norm, size_t d, size_t groups, const work* factors,
     const work* shifts, const work* squares, work* out
 ) noexcept nogil:
-    """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2."""
+    """One factor p: coefficient - p^2 |x|^2 + 2 p^2 mu x - p^2 |mu|^2.
+
+    samples, factors, shifts, squares  IN
+    norm                               OUT  workspace
+    out                                OUT
+    """
     cdef size_t g, j
     cdef work* y
     fill(norm, 0.0)
@@ -147,33 +191,52 @@ cdef void _subtract_expanded(
             factors += 16
 
 
+cdef void _diagonal_log_prob(
+    const Packed* packed, const Scratch* scratch, const work* samples
+) noexcept nogil:
+    """Write the log-probabilities of diagonal factors, and the largest.
+
+    packed, samples  IN
+    values, maximum  OUT  of the scratch
+    """
+    _subtract_diagonals(packed, samples, scratch.values)
+    find_maximum(scratch.values, packed.n_components, scratch.maximum)
+
+
+cdef void _scaled_log_prob(
+    const Packed* packed, const Scratch* scratch, const work* samples
+) noexcept nogil:
+    """Write those of one factor for all features, expanded where that is as exact.
+
+    packed, samples  IN
+    values, maximum  OUT  of the scratch
+    """
+    if packed.squares == NULL:
+        _diagonal_log_prob(packed, scratch, samples)
+        return
+    _subtract_expanded(
+        samples, scratch.maximum, packed.n_features, (packed.n_components + 3) // 4,
+        packed.factors, packed.shifts, packed.squares, scratch.values
+    )
+    find_maximum(scratch.values, packed.n_components, scratch.maximum)
+
+
 cdef void block_log_prob(
     const Packed* packed, const Scratch* scratch, double cut
 ) noexcept nogil:
     """Write coefficient - |factor x + shift|^2 for every component of one block, and the largest.
 
     rows, block  IN    samples about the origin, as they come and transposed
-    cut          IN    so far below the largest a value need only be some bound from above
+    cut          IN    values this far below the largest may be replaced by an upper bound
     values       OUT
     maximum      OUT
     """
-    cdef size_t d = packed.n_features
-    cdef size_t K = packed.n_components
-    cdef const work* samples = scratch.block
-    cdef size_t k
     if packed.kind == FULL:
         full_log_prob(packed, scratch, cut)
-        return
-    if packed.kind == TIED:
-        _whiten(scratch.block, d, packed.whitener, scratch.whitened)
-        samples = scratch.whitened
-    if packed.squares != NULL:
-        _subtract_expanded(
-            samples, scratch.maximum, d, (K + 3) // 4, packed.factors, packed.shifts,
-            packed.squares, scratch.values
-        )
+    elif packed.kind == TIED:
+        _whiten(scratch.block, packed.n_features, packed.whitener, scratch.whitened)
+        _scaled_log_prob(packed, scratch, scratch.whitened)
+    elif packed.kind == DIAG:
+        _diagonal_log_prob(packed, scratch, scratch.block)
     else:
-        for k in range(K):
-            fill(scratch.values + k * STRIDE, packed.coefficients[k])
-        _subtract_diagonals(samples, d, K, packed.factors, packed.shifts, scratch.values)
-    find_maximum(scratch.values, K, scratch.maximum)
+        _scaled_log_prob(packed, scratch, scratch.block)

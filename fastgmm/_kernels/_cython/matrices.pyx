@@ -1,7 +1,7 @@
 """Matrices to and from the layout of the kernels, in pairs of bands of equal work.
 
-A band is four rows of a lower triangle, the i-th i + 1 tiles long: the first and the last together
-are as long as the second and the last but one.
+A band is four rows of a lower triangle. Band i has i + 1 tiles, so the first and the last band
+together have as many tiles as the second and the last but one.
 """
 
 cdef extern from *:
@@ -11,7 +11,11 @@ cdef extern from *:
 cdef void _add_band(
     const double* tiles, size_t d, size_t band, double* out
 ) noexcept nogil:
-    """Add four rows of a symmetric matrix, and their mirror image."""
+    """Add four rows of a symmetric matrix, and their mirror image.
+
+    tiles  IN
+    out    ADDS TO
+    """
     cdef size_t first = 4 * band
     cdef size_t stop = min(first + 4, d)
     cdef size_t i, j
@@ -26,7 +30,11 @@ cdef void _add_band(
 
 
 cdef void _add_bands(const double* tiles, size_t d, size_t t, double* out) noexcept nogil:
-    """Do the work of slot t: two bands, which may be one."""
+    """Do the work of slot t: two bands, or one in the middle.
+
+    tiles  IN
+    out    ADDS TO
+    """
     cdef size_t bands = (d + 3) // 4
     cdef size_t pairs = (bands + 1) // 2
     cdef size_t matrix = t // pairs
@@ -58,7 +66,11 @@ def add_symmetric(tiles, out, int n_threads):
 cdef void _pack_band(
     const double* upper, size_t d, size_t first, size_t stop, double* out
 ) noexcept nogil:
-    """Write some rows of the transpose of a triangle."""
+    """Write some rows of the transpose of a triangle.
+
+    upper  IN
+    out    OUT
+    """
     cdef size_t i, j
     out += first * (first + 1) // 2
     for j in range(first):
@@ -72,7 +84,11 @@ cdef void _pack_band(
 
 
 cdef void _pack_bands(const double* upper, size_t d, size_t t, double* out) noexcept nogil:
-    """Do the work of slot t: two bands, which may be one; all but the first are of four rows."""
+    """Do the work of slot t: two bands, or one in the middle; the first has 1 to 4 rows.
+
+    upper  IN
+    out    OUT
+    """
     cdef size_t bands = (d + 3) // 4
     cdef size_t pairs = (bands + 1) // 2
     cdef size_t matrix = t // pairs

@@ -2,10 +2,10 @@
 
     nk += sum w r,   first += sum w r z,   second += sum w r z z^T,   z = x - centre
 
-For each component only the samples with a responsibility that can matter are looked at; on
-separated clusters that is a few in a hundred, and an iteration takes half the time. Diagonal
-moments are added sample by sample. Matrices need long dot products: their samples wait, as
-rows, until there are enough (added at once, 4 samples a block take 3 times as long).
+For each component only the samples whose responsibility can matter are added. On separated clusters
+these are a few in a hundred, and an iteration takes half the time. Diagonal moments are added
+sample by sample. Matrices need long dot products: their samples wait, as rows, until there are
+enough (adding 4 samples in every block takes 3 times as long).
 """
 
 cdef extern from *:
@@ -13,7 +13,7 @@ cdef extern from *:
     typedef fastgmm_work real_t;
     size_t fastgmm_count_unsafe(
         const real_t*, const double*, size_t, double, double, double);
-    double fastgmm_share_out(const double*, const double*, const double*, real_t*);
+    double fastgmm_share_out(const double*, const double*, const double*, size_t, real_t*);
     real_t fastgmm_weigh(const real_t*, const real_t*, size_t, real_t*);
     real_t fastgmm_center(const real_t*, real_t, const real_t*, size_t, real_t*, real_t*);
     real_t fastgmm_center_in_place(real_t*, real_t, const real_t*, size_t, real_t*);
@@ -27,7 +27,7 @@ cdef extern from *:
         const work* maximum, const double* weight, size_t count, double lowest, double smallest,
         double largest) noexcept nogil
     double share_out "fastgmm_share_out"(
-        const double* weight, const double* log_prob_norm, const double* scale,
+        const double* weight, const double* log_prob_norm, const double* scale, size_t count,
         work* share) noexcept nogil
     work weigh "fastgmm_weigh"(
         const work* resp, const work* share, size_t count, work* w) noexcept nogil
@@ -53,7 +53,10 @@ cdef size_t waiting_capacity(size_t n_components, size_t d) noexcept nogil:
 
 
 cdef size_t _second_start(size_t k, size_t kind, size_t n_components, size_t d) noexcept nogil:
-    """Return where the second moments of component k begin in the statistics."""
+    """Return where the second moments of component k begin in the statistics.
+
+    packed  IN
+    """
     cdef size_t start = n_components * (1 + d)
     cdef size_t rows = (d + 3) // 4
     if kind == FULL:
@@ -65,7 +68,11 @@ cdef void _add_plane(
     const work* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
     double* statistics
 ) noexcept nogil:
-    """Add all samples of a block with one or two features."""
+    """Add all samples of a block with one or two features.
+
+    resp, packed, scratch  IN
+    statistics             ADDS TO
+    """
     cdef size_t d = packed.n_features
     cdef size_t first = packed.n_components + k * d
     cdef size_t second = _second_start(k, packed.kind, packed.n_components, d)
@@ -87,37 +94,65 @@ cdef void _add_plane(
         statistics[second + 1] += sums[5]
 
 
-cdef void _add_whole_block(
+cdef void _add_whole_block_to_matrix(
     const work* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
     double* statistics
 ) noexcept nogil:
-    """Add all samples of a block to component k."""
+    """Add all samples of a block to component k.
+
+    resp, packed  IN
+    w, z, wz      OUT      of the scratch
+    statistics    ADDS TO
+    """
     cdef size_t d = packed.n_features
     cdef size_t first = packed.n_components + k * d
-    cdef size_t second = _second_start(k, packed.kind, packed.n_components, d)
-    cdef bint is_matrix = packed.kind == FULL or packed.kind == TIED
     cdef const work* centers = packed.centers + k * d
-    cdef work[2] sums
     cdef size_t j, o
     statistics[k] += weigh(resp, scratch.share, count, scratch.w)
     for j in range(d):
         o = j * STRIDE
-        if is_matrix:
-            statistics[first + j] += center(
-                scratch.block + o, centers[j], scratch.w, count, scratch.z + o, scratch.wz + o
-            )
-        else:
-            weighted_sums(scratch.block + o, centers[j], scratch.w, count, sums)
-            statistics[first + j] += sums[0]
-            statistics[second + j] += sums[1]
-    if is_matrix:
-        add_outer_products(scratch.wz, scratch.z, d, count, statistics + second)
+        statistics[first + j] += center(
+            scratch.block + o, centers[j], scratch.w, count, scratch.z + o, scratch.wz + o
+        )
+    add_outer_products(
+        scratch.wz, scratch.z, d, count,
+        statistics + _second_start(k, packed.kind, packed.n_components, d)
+    )
+
+
+cdef void _add_whole_block_to_diagonal(
+    const work* resp, size_t count, size_t k, const Packed* packed, const Scratch* scratch,
+    double* statistics
+) noexcept nogil:
+    """Add all samples of a block to component k.
+
+    resp, packed  IN
+    w             OUT      of the scratch
+    statistics    ADDS TO
+    """
+    cdef size_t d = packed.n_features
+    cdef size_t first = packed.n_components + k * d
+    cdef size_t second = _second_start(k, packed.kind, packed.n_components, d)
+    cdef const work* centers = packed.centers + k * d
+    cdef work[2] sums
+    cdef size_t j
+    statistics[k] += weigh(resp, scratch.share, count, scratch.w)
+    for j in range(d):
+        weighted_sums(scratch.block + j * STRIDE, centers[j], scratch.w, count, sums)
+        statistics[first + j] += sums[0]
+        statistics[second + j] += sums[1]
 
 
 cdef void _flush(
     size_t k, const Packed* packed, const Scratch* scratch, double* statistics
 ) noexcept nogil:
-    """Add the samples that wait to the sums of component k."""
+    """Add the samples that wait to the sums of component k.
+
+    packed                                         IN
+    waiting, waiting_weight, waiting_rows          IN OUT   of the scratch
+    w, z, wz                                       OUT      of the scratch
+    statistics                                     ADDS TO
+    """
     cdef size_t d = packed.n_features
     cdef size_t K = packed.n_components
     cdef size_t m = scratch.waiting[k]
@@ -149,7 +184,7 @@ cdef void _flush(
 cdef void flush_all(
     const Packed* packed, const Scratch* scratch, double* statistics
 ) noexcept nogil:
-    """Add whatever is still pending."""
+    """Add all samples that still wait."""
     cdef size_t k
     for k in range(packed.n_components):
         if scratch.waiting[k] > 0:
@@ -161,7 +196,11 @@ cdef void _append(
     const work* restrict share, const uint64_t* restrict index, size_t count,
     work* restrict out, work* restrict out_weight
 ) noexcept nogil:
-    """Copy listed samples and their w r."""
+    """Copy listed samples and their w r.
+
+    rows, resp, share, index  IN
+    out, out_weight           OUT
+    """
     cdef size_t i, j, b
     for i in range(count):
         b = index[i]
@@ -175,7 +214,11 @@ cdef double _add_rows(
     const work* restrict share, const uint64_t* restrict index, size_t count,
     const work* restrict centers, double* restrict first, double* restrict second
 ) noexcept nogil:
-    """Add listed samples to diagonal moments; return the sum of w r."""
+    """Add listed samples to diagonal moments; return the sum of w r.
+
+    rows, resp, share, index, centers  IN
+    first, second                      ADDS TO
+    """
     cdef double total = 0.0
     cdef work w, z, value
     cdef size_t i, j, b
@@ -191,21 +234,47 @@ cdef double _add_rows(
     return total
 
 
+cdef void _add_listed(
+    const work* resp, size_t selected, size_t k, const Packed* packed, const Scratch* scratch,
+    double* statistics
+) noexcept nogil:
+    """Let the listed samples wait; add those of component k when there is no room for more.
+
+    resp, packed  IN
+    scratch       IN OUT
+    statistics    ADDS TO
+    """
+    cdef size_t d = packed.n_features
+    cdef size_t capacity = scratch.capacity
+    cdef size_t s = 0
+    cdef size_t n, a
+    while s < selected:
+        n = min(selected - s, capacity - scratch.waiting[k])
+        a = k * capacity + scratch.waiting[k]
+        _append(
+            scratch.rows, d, resp, scratch.share, scratch.index + s, n,
+            scratch.waiting_rows + a * d, scratch.waiting_weight + a
+        )
+        s += n
+        scratch.waiting[k] += n
+        if scratch.waiting[k] == capacity:
+            _flush(k, packed, scratch, statistics)
+
+
 cdef void add_block_moments(
     size_t count, const Packed* packed, const Scratch* scratch, double* statistics
 ) noexcept nogil:
-    """Add the moments of one block, now or when a component has enough samples to be worth it.
+    """Add the moments of one block, now or when enough samples of a component wait.
 
-    Reads rows, block, values (the responsibilities; times share they are w r) and words (which of
-    them can matter) of the scratch.
+    Reads from the scratch: rows, block, values (responsibilities up to a scale; times share they
+    are w r) and words (the selected samples).
     """
     cdef size_t d = packed.n_features
     cdef size_t K = packed.n_components
-    cdef size_t capacity = scratch.capacity
     cdef bint is_matrix = packed.kind == FULL or packed.kind == TIED
     # measured: a listed sample costs as much as so many features of a whole block
     cdef size_t cost = 10 + d + d // 4 if is_matrix else 25 + 3 * d
-    cdef size_t k, selected, s, n, a
+    cdef size_t k, selected
     cdef const work* resp
     for k in range(K):
         resp = scratch.values + k * STRIDE
@@ -216,22 +285,14 @@ cdef void add_block_moments(
         if selected == 0:
             continue
         if selected * cost > count * d:
-            _add_whole_block(resp, count, k, packed, scratch, statistics)
+            if is_matrix:
+                _add_whole_block_to_matrix(resp, count, k, packed, scratch, statistics)
+            else:
+                _add_whole_block_to_diagonal(resp, count, k, packed, scratch, statistics)
             continue
         list_selected(scratch.words + k * WORDS, scratch.index)
         if is_matrix:
-            s = 0
-            while s < selected:
-                n = min(selected - s, capacity - scratch.waiting[k])
-                a = k * capacity + scratch.waiting[k]
-                _append(
-                    scratch.rows, d, resp, scratch.share, scratch.index + s, n,
-                    scratch.waiting_rows + a * d, scratch.waiting_weight + a
-                )
-                s += n
-                scratch.waiting[k] += n
-                if scratch.waiting[k] == capacity:
-                    _flush(k, packed, scratch, statistics)
+            _add_listed(resp, selected, k, packed, scratch, statistics)
         else:
             statistics[k] += _add_rows(
                 scratch.rows, d, resp, scratch.share, scratch.index, selected,

@@ -5,27 +5,32 @@ a square:
 
     log_prob[k] <= coefficient_k - |first rows of (factor_k x + shift_k)|^2
 
-Where the bound is far below the best component of a sample, the rest need not be known. On
-separated clusters few are left; their samples are gathered, one component at a time, and
-completed (partial distance elimination: Bei and Gray, IEEE Transactions on Communications 33,
-1985). As long as too many are left, some more rows are taken for all.
+Where the bound is far below the best component of a sample, the other rows are not needed. On
+separated clusters only few distances must be completed. Their samples are gathered, one component
+at a time (partial distance elimination: Bei and Gray, IEEE Transactions on Communications 33,
+1985). While too many distances are left, some more rows are computed for all samples.
 
-The best is not known in advance, but what the rows to come will subtract from it is expected:
-half a unit each. Where it was more, a last round takes what the one before left out.
+The best log-probability is not known in advance. Each further row is expected to subtract 1/2 from
+it, and the threshold is set accordingly. If the threshold was too high, a second round completes
+the samples that were skipped.
 """
 
 cdef extern from "<math.h>":
     double sqrt(double x) noexcept nogil
 
 cdef extern from *:
-    # blocks that are not searched after one that had nothing to leave out
+    # how many blocks are computed in full after a block that left nothing out
     const uint64_t PAUSE "((uint64_t)15)"
 
 
 cdef void _gather(
     const work* rows, size_t d, const uint64_t* index, size_t count, work* block
 ) noexcept nogil:
-    """Write listed samples, a multiple of 4, into the rows of a block."""
+    """Write listed samples, a multiple of 4, into the rows of a block.
+
+    rows, index  IN
+    block        OUT
+    """
     cdef size_t a
     for a in range(0, count, 4):
         transpose_tile(
@@ -37,7 +42,11 @@ cdef void _gather(
 cdef size_t _lower(
     const work* restrict maximum, work cut, work* restrict threshold
 ) noexcept nogil:
-    """Lower the thresholds to what is needed; return how many were too high."""
+    """Lower the thresholds that were too high; return how many.
+
+    maximum, cut  IN
+    threshold     IN OUT
+    """
     cdef uint64_t count = 0
     cdef work needed
     cdef size_t b
@@ -51,9 +60,15 @@ cdef size_t _lower(
 cdef void _complete(
     const Packed* packed, const Scratch* scratch, size_t k, size_t first, size_t m
 ) noexcept nogil:
-    """Complete the listed samples of component k, and raise their maximum."""
+    """Complete the listed samples of component k, and raise their maximum.
+
+    packed                      IN
+    rows, index                 IN      of the scratch
+    values, maximum             IN OUT  of the scratch
+    gathered, whitened, extra   OUT     of the scratch
+    """
     cdef work* values = scratch.values + k * STRIDE
-    # up to whole vectors: what the list held before does no harm
+    # up to whole vectors: padding lanes hold old indices, and their results are discarded
     cdef size_t count = (m + 15) // 16 * 16
     cdef size_t a, b
     for a in range(count):
@@ -73,7 +88,11 @@ cdef void _complete(
 cdef size_t _select_all(
     const Scratch* scratch, size_t n_components, uint64_t seen
 ) noexcept nogil:
-    """Select what reaches its threshold, in all components; return how many samples."""
+    """Select the values that reach their threshold, in all components; return how many.
+
+    values, threshold  IN      of the scratch
+    words              IN OUT  of the scratch
+    """
     cdef size_t selected = 0
     cdef size_t k
     cdef uint64_t* words
@@ -89,7 +108,12 @@ cdef size_t _select_all(
 cdef void _complete_all(
     const Packed* packed, const Scratch* scratch, size_t first, size_t most
 ) noexcept nogil:
-    """Complete what is selected: alone, or more than ``most`` with all others of the block."""
+    """Complete the selected samples: gathered or, if more than ``most``, the whole block.
+
+    packed                      IN
+    rows, block                 IN      of the scratch
+    words, values, maximum      IN OUT  of the scratch
+    """
     cdef size_t k, m, i
     cdef work* values
     cdef uint64_t* words
@@ -113,7 +137,7 @@ cdef void _complete_all(
 cdef void full_log_prob(
     const Packed* packed, const Scratch* scratch, double cut
 ) noexcept nogil:
-    """Some rows of every component for all samples, then the others where they matter."""
+    """Compute some rows of every component for all samples, the others where they matter."""
     cdef size_t d = packed.n_features
     cdef size_t K = packed.n_components
     cdef size_t first = first_rows(d)
@@ -136,8 +160,8 @@ cdef void full_log_prob(
             return
         growth = 0.5 * <double> (d - stop)
         subtract(scratch.maximum, <work> (cut + growth + sqrt(growth)), scratch.threshold)
-        # measured: completing 3/4 of a block as it is takes as long as all of it gathered, which
-        # takes another 6 d + 60 multiply-adds a sample
+        # measured: a gathered sample costs rest + 6 d + 60 multiply-adds, a sample of a whole block
+        # 3/4 of rest
         rest = (d - stop) * (d + stop + 3) // 2
         cost = 4 * (rest + 6 * d + 60)
         gain = 3 * rest * BLOCK

@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: cdivision=True, freethreading_compatible=True
-"""Parallel passes over the samples: blocks within slots, slots over threads.
+"""Parallel passes over the samples: slots are divided into blocks, threads take slots.
 
-A slot is a fixed range of rows with statistics of its own, merged in order: the number of
-threads changes no bit. Scratch belongs to a thread and carries nothing from slot to slot.
+A slot is a fixed range of rows with statistics of its own. The slots are merged in their order, so
+the number of threads changes no bit. Each thread has its own scratch, which carries nothing from
+slot to slot.
 """
 
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
@@ -34,7 +35,10 @@ cdef extern from *:
 
 
 cdef bint _is_safe(size_t count, const Packed* packed, const Scratch* scratch) noexcept nogil:
-    """Return whether the type of the blocks can represent this one."""
+    """Return whether the type ``work`` can represent this block.
+
+    packed, scratch  IN
+    """
     return 0 == count_unsafe(
         scratch.maximum, scratch.weight, count, packed.lowest, packed.smallest_weight,
         packed.largest_weight
@@ -47,9 +51,14 @@ cdef void _accumulate_slot(
 ) noexcept nogil:
     """Write the statistics of those blocks of the rows start to stop that are still to do.
 
-    Where ``packed`` has coefficients the responsibilities are the posterior: distances,
-    normalisation and moments of a block follow one another while it is in cache. Where it has
-    centres alone they are given. A block that its type cannot represent is left to do.
+    If ``packed`` has coefficients, the responsibilities are the posterior: distances, normalisation
+    and moments of a block follow one another while the block is in cache. If it has only centres,
+    the responsibilities are given. A block that ``work`` cannot represent stays to do.
+
+    X, sample_weight, resp, packed  IN
+    todo                            IN OUT  an element for each block, 0 once it has been added
+    memory                          OUT     workspace
+    statistics                      OUT
     """
     cdef size_t K = packed.n_components
     # moments of one or two features are sums over all samples
@@ -78,7 +87,7 @@ cdef void _accumulate_slot(
         for unit in range(first // SMALLEST_BLOCK, (first + count - 1) // SMALLEST_BLOCK + 1):
             todo[unit] = 0
         statistics[size - 1] += share_out(
-            scratch.weight, scratch.norm, scratch.scale, scratch.share
+            scratch.weight, scratch.norm, scratch.scale, count, scratch.share
         )
         add_block_moments(count, packed, &scratch, statistics)
     flush_all(packed, &scratch, statistics)
@@ -87,7 +96,11 @@ cdef void _accumulate_slot(
 cdef void _merge_chunk(
     const double* slots, size_t n_slots, size_t size, size_t chunk, double* out
 ) noexcept nogil:
-    """Add the slots, in their order, to one chunk of the sums."""
+    """Add the slots, in their order, to one chunk of the sums.
+
+    slots  IN
+    out    ADDS TO
+    """
     cdef size_t start = chunk * MERGE_CHUNK
     cdef size_t stop = min(start + MERGE_CHUNK, size)
     cdef size_t t, i
@@ -107,6 +120,11 @@ cdef struct Outputs:
 cdef void _store_rows(
     const work* values, size_t start, size_t count, size_t n_components, double* out
 ) noexcept nogil:
+    """Write the values of a block as rows.
+
+    values  IN
+    out     OUT
+    """
     cdef size_t b, k
     for b in range(count):
         for k in range(n_components):
@@ -117,6 +135,11 @@ cdef void _store_scaled_rows(
     const work* values, const double* scale, size_t start, size_t count, size_t n_components,
     double* out
 ) noexcept nogil:
+    """Write the scaled values of a block as rows.
+
+    values, scale  IN
+    out            OUT
+    """
     cdef size_t b, k
     for b in range(count):
         for k in range(n_components):
@@ -127,7 +150,11 @@ cdef void _posterior_slot(
     const Samples* X, const Packed* packed, size_t start, size_t stop, double* memory,
     const Outputs* out
 ) noexcept nogil:
-    """Evaluate the rows start to stop."""
+    """Evaluate the rows start to stop.
+
+    X, packed                             IN
+    memory                                OUT  workspace
+    """
     cdef size_t K = packed.n_components
     cdef double cut = CUT if out.log_prob == NULL and out.resp == NULL else INFINITE
     cdef size_t i, first, count, b
@@ -157,7 +184,12 @@ cdef void _normalize_slot(
     double* log_prob, double* log_prob_norm, size_t n_components, size_t start, size_t stop,
     double* memory
 ) noexcept nogil:
-    """Normalise the rows start to stop of (n, K) log-probabilities in place."""
+    """Normalise the rows start to stop of (n, K) log-probabilities in place.
+
+    log_prob       IN OUT
+    log_prob_norm  OUT
+    memory         OUT  workspace
+    """
     cdef size_t i, first, count, b, k, o
     cdef Scratch scratch
     lay_out_scratch(memory, n_components, 1, False, &scratch)
@@ -177,7 +209,7 @@ cdef void _normalize_slot(
 
 
 cdef void* _address(array) except? NULL:
-    """Return where an array's elements begin, NULL if it has none; the caller keeps it alive."""
+    """Return the address of an array's elements, or NULL; the caller keeps the array alive."""
     cdef Py_buffer view
     cdef void* address
     if array.size == 0:
@@ -307,7 +339,7 @@ def normalize(log_prob, log_prob_norm, bounds, memory):
 
 
 def constants():
-    """Return what must equal layout.py, and the date of the OpenMP standard (0: serial)."""
+    """Return constants that must equal layout.py, and the OpenMP version (0: serial)."""
     return {"BLOCK": BLOCK, "STRIDE": STRIDE, "openmp": OPENMP_DATE}
 
 

@@ -1,7 +1,7 @@
-"""Products of four rows with one another, again and again: what a processor can multiply and add.
+"""Repeated products of four rows with one another: the multiply-adds that a processor can do.
 
-No fit needs it. Over rows in first-level cache it shows the multiply-add peak, over rows in memory
-the bandwidth.
+No fit needs this kernel. With rows in first-level cache it measures the multiply-add peak, with
+rows in memory the bandwidth.
 """
 
 cdef extern from *:
@@ -15,7 +15,11 @@ cdef void _gram_slot(
     const double* values, size_t stride, size_t start, size_t stop, size_t n_repeats,
     double* products
 ) noexcept nogil:
-    """Add ``n_repeats`` times the products of the columns start to stop."""
+    """Add ``n_repeats`` times the products of the columns start to stop.
+
+    values    IN
+    products  ADDS TO
+    """
     cdef size_t _repeat
     for _repeat in range(n_repeats):
         add_gram(values + start, stride, stop - start, products)

@@ -5,8 +5,8 @@ reassociation: the range reduction subtracts nearly equal numbers.
 """
 
 cdef extern from *:
-    # Log-probabilities below this count as this, so that a sample whose distances overflow has
-    # equal responsibilities, and not those of (-inf) - (-inf).
+    # Log-probabilities below this are replaced by it. So a sample whose distances overflow has
+    # equal responsibilities, and not NaN from (-inf) - (-inf).
     const double LOG_PROB_FLOOR "(-1e300)"
 
 
@@ -87,6 +87,11 @@ cdef inline double log(double x) noexcept nogil:
 cdef void raise_maximum(
     const work* restrict log_prob, work* restrict maximum
 ) noexcept nogil:
+    """Raise the largest log-probability of every sample by one more component.
+
+    log_prob  IN
+    maximum   IN OUT
+    """
     cdef size_t b
     for b in range(BLOCK):
         maximum[b] = log_prob[b] if log_prob[b] > maximum[b] else maximum[b]
@@ -95,6 +100,11 @@ cdef void raise_maximum(
 cdef void _raise_maximum4(
     const work* restrict log_prob, work* restrict maximum
 ) noexcept nogil:
+    """Raise the largest log-probability of every sample by four more components.
+
+    log_prob  IN
+    maximum   IN OUT
+    """
     cdef size_t b
     cdef work low, high
     for b in range(BLOCK):
@@ -109,7 +119,11 @@ cdef void _raise_maximum4(
 cdef void find_maximum(
     const work* log_prob, size_t n_components, work* maximum
 ) noexcept nogil:
-    """Write the largest log-probability of every sample."""
+    """Write the largest log-probability of every sample.
+
+    log_prob  IN
+    maximum   OUT
+    """
     cdef size_t fours = n_components // 4 * 4
     cdef size_t k
     fill(maximum, <work> LOG_PROB_FLOOR)
@@ -123,7 +137,12 @@ cdef void _exponentiate(
     work* restrict log_prob, work lowest, const work* restrict maximum, work smallest,
     work* restrict total
 ) noexcept nogil:
-    """Write e^(log_prob - maximum) and add it up."""
+    """Write e^(log_prob - maximum) and add it up.
+
+    lowest, maximum, smallest  IN
+    log_prob                   IN OUT
+    total                      ADDS TO
+    """
     cdef size_t b
     cdef work x
     for b in range(BLOCK):
@@ -134,6 +153,11 @@ cdef void _exponentiate(
 
 
 cdef void _exponentiate_list(work* values, size_t count, work smallest) noexcept nogil:
+    """Write e^value.
+
+    smallest  IN
+    values    IN OUT
+    """
     cdef size_t a
     for a in range(count):
         values[a] = exp(values[a], smallest)
@@ -143,6 +167,11 @@ cdef void _finish(
     const work* restrict maximum, const work* restrict total, double offset,
     double* restrict log_prob_norm, double* restrict scale
 ) noexcept nogil:
+    """Write log p(x) and 1 / sum of exponentials.
+
+    maximum, total, offset  IN
+    log_prob_norm, scale    OUT
+    """
     cdef size_t b
     for b in range(BLOCK):
         log_prob_norm[b] = offset + (<double> maximum[b] + log(<double> total[b]))
@@ -157,7 +186,7 @@ cdef void normalize_block(
     values     IN OUT  (K rows)   out: exp(log_prob - max); times scale they sum to 1 over k
     words      OUT                the samples within ``cut`` of their maximum, if it is finite;
                                   the responsibilities of the others are 0
-    offset     IN                 what has been left out of all log-probabilities
+    offset     IN                 constant that was left out of all log-probabilities
     maximum    IN
     share                         workspace
     norm       OUT                log p(x)
@@ -196,7 +225,10 @@ cdef void normalize_block(
 
 
 cdef size_t best_component(const work* log_prob, size_t n_components, size_t b) noexcept nogil:
-    """Return the component of the largest log-probability; the first of equals."""
+    """Return the component of the largest log-probability; of equal ones, the first.
+
+    log_prob  IN
+    """
     cdef size_t best = 0
     cdef size_t k
     for k in range(1, n_components):

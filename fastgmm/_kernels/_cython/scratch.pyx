@@ -3,11 +3,11 @@
 cdef struct Scratch:
     work* rows
     work* block
-    # samples that are gathered, as block
+    # gathered samples, in the layout of block
     work* gathered
     work* whitened
     work* values
-    # one row more
+    # one additional row
     work* extra
     work* maximum
     work* threshold
@@ -31,13 +31,16 @@ cdef struct Scratch:
 
 
 cdef struct Memory:
-    # what is left of the workspace of one thread, or NULL, and how many bytes have been taken
+    # the rest of the workspace of one thread, or NULL; how many bytes have been taken
     char* start
     size_t taken
 
 
 cdef void* _take(Memory* memory, size_t size) noexcept nogil:
-    """Take so many bytes, rounded up to whole cache lines."""
+    """Take so many bytes, rounded up to whole cache lines.
+
+    memory  IN OUT
+    """
     cdef void* start = memory.start
     size = (size + 63) // 64 * 64
     memory.taken += size
@@ -47,7 +50,10 @@ cdef void* _take(Memory* memory, size_t size) noexcept nogil:
 
 
 cdef work* _take_rows(Memory* memory, size_t used, size_t count) noexcept nogil:
-    """Take rows of a block; those that are not used hold zeros."""
+    """Take rows of a block; rows that are not used hold zeros.
+
+    memory  IN OUT
+    """
     cdef work* rows = <work*> _take(memory, count * STRIDE * sizeof(work))
     cdef size_t i
     if rows != NULL:
@@ -59,7 +65,11 @@ cdef work* _take_rows(Memory* memory, size_t used, size_t count) noexcept nogil:
 cdef size_t lay_out_scratch(
     double* start, size_t n_components, size_t d, bint with_moments, Scratch* scratch
 ) noexcept nogil:
-    """Divide the memory of one thread, if there is any; return how many bytes it needs."""
+    """Divide the memory of one thread (NULL: only measure); return how many bytes it needs.
+
+    memory  OUT  as many numbers as ``scratch_size`` returns; one number: measure alone
+    like    IN   an array of the type of the packed components
+    """
     cdef Memory own
     cdef Memory* memory = &own
     cdef size_t rows = up_to_four(d)

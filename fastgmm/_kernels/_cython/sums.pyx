@@ -1,8 +1,8 @@
 # cython: language_level=3
 """Sums over the samples of a block: the only loops whose terms may be added in any order.
 
-A unit of its own, compiled with reassociation and linked to every level's passes. They add in the
-type of the block; sums over blocks are in float64.
+This file is compiled apart, with reassociation, and linked to the passes of every level. These
+functions add in the type of the block; sums over blocks are in float64.
 """
 
 include "layout.pyx"
@@ -12,7 +12,10 @@ cdef public size_t fastgmm_count_unsafe(
     const work* restrict maximum, const double* restrict weight, size_t count, double lowest,
     double smallest, double largest
 ) noexcept nogil:
-    """Return how many samples their type cannot represent; see layout.Packed."""
+    """Return how many samples the type ``work`` cannot represent; see layout.Packed.
+
+    maximum, weight  IN
+    """
     cdef size_t unsafe = 0
     cdef size_t b
     for b in range(count):
@@ -24,21 +27,30 @@ cdef public size_t fastgmm_count_unsafe(
 
 cdef public double fastgmm_share_out(
     const double* restrict weight, const double* restrict log_prob_norm,
-    const double* restrict scale, work* restrict share
+    const double* restrict scale, size_t count, work* restrict share
 ) noexcept nogil:
-    """Write w scale and return sum w log p(x)."""
+    """Write w scale and return sum w log p(x), over ``count`` samples.
+
+    weight, log_prob_norm, scale  IN
+    share                         OUT
+    """
     cdef double total = 0.0
     cdef size_t b
     for b in range(BLOCK):
-        total += weight[b] * log_prob_norm[b]
         share[b] = <work> (weight[b] * scale[b])
+    for b in range(count):
+        total += weight[b] * log_prob_norm[b]
     return total
 
 
 cdef public work fastgmm_weigh(
     const work* restrict resp, const work* restrict share, size_t count, work* restrict w
 ) noexcept nogil:
-    """Write w r and return its sum."""
+    """Write w r and return its sum.
+
+    resp, share  IN
+    w            OUT
+    """
     cdef work total = 0.0
     cdef work value
     cdef size_t a
@@ -53,7 +65,11 @@ cdef public work fastgmm_center(
     const work* restrict block, work mean, const work* restrict w, size_t count,
     work* restrict z, work* restrict wz
 ) noexcept nogil:
-    """Write z and w r z for one feature and return the sum of w r z."""
+    """Write z and w r z for one feature and return the sum of w r z.
+
+    block, w  IN
+    z, wz     OUT
+    """
     cdef work total = 0.0
     cdef work x, value
     cdef size_t a
@@ -69,7 +85,12 @@ cdef public work fastgmm_center(
 cdef public work fastgmm_center_in_place(
     work* restrict z, work mean, const work* restrict w, size_t count, work* restrict wz
 ) noexcept nogil:
-    """Turn x into z and write w r z for one feature; return the sum of w r z."""
+    """Turn x into z and write w r z for one feature; return the sum of w r z.
+
+    w   IN
+    z   IN OUT
+    wz  OUT
+    """
     cdef work total = 0.0
     cdef work x, value
     cdef size_t a
@@ -86,7 +107,10 @@ cdef public void fastgmm_weighted_sums(
     const work* restrict block, work mean, const work* restrict w, size_t count,
     work* restrict sums
 ) noexcept nogil:
-    """Write sum w r z and sum w r z^2 for one feature."""
+    """Write sum w r z and sum w r z^2 for one feature.
+
+    block, w  IN
+    """
     cdef work first = 0.0
     cdef work second = 0.0
     cdef work x, value
@@ -104,7 +128,10 @@ cdef public void fastgmm_plane_sums(
     const work* restrict resp, const work* restrict share, const work* restrict block,
     work c0, work c1, size_t count, work* restrict sums
 ) noexcept nogil:
-    """Write all sums of at most two features."""
+    """Write all sums of at most two features.
+
+    resp, share, block  IN
+    """
     cdef work total = 0.0, first0 = 0.0, first1 = 0.0
     cdef work second00 = 0.0, second10 = 0.0, second11 = 0.0
     cdef work w, z0, z1, value0, value1
@@ -177,7 +204,11 @@ cdef void _add_half_tile(
 cdef void _add_tile(
     const work* restrict u, const work* restrict v, size_t count, double* restrict out
 ) noexcept nogil:
-    """Add the 4 x 4 products of rows of u with rows of v."""
+    """Add the 4 x 4 products of rows of u with rows of v.
+
+    u, v  IN
+    out   ADDS TO
+    """
     cdef work t00 = 0.0, t01 = 0.0, t02 = 0.0, t03 = 0.0
     cdef work t10 = 0.0, t11 = 0.0, t12 = 0.0, t13 = 0.0
     cdef work t20 = 0.0, t21 = 0.0, t22 = 0.0, t23 = 0.0
@@ -230,7 +261,11 @@ cdef void _add_tile(
 cdef public void fastgmm_add_outer_products(
     const work* wz, const work* z, size_t d, size_t count, double* out
 ) noexcept nogil:
-    """Add sum w r z z^T as the lower triangle of 4 x 4 tiles."""
+    """Add sum w r z z^T as the lower triangle of 4 x 4 tiles.
+
+    wz, z  IN
+    out    ADDS TO
+    """
     cdef size_t i, j
     for i in range((d + 3) // 4):
         for j in range(i + 1):
@@ -245,7 +280,11 @@ cdef public void fastgmm_add_outer_products(
 cdef public void fastgmm_add_gram(
     const double* restrict values, size_t stride, size_t count, double* restrict out
 ) noexcept nogil:
-    """Add the 10 products of 4 rows, which may overlap: 10 multiply-adds on 4 loads."""
+    """Add the 10 products of 4 rows, which may overlap: 10 multiply-adds on 4 loads.
+
+    values  IN
+    out     ADDS TO
+    """
     cdef double t00 = 0.0, t01 = 0.0, t02 = 0.0, t03 = 0.0
     cdef double t11 = 0.0, t12 = 0.0, t13 = 0.0
     cdef double t22 = 0.0, t23 = 0.0

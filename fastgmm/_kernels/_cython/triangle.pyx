@@ -1,9 +1,9 @@
 """Distances under full covariances: the triangular factors, four rows at a time.
 
-The first 1 to 4 rows of a factor are a small triangle; so many are left of a multiple of four.
-Each four rows after them take the columns on their left, the first 1 to 4 and then four at a
-time, and close with a triangle. The 16 coefficients of four columns stay in registers while the
-loop over samples does 16 multiply-adds on 4 loads of x and 4 running sums y.
+The first 1 to 4 rows of a factor are a small triangle, so that the other rows come in fours. Each
+four rows first take the columns on their left (the first 1 to 4, then four at a time), and then
+their own triangle. The 16 coefficients of four columns stay in registers while the loop over
+samples does 16 multiply-adds on 4 loads of x and 4 running sums y.
 """
 
 
@@ -11,7 +11,11 @@ cdef void _start1(
     const work* restrict p, const work* restrict s, work coefficient,
     const work* restrict x, work* restrict out
 ) noexcept nogil:
-    """Out = coefficient - y0^2."""
+    """Out = coefficient - y0^2.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     cdef work s0 = s[0], p00 = p[0], y0
     cdef size_t b
     for b in range(BLOCK):
@@ -23,7 +27,11 @@ cdef void _start2(
     const work* restrict p, const work* restrict s, work coefficient,
     const work* restrict x, work* restrict out
 ) noexcept nogil:
-    """Out = coefficient - y0^2 - y1^2."""
+    """Out = coefficient - y0^2 - y1^2.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     cdef work s0 = s[0], s1 = s[1]
     cdef work p00 = p[0], p10 = p[1], p11 = p[2]
     cdef work x0, y0, y1
@@ -39,7 +47,11 @@ cdef void _start3(
     const work* restrict p, const work* restrict s, work coefficient,
     const work* restrict x, work* restrict out
 ) noexcept nogil:
-    """Out = coefficient - y0^2 - y1^2 - y2^2."""
+    """Out = coefficient - y0^2 - y1^2 - y2^2.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     cdef work s0 = s[0], s1 = s[1], s2 = s[2]
     cdef work p00 = p[0], p10 = p[1], p11 = p[2]
     cdef work p20 = p[3], p21 = p[4], p22 = p[5]
@@ -58,7 +70,11 @@ cdef void _start4(
     const work* restrict p, const work* restrict s, work coefficient,
     const work* restrict x, work* restrict out
 ) noexcept nogil:
-    """Out = coefficient - y0^2 - y1^2 - y2^2 - y3^2."""
+    """Out = coefficient - y0^2 - y1^2 - y2^2 - y3^2.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
     cdef work p00 = p[0], p10 = p[1], p11 = p[2]
     cdef work p20 = p[3], p21 = p[4], p22 = p[5]
@@ -80,7 +96,11 @@ cdef void _start(
     size_t width, const work* p, const work* s, work coefficient,
     const work* x, work* out
 ) noexcept nogil:
-    """Begin with the first 1 to 4 rows of one component's factor."""
+    """Begin with the first 1 to 4 rows of one component's factor.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     if width == 4:
         _start4(p, s, coefficient, x, out)
     elif width == 3:
@@ -95,7 +115,11 @@ cdef void _open1(
     const work* restrict p, const work* restrict s, const work* restrict x, size_t count,
     work* restrict y
 ) noexcept nogil:
-    """Y = shift + P[:, 0:1] x."""
+    """Y = shift + P[:, 0:1] x.
+
+    p, s, x  IN
+    y        OUT
+    """
     cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
     cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
     cdef work x0
@@ -112,7 +136,11 @@ cdef void _open2(
     const work* restrict p, const work* restrict s, const work* restrict x, size_t count,
     work* restrict y
 ) noexcept nogil:
-    """Y = shift + P[:, 0:2] x."""
+    """Y = shift + P[:, 0:2] x.
+
+    p, s, x  IN
+    y        OUT
+    """
     cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
     cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
     cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
@@ -131,7 +159,11 @@ cdef void _open3(
     const work* restrict p, const work* restrict s, const work* restrict x, size_t count,
     work* restrict y
 ) noexcept nogil:
-    """Y = shift + P[:, 0:3] x."""
+    """Y = shift + P[:, 0:3] x.
+
+    p, s, x  IN
+    y        OUT
+    """
     cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
     cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
     cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
@@ -152,7 +184,11 @@ cdef void _open4(
     const work* restrict p, const work* restrict s, const work* restrict x, size_t count,
     work* restrict y
 ) noexcept nogil:
-    """Y = shift + P[:, 0:4] x."""
+    """Y = shift + P[:, 0:4] x.
+
+    p, s, x  IN
+    y        OUT
+    """
     cdef work s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3]
     cdef work a0 = p[0], a1 = p[1], a2 = p[2], a3 = p[3]
     cdef work b0 = p[4], b1 = p[5], b2 = p[6], b3 = p[7]
@@ -174,7 +210,11 @@ cdef void _open4(
 cdef void _open(
     size_t width, const work* p, const work* s, const work* x, size_t count, work* y
 ) noexcept nogil:
-    """Begin four rows: their first 1 to 4 columns."""
+    """Begin four rows: their first 1 to 4 columns.
+
+    p, s, x  IN
+    y        OUT
+    """
     if width == 4:
         _open4(p, s, x, count, y)
     elif width == 3:
@@ -189,7 +229,11 @@ cdef void _close(
     const work* restrict p, const work* restrict x, const work* restrict y, size_t count,
     work* restrict out
 ) noexcept nogil:
-    """Out -= |y + P x|^2, P lower triangular."""
+    """Out -= |y + P x|^2, P lower triangular.
+
+    p, x, y  IN
+    out      ADDS TO
+    """
     cdef work p00 = p[0], p10 = p[1], p11 = p[2]
     cdef work p20 = p[3], p21 = p[4], p22 = p[5]
     cdef work p30 = p[6], p31 = p[7], p32 = p[8], p33 = p[9]
@@ -207,7 +251,11 @@ cdef void _close(
 
 
 cdef void start(const Packed* packed, size_t k, const work* x, work* out) noexcept nogil:
-    """Begin the log-probabilities of component k with the first 1 to 4 rows of its factor."""
+    """Begin the log-probabilities of component k with the first 1 to 4 rows of its factor.
+
+    packed, x  IN
+    out        OUT
+    """
     cdef size_t d = packed.n_features
     _start(
         first_rows(d), packed.factors + k * (d * (d + 1) // 2), packed.shifts + k * d,
@@ -215,20 +263,41 @@ cdef void start(const Packed* packed, size_t k, const work* x, work* out) noexce
     )
 
 
-cdef void subtract_rows(
-    const Packed* packed, size_t k, size_t first, size_t stop, const work* x, size_t count,
-    work* y, work* out
+cdef void _subtract_rows(
+    const work* factors, const work* shifts, size_t d, size_t first, size_t stop,
+    const work* x, size_t count, work* y, work* out
 ) noexcept nogil:
-    """Subtract the squares of some rows, in fours, after the first 1 to 4."""
-    cdef size_t d = packed.n_features
+    """Subtract the squares of some rows of one component's factor.
+
+    factors, shifts, x  IN
+    y                   OUT      four rows of workspace
+    out                 ADDS TO
+    """
     cdef size_t width = first_rows(d)
-    cdef const work* p = packed.factors + (k * (d * (d + 1)) + first * (first + 1)) // 2
+    cdef const work* p = factors + first * (first + 1) // 2
     cdef size_t i, j
     for i in range(first, stop, 4):
-        _open(width, p, packed.shifts + k * d + i, x, count, y)
+        _open(width, p, shifts + i, x, count, y)
         p += width * 4
         for j in range(width, i, 4):
             advance(p, x + j * STRIDE, count, y)
             p += 16
         _close(p, x + i * STRIDE, y, count, out)
         p += 10
+
+
+cdef void subtract_rows(
+    const Packed* packed, size_t k, size_t first, size_t stop, const work* x, size_t count,
+    work* y, work* out
+) noexcept nogil:
+    """Subtract the squares of some rows, four at a time, after the first 1 to 4.
+
+    packed, x  IN
+    y          OUT      four rows of workspace
+    out        ADDS TO
+    """
+    cdef size_t d = packed.n_features
+    _subtract_rows(
+        packed.factors + k * (d * (d + 1) // 2), packed.shifts + k * d, d, first, stop, x, count,
+        y, out
+    )

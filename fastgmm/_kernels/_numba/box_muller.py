@@ -7,8 +7,9 @@ polynomials in the square of the rest, at most an eighth of a turn, keep to 1e-1
 
 import numpy as np
 
-from ._jit import I1, U, block_function, serial, vector_loop
+from .jit import I1, U, part, serial
 from .posterior import log
+from .primitives import tail, vector_loop
 
 _TURN = 2.0 * np.pi
 _ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to an integer in the low bits
@@ -26,12 +27,16 @@ _C0, _C1, _C2, _C3, _C4, _C5 = (
 )  # fmt: skip
 
 
-@block_function
-def _pairs(values, half):
+@part
+def _pairs(first, second, half):
+    """Turn uniforms into normals.
+
+    first, second  IN OUT
+    """
     vector_loop()
     for i in range(half):
-        radius = np.sqrt(-2.0 * log(1.0 - values[i]))  # 1 - u is exact, and not 0
-        turns = values[half + i]
+        radius = np.sqrt(-2.0 * log(1.0 - first[i]))  # 1 - u is exact, and not 0
+        turns = second[i]
         shifted = 4.0 * turns + _ROUND
         quarter = np.float64(shifted).view(np.int64)
         x = (turns - 0.25 * (shifted - _ROUND)) * _TURN
@@ -41,13 +46,17 @@ def _pairs(values, half):
         sine = x + x * z * (_S0 + z * _S1 + z * z * s)
         cosine = 1.0 - (0.5 * z - z * z * (_C0 + z * _C1 + z * z * c))
         odd = (quarter & _ONE) != 0
-        first = sine if odd else cosine
-        second = cosine if odd else sine
-        values[i] = radius * (-first if (quarter + _ONE) & _TWO else first)
-        values[half + i] = radius * (-second if quarter & _TWO else second)
+        x = sine if odd else cosine
+        z = cosine if odd else sine
+        first[i] = radius * (-x if (quarter + _ONE) & _TWO else x)
+        second[i] = radius * (-z if quarter & _TWO else z)
 
 
 @serial
 def normals(values):
-    """Turn uniforms in [0, 1) into normals, in place; i and half + i make a pair."""
-    _pairs(values, U(values.size) >> I1)
+    """Turn uniforms in [0, 1) into normals, in place; i and half + i make a pair.
+
+    values  IN OUT
+    """
+    half = U(values.size) >> I1
+    _pairs(values, tail(values, half), half)

@@ -1,86 +1,113 @@
-"""Slots over threads: the one parallel loop, and how a kernel gets its arguments.
+"""Run passes on the threads that are safe to use."""
 
-A kernel is a function of the address of its arguments and of a slot's number. It is compiled alone
-and called by its address, so one loop serves all kernels: Numba makes four functions of a parallel
-loop, and compiling one for each kernel, with the kernel in it, took as long as the kernel itself.
-"""
-
-from contextlib import nullcontext
-from functools import cache
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import numba
 import numpy as np
-from numba import prange, typeof, types
 
 from ..threads import guard
-from ._jit import U, address, call, loop_function, no_garbage_collection, serial
-from .pointers import spill
+from .switch import switch
+
+# A pass over fewer numbers takes less time than it takes to wake a thread.
+_WORTH_THREADS = 2**18
+# Modules that are not read again when the fast layer is given up.
+_KEPT = ("backend", "fast_compile", "launch", "switch")
 
 
-@loop_function(parallel=True)
-def _in_parallel(kernel, frame, n_slots):
-    for t in prange(n_slots):
-        call(kernel, frame, U(t))
-
-
-@loop_function(parallel=False)
-def _in_order(kernel, frame, n_slots):
-    for t in range(n_slots):
-        call(kernel, frame, U(t))
-
-
-@serial
-def _enter(loop, kernel, arguments, n_slots):
-    call(loop, kernel, spill(arguments), n_slots)
-
-
-def launch(kernel: Any, arguments: tuple[Any, ...], n_slots: int, n_threads: int) -> None:
-    """Run a kernel on every slot, on no more threads than there are slots."""
-    code = _kernel_address(kernel, arguments)
+def launch(name: str, arguments: tuple[Any, ...], n_slots: int, n_threads: int) -> None:
+    """Run the pass of this name, such as "passes.accumulate", on at most one thread a slot."""
     if guard.must_be_serial():
-        _call(_in_order, code, arguments, n_slots)
+        _run(_in_order(name), arguments)
         return
     with guard.launch(threading_layer() in ("omp", "tbb")):
         before = numba.get_num_threads()
-        numba.set_num_threads(min(n_threads, n_slots, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(max(1, min(n_threads, n_slots, numba.config.NUMBA_NUM_THREADS)))
         try:
-            _call(_in_parallel, code, arguments, n_slots)
+            _run(_find(name), arguments)
         finally:
             numba.set_num_threads(before)
 
 
-# kept, so that a forked child asks LLVM for nothing
-_addresses: dict[tuple[Any, ...], int] = {}
+def launch_on_matrices(
+    name: str, arguments: tuple[Any, ...], n_slots: int, n_threads: int, work: int
+) -> None:
+    """Run a pass over parameters; run a short one in order, which takes half as long to compile."""
+    if work < _WORTH_THREADS:
+        _run(_in_order(name), arguments)
+    else:
+        launch(name, arguments, n_slots, n_threads)
 
 
-def _kernel_address(kernel: Any, arguments: tuple[Any, ...]) -> int:
-    key = (kernel, *_signature(arguments))
-    if key not in _addresses:
-        _addresses[key] = address(kernel, types.CPointer(typeof(arguments)), types.uint64)
-    return _addresses[key]
+def _find(name: str) -> Callable[[], Any]:
+    module, function = name.split(".")
+    return lambda: getattr(import_module(f".{module}", __package__), function)
 
 
-def _signature(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return what Numba's types of values depend on; to find those themselves takes 80 us."""
-    return tuple(
-        (value.dtype, value.ndim, value.flags.num)
-        if isinstance(value, np.ndarray)
-        else (type(value), *_signature(value))
-        if isinstance(value, tuple)
-        else type(value)
-        for value in values
-    )
+def _in_order(name: str) -> Callable[[], Any]:
+    find = _find(name)
+    return lambda: import_module(".jit", __package__).in_order(find())
 
 
-@cache
-def _loop_address(loop: Any) -> int:
-    return address(loop, types.int64, types.uint64, types.int64)
+def _run(find: Callable[[], Any], arguments: tuple[Any, ...]) -> None:
+    """Call a pass; if it cannot be compiled by way of the fast layer, compile all without."""
+    kernel = find()
+    if numba.config.DISABLE_JIT:
+        with np.errstate(all="ignore"):  # compiled code does not warn of overflow in padding either
+            kernel(*arguments)
+        return
+    if kernel.signatures:
+        kernel(*arguments)
+        return
+    with _no_garbage_collection():
+        try:
+            _call_with_room(kernel, arguments)
+        except MemoryError:
+            raise
+        except Exception as error:
+            if not switch.is_on:
+                raise
+            switch.turn_off(f"{type(error).__name__}: {error}".splitlines()[0])
+            _forget_modules()
+            _call_with_room(find(), arguments)
 
 
-def _call(loop: Any, kernel: int, arguments: tuple[Any, ...], n_slots: int) -> None:
-    with nullcontext() if _enter.overloads else no_garbage_collection():
-        _enter(_loop_address(loop), kernel, arguments, n_slots)
+def _call_with_room(function: Any, arguments: tuple[Any, ...]) -> None:
+    """Call a function that calls others a thousand deep.
+
+    Python keeps frames in pieces of memory of 16 KiB, which it takes from the system when a call
+    needs one and gives back when that call returns: where a loop makes such calls, each of them
+    pays (a first fit: 7.5 -> 6.3 s). This function asks for a frame of 1 MiB, for which Python
+    takes 2 MiB, so that all that it calls fits into the rest.
+    """
+    function(*arguments)
+
+
+_call_with_room.__code__ = _call_with_room.__code__.replace(co_stacksize=2**17)
+
+
+def _forget_modules() -> None:
+    """Make Python read the kernels again."""
+    for name in list(sys.modules):
+        package, _, module = name.rpartition(".")
+        if package == __package__ and module not in _KEPT:
+            del sys.modules[name]
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Let a compilation make its millions of objects without looking for cycles (8.1 -> 7.4 s)."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def threading_layer() -> str:

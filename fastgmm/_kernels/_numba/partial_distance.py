@@ -5,93 +5,50 @@ a square:
 
     log_prob[k] <= coefficient_k - |first rows of (factor_k x + shift_k)|^2
 
-Where the bound is far below the best component of a sample, the rest need not be known. On
-separated clusters few are left; their samples are gathered, one component at a time, and
-completed (partial distance elimination: Bei and Gray, IEEE Transactions on Communications 33,
-1985). As long as too many are left, some more rows are taken for all.
+Where the bound is far below the best component of a sample, the other rows are not needed. On
+separated clusters only few distances must be completed. Their samples are gathered, one component
+at a time (partial distance elimination: Bei and Gray, IEEE Transactions on Communications 33,
+1985). While too many distances are left, some more rows are computed for all samples.
 
-The best is not known in advance, but what the rows to come will subtract from it is expected:
-half a unit each. Where it was more, a last round takes what the one before left out.
+The best log-probability is not known in advance. Each further row is expected to subtract 1/2 from
+it, and the threshold is set accordingly. If the threshold was too high, a second round completes
+the samples that were skipped.
 """
 
 import numpy as np
 
-from ._jit import (
-    I0,
-    I1,
-    I2,
-    I3,
-    I4,
-    I16,
-    U,
-    block_function,
-    by_dimension,
-    sizes,
-    spliced,
-    vector_loop,
-)
 from .block import fill, transpose_tile
-from .pointers import cast
+from .jit import I0, I1, I2, I3, I4, I16, U, by_dimension, part, step
+from .layout import first_rows
 from .posterior import LOG_PROB_FLOOR, find_maximum, raise_maximum
+from .primitives import cast, sizes, tail, vector_loop
 from .selection import WORD, count_selected, list_selected, select, subtract
-from .triangle import first_rows, start, subtract_rows
+from .triangle import start, subtract_rows
 
-_COMPLETE = I1
 # blocks that are not searched after one that had nothing to leave out
 _PAUSE = U(15)
 
 
-@spliced
-def _gather(scratch, row, m, d, gathered):
-    """Copy the listed samples and their values, up to whole vectors; return how many.
+@part
+def _gather(rows, d, index, count, block):
+    """Write listed samples, a multiple of 4, into the rows of a block.
 
-    What the list held before fills the last vector, and does no harm.
+    rows, index  IN
+    block        OUT
     """
-    values, index = scratch.values, scratch.index
-    count = (m + I16 - I1) // I16 * I16
-    for a in range(count):
-        values[scratch.extra + a] = values[row + index[a]]
-    _gather_rows(scratch.rows, d, index, count, scratch.block, gathered)
-    return count
-
-
-@block_function
-def _gather_rows(rows, d, index, count, block, o):
-    """Write listed samples, a multiple of 4, into the rows of a block."""
     for a in range(I0, count, I4):
-        i0, i1 = index[a] * d, index[a + I1] * d
-        i2, i3 = index[a + I2] * d, index[a + I3] * d
-        transpose_tile(rows, i0, i1, i2, i3, d, block, o + a)
+        i0, i1, i2, i3 = index[a] * d, index[a + I1] * d, index[a + I2] * d, index[a + I3] * d
+        r0, r1, r2, r3 = tail(rows, i0), tail(rows, i1), tail(rows, i2), tail(rows, i3)
+        transpose_tile(r0, r1, r2, r3, d, tail(block, a))
 
 
-@spliced
-def _put_back(scratch, row, m):
-    """Store the values of listed samples, and raise their maximum."""
-    values, maximum, index = scratch.values, scratch.maximum, scratch.index
-    for a in range(m):
-        b = index[a]
-        value = values[scratch.extra + a]
-        values[row + b] = value
-        maximum[b] = max(maximum[b], value)
-
-
-@spliced
-def _select_all(scratch, n_components, seen):
-    """Select what reaches its threshold, in all components; return how many samples."""
-    values, words = scratch.values, scratch.words
-    BLOCK, STRIDE = sizes(values)[:2]
-    lowest = cast(LOG_PROB_FLOOR, values)
-    selected = I0
-    for k in range(n_components):
-        w = k * (BLOCK // WORD)
-        select(values, k * STRIDE, lowest, scratch.threshold, words, w, seen)
-        selected += count_selected(words, w, values)
-    return selected
-
-
-@block_function
+@part
 def _lower(maximum, cut, threshold):
-    """Lower the thresholds to what is needed; return how many were too high."""
+    """Lower the thresholds that were too high; return how many.
+
+    maximum, cut  IN
+    threshold     IN OUT
+    """
     vector_loop()
     BLOCK = sizes(maximum)[0]
     count = I0
@@ -102,77 +59,128 @@ def _lower(maximum, cut, threshold):
     return count
 
 
-def _plane_log_prob(packed, scratch, cut):
-    for k in range(U(packed.n_components)):
-        start(packed, k, scratch.block, scratch.values)
-    find_maximum(scratch.values, U(packed.n_components), scratch.maximum)
+@step
+def _complete(packed, scratch, k, first, m):
+    """Complete the listed samples of component k, and raise their maximum.
 
-
-def _space_log_prob(packed, scratch, cut):
-    """One component after another: some rows for all samples, then the others where they matter.
-
-    In one loop, so that what all rounds do is compiled once.
+    packed                      IN
+    rows, index                 IN      of the scratch
+    values, maximum             IN OUT  of the scratch
+    gathered, whitened, extra   OUT     of the scratch
     """
-    block, out, maximum = scratch.block, scratch.values, scratch.maximum
-    words, threshold, pause = scratch.words, scratch.threshold, scratch.pause
-    BLOCK, STRIDE = sizes(block)[:2]
+    index, extra, maximum = scratch.index, scratch.extra, scratch.maximum
+    values = tail(scratch.values, k * sizes(extra)[1])
+    d = U(packed.n_features)
+    # up to whole vectors: padding lanes hold old indices, and their results are discarded
+    count = (m + I16 - I1) // I16 * I16
+    for a in range(count):
+        extra[a] = values[index[a]]
+    _gather(scratch.rows, d, index, count, scratch.gathered)
+    subtract_rows(packed, k, first, d, scratch.gathered, count, scratch.whitened, extra)
+    for a in range(m):
+        b = index[a]
+        value = extra[a]
+        values[b] = value
+        maximum[b] = max(maximum[b], value)
+
+
+@step
+def _select_all(scratch, n_components, seen):
+    """Select the values that reach their threshold, in all components; return how many.
+
+    values, threshold  IN      of the scratch
+    words              IN OUT  of the scratch
+    """
+    BLOCK, STRIDE = sizes(scratch.values)[:2]
+    lowest = cast(LOG_PROB_FLOOR, scratch.values)
+    selected = I0
+    for k in range(n_components):
+        values = tail(scratch.values, k * STRIDE)
+        words = tail(scratch.words, k * (BLOCK // WORD))
+        select(values, lowest, scratch.threshold, words, seen)
+        selected += count_selected(words, values)
+    return selected
+
+
+@part
+def _complete_all(packed, scratch, first, most):
+    """Complete the selected samples: gathered or, if more than ``most``, the whole block.
+
+    packed                      IN
+    rows, block                 IN      of the scratch
+    words, values, maximum      IN OUT  of the scratch
+    """
+    BLOCK, STRIDE = sizes(scratch.values)[:2]
+    for k in range(U(packed.n_components)):
+        values = tail(scratch.values, k * STRIDE)
+        words = tail(scratch.words, k * (BLOCK // WORD))
+        m = list_selected(words, values, scratch.index)
+        if m == I0:
+            continue
+        if m <= most:
+            _complete(packed, scratch, k, first, m)
+            continue
+        d = U(packed.n_features)
+        subtract_rows(packed, k, first, d, scratch.block, BLOCK, scratch.whitened, values)
+        raise_maximum(values, scratch.maximum)
+        for i in range(BLOCK // WORD):
+            words[i] = ~I0
+
+
+@part
+def _plane_log_prob(packed, scratch, cut):
+    values, K = scratch.values, U(packed.n_components)
+    for k in range(K):
+        start(packed, k, scratch.block, tail(values, k * sizes(values)[1]))
+    find_maximum(values, K, scratch.maximum)
+
+
+@part
+def _space_log_prob(packed, scratch, cut):
+    """Take some rows of every factor for all samples, then the others where they matter."""
+    values, maximum, pause = scratch.values, scratch.maximum, scratch.pause
+    BLOCK, STRIDE = sizes(values)[:2]
     K, d = U(packed.n_components), U(packed.n_features)
-    gathered = (d + I3) // I4 * I4 * STRIDE
-    width = first_rows(d)
-    first, stop = width, U(packed.leading)
-    if cut == np.inf or pause[I0] > I0:
+    first, stop = first_rows(d), U(packed.leading)
+    if cut == np.inf or pause[0] > I0:
         stop = d
-        pause[I0] -= min(pause[I0], I1)
-    stage = seen = cost = gain = I0
+        pause[0] -= min(pause[0], I1)
+    for k in range(K):
+        start(packed, k, scratch.block, tail(values, k * STRIDE))
     while True:
         for k in range(K):
-            row = k * STRIDE
-            w = k * (BLOCK // WORD)
-            xo = m = I0
-            count, to = BLOCK, row
-            if stage == _COMPLETE:
-                m = list_selected(words, w, out, scratch.index)
-                if m == I0:
-                    continue
-                if seen != I0 or m * cost <= gain:
-                    xo, to = gathered, scratch.extra
-                    count = _gather(scratch, row, m, d, gathered)
-            elif first == width:
-                start(packed, k, block, out)
-            subtract_rows(packed, k, first, stop, block, xo, count, scratch.whitened, out, to)
-            if to == scratch.extra:
-                _put_back(scratch, row, m)
-            elif stage == _COMPLETE:
-                raise_maximum(out, row, maximum)
-                for i in range(w, w + BLOCK // WORD):
-                    words[i] = ~I0
-        if stage == _COMPLETE:
-            if seen != I0 or _lower(maximum, cast(cut, out), threshold) == I0:
-                return
-            seen = ~I0
-        else:
-            find_maximum(out, K, maximum)
-            if stop == d:
-                return
-            growth = 0.5 * np.float64(d - stop)
-            subtract(maximum, cast(cut + growth + np.sqrt(growth), out), threshold)
-        selected = _select_all(scratch, K, seen)
-        if stage == _COMPLETE:
-            continue
+            row = tail(values, k * STRIDE)
+            subtract_rows(packed, k, first, stop, scratch.block, BLOCK, scratch.whitened, row)
+        find_maximum(values, K, maximum)
+        if stop == d:
+            return
+        growth = 0.5 * np.float64(d - stop)
+        subtract(maximum, cast(cut + growth + np.sqrt(growth), values), scratch.threshold)
         # measured: completing 3/4 of a block as it is takes as long as all of it gathered, which
         # takes another 6 d + 60 multiply-adds a sample
         rest = (d - stop) * (d + stop + I3) // I2
         cost, gain = I4 * (rest + U(6) * d + U(60)), I3 * rest * BLOCK
         first = stop
-        if I2 * selected * cost <= gain * K:
-            stage, stop = _COMPLETE, d
-            fill(maximum, I0, LOG_PROB_FLOOR)
-        elif I4 * first < I3 * d:
+        if I2 * _select_all(scratch, K, I0) * cost <= gain * K:
+            break
+        if I4 * first < I3 * d:
             stop += (d - stop + I16 - I1) // I16 * I4
         else:
             stop = d
-            pause[I0] = _PAUSE
+            pause[0] = _PAUSE
+    fill(maximum, LOG_PROB_FLOOR)
+    most, seen = gain // cost, I0
+    while True:
+        _complete_all(packed, scratch, first, most)
+        if seen != I0 or _lower(maximum, cast(cut, values), scratch.threshold) == I0:
+            return
+        most, seen = BLOCK, ~I0
+        _select_all(scratch, K, seen)
 
 
 #: Write the log-probabilities of full covariances, and the largest.
+#:
+#: packed, cut                 IN
+#: rows, block                 IN   of the scratch
+#: values, maximum             OUT  of the scratch
 full_log_prob = by_dimension(plane=_plane_log_prob, space=_space_log_prob)

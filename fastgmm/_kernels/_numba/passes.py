@@ -1,33 +1,22 @@
-"""Passes over the samples: blocks within slots, which ``launch.py`` gives to threads.
+"""Parallel passes over the samples: blocks within slots, slots over threads.
 
-X arrives as (n, d, 2) and sample_weight as (n, 2), views that repeat each element: so every
-memory order has one type. Scratch, and so the arithmetic, has the type of the packed components.
-A slot is a fixed range of rows with scratch and statistics of its own, merged in order:
-the number of threads changes no bit.
+A slot is a fixed range of rows with statistics of its own, merged in order: the number of
+threads changes no bit. Scratch, and so the arithmetic, has the type of the packed components.
 """
 
 import numpy as np
+from numba import prange
 
 from ..layout import SMALLEST_BLOCK
-from ._jit import (
-    I0,
-    I1,
-    I2,
-    U,
-    block_function,
-    by_dimension,
-    sizes,
-    slot_function,
-    spliced,
-    vector_loop,
-)
-from .block import fill, transpose
+from .jit import I0, I1, I2, U, parallel_pass, part, shared_part, step
+from .layout import up_to_four
+from .load import load_block, load_resp, load_weight
 from .mahalanobis import block_log_prob
-from .moments import add_block_moments
-from .pointers import cast, fetch, is_null, keep, row_pointer
+from .moments import add_block_moments, flush_all
 from .posterior import best_component, find_maximum, normalize_block
-from .scratch import new_scratch
-from .selection import CUT, NEGLIGIBLE, WORD, select
+from .primitives import not_inlined, sizes, vector_loop
+from .scratch import lay_out_scratch, scratch_size
+from .selection import CUT
 from .sums import count_unsafe, share_out
 
 _MERGE_CHUNK_SIZE = 4096
@@ -35,183 +24,192 @@ _MERGE_CHUNK = U(_MERGE_CHUNK_SIZE)
 _UNIT = U(SMALLEST_BLOCK)
 
 
-@block_function
-def _load_contiguous(values, step, count, d, origin, rows):
-    """Copy rows whose features lie side by side."""
-    vector_loop()
-    for b in range(count):
-        for j in range(d):
-            rows[b * d + j] = values[b * step + j] - origin[j]
+@step
+def _is_safe(count, packed, scratch):
+    """Return whether the type ``work`` can represent this block.
+
+    packed, scratch  IN
+    """
+    unsafe = count_unsafe(
+        scratch.maximum, scratch.weight, count,
+        packed.lowest, packed.smallest_weight, packed.largest_weight,
+    )  # fmt: skip
+    return unsafe == I0
 
 
-def _load_plane(packed, X, start, count, scratch):
-    block, origin = scratch.block, packed.origin
-    BLOCK, STRIDE = sizes(block)[:2]
-    for j in range(U(packed.n_features)):
-        o = j * STRIDE
-        for b in range(count):
-            block[o + b] = X[start + b, j, I0] - origin[j]
-        for b in range(count, BLOCK):
-            block[o + b] = 0.0
-
-
-def _load_space(packed, X, start, count, scratch):
-    rows, origin = scratch.rows, packed.origin
-    BLOCK = sizes(rows)[0]
-    d = U(packed.n_features)
-    if X.strides[1] == X.itemsize and X.strides[0] % X.itemsize == 0 and X.strides[0] > 0:
-        step = U(X.strides[0] // X.itemsize)
-        _load_contiguous(row_pointer(X, start), step, count, d, origin, rows)
-    else:
-        for b in range(count):
-            for j in range(d):
-                rows[b * d + j] = X[start + b, j, I0] - origin[j]
-    for o in range(count * d, BLOCK * d):
-        rows[o] = 0.0
-    transpose(rows, I0, d, BLOCK, scratch.block)
-
-
-#: Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.
-#: One or two features, which the moments take from the block alone, are not copied as rows.
-_load = by_dimension(plane=_load_plane, space=_load_space)
-
-
-@spliced
-def _load_weight(sample_weight, start, count, scratch):
-    """Copy the weights of a block; they are zero where there is no sample."""
-    weight = scratch.weight
-    for b in range(count):
-        weight[b] = sample_weight[start + b, I0]
-    for b in range(count, sizes(scratch.values)[0]):
-        weight[b] = 0.0
-
-
-@spliced
-def _load_resp(resp, start, count, n_components, scratch):
-    """Copy the block's given responsibilities, which are already normalised."""
-    block = scratch.values
-    BLOCK, STRIDE = sizes(block)[:2]
-    fill(scratch.threshold, I0, NEGLIGIBLE)
-    for b in range(BLOCK):
-        scratch.scale[b] = 1.0
-    for k in range(n_components):
-        row = k * STRIDE
-        for b in range(count):
-            block[row + b] = resp[start + b, k, I0]
-        for b in range(count, BLOCK):
-            block[row + b] = 0.0
-        w = k * (BLOCK // WORD)
-        select(block, row, cast(0.0, block), scratch.threshold, scratch.words, w, I0)
-
-
-@slot_function
-def accumulate(frame, t):
-    """Write the statistics of those blocks of one slot that are still to do.
+@shared_part
+def _accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, memory, statistics):
+    """Write the statistics of those blocks of the rows start to stop that are still to do.
 
     Where ``packed`` has coefficients the responsibilities are the posterior: distances,
     normalisation and moments of a block follow one another while it is in cache. Where it has
     centres alone they are given by ``resp``. A block that its type cannot represent is left
     to do.
+
+    X, sample_weight, resp, packed  IN
+    todo                            IN OUT  an element for each block, 0 once it has been added
+    memory                          OUT     workspace
+    statistics                      OUT
     """
+    not_inlined()
     vector_loop()
-    X, sample_weight, resp, packed, bounds, todo, slots = fetch(frame)
-    start, stop, statistics = U(bounds[t]), U(bounds[t + I1]), row_pointer(slots, t)
     BLOCK, STRIDE = sizes(packed.centers)[:2]
     K, d = U(packed.n_components), U(packed.n_features)
-    size = U(slots.shape[1])
-    scratch, memory = new_scratch(K, d, packed.centers, True)
+    size = U(statistics.size)
     # moments of one or two features are sums over all samples
     cut = CUT if d > I2 else np.inf
+    scratch = lay_out_scratch(memory, K, d, True, packed.centers)
     for i in range(size):
         statistics[i] = 0.0
     for b in range(STRIDE):
         scratch.norm[b] = 0.0
-    for first in range(start, stop + BLOCK, BLOCK):
-        last = first >= stop
-        count = I0
-        if not last:
-            if todo[first // _UNIT] == 0:
+    for first in range(start, stop, BLOCK):
+        if todo[first // _UNIT] == 0:
+            continue
+        count = min(BLOCK, stop - first)
+        load_block(packed, X, first, count, scratch)
+        load_weight(sample_weight, first, count, scratch)
+        if packed.coefficients.size == 0:
+            load_resp(resp, first, count, K, scratch)
+        else:
+            block_log_prob(packed, scratch, cut)
+            normalize_block(scratch, K, packed.offset, cut)
+            if not _is_safe(count, packed, scratch):
                 continue
-            count = min(BLOCK, stop - first)
-            _load(packed, X, first, count, scratch)
-            _load_weight(sample_weight, first, count, scratch)
-            if is_null(packed.coefficients):
-                _load_resp(resp, first, count, K, scratch)
-            else:
-                block_log_prob(packed, scratch, cut)
-                normalize_block(scratch, K, packed.offset, cut)
-                if count_unsafe(
-                    scratch.maximum, scratch.weight, count,
-                    packed.lowest, packed.smallest_weight, packed.largest_weight,
-                ):  # fmt: skip
-                    continue
-            for unit in range(first // _UNIT, (first + count + _UNIT - I1) // _UNIT):
-                todo[unit] = 0
-            statistics[size - I1] += share_out(
-                scratch.weight, scratch.norm, scratch.scale, scratch.share
-            )
-        add_block_moments(packed, scratch, count, last, statistics)
-    keep(memory)
+        for unit in range(first // _UNIT, (first + count + _UNIT - I1) // _UNIT):
+            todo[unit] = 0
+        statistics[size - I1] += share_out(
+            scratch.weight, scratch.norm, scratch.scale, count, scratch.share
+        )
+        add_block_moments(packed, count, scratch, statistics)
+    flush_all(packed, scratch, statistics)
 
 
-@block_function
+@part
+def _merge_chunk(slots, chunk, out):
+    """Add the slots, in their order, to one chunk of the sums.
+
+    slots  IN
+    out    ADDS TO
+    """
+    start = chunk * _MERGE_CHUNK
+    stop = min(start + _MERGE_CHUNK, U(out.size))
+    for s in range(len(slots)):
+        for i in range(start, stop):
+            out[i] += slots[s, i]
+
+
+@parallel_pass
+def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out):
+    """Run ``_accumulate_slot`` for every slot, and merge.
+
+    X, sample_weight, resp, packed, bounds  IN
+    todo                                    IN OUT
+    slots                                   OUT      workspace
+    out                                     ADDS TO
+    """
+    K, d = U(packed.n_components), U(packed.n_features)
+    size = scratch_size(K, d, True, packed.centers)
+    for t in prange(len(slots)):
+        start, stop = U(bounds[t]), U(bounds[t + 1])
+        memory = np.empty(size)
+        _accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, memory, slots[t])
+    for chunk in prange((out.size + _MERGE_CHUNK_SIZE - 1) // _MERGE_CHUNK_SIZE):
+        _merge_chunk(slots, U(chunk), out)
+
+
+@part
 def _store_rows(values, start, count, n_components, out):
+    """Write the values of a block as rows.
+
+    values  IN
+    out     OUT
+    """
     STRIDE = sizes(values)[1]
     for b in range(count):
         for k in range(n_components):
             out[start + b, k] = values[k * STRIDE + b]
 
 
-@block_function
+@part
 def _store_scaled_rows(values, scale, start, count, n_components, out):
+    """Write the scaled values of a block as rows.
+
+    values, scale  IN
+    out            OUT
+    """
     STRIDE = sizes(values)[1]
     for b in range(count):
         for k in range(n_components):
             out[start + b, k] = values[k * STRIDE + b] * scale[b]
 
 
-@slot_function
-def posterior(frame, t):
-    """Evaluate the rows of one slot; outputs of length 0 are not wanted."""
+@shared_part
+def _posterior_slot(X, packed, start, stop, memory, log_prob, log_prob_norm, resp, labels):
+    """Evaluate the rows start to stop; outputs of length 0 are not wanted.
+
+    X, packed                              IN
+    memory                                 OUT  workspace
+    log_prob, log_prob_norm, resp, labels  OUT
+    """
+    not_inlined()
     vector_loop()
-    X, packed, bounds, log_prob, log_prob_norm, resp, labels = fetch(frame)
-    start, stop = U(bounds[t]), U(bounds[t + I1])
     BLOCK = sizes(packed.centers)[0]
-    K = U(packed.n_components)
-    scratch, memory = new_scratch(K, U(packed.n_features), packed.centers, False)
-    cut = CUT if log_prob.shape[0] == 0 and resp.shape[0] == 0 else np.inf
+    K, d = U(packed.n_components), U(packed.n_features)
+    has_log_prob, has_resp = log_prob.shape[0] > 0, resp.shape[0] > 0
+    has_norm, has_labels = log_prob_norm.size > 0, labels.size > 0
+    cut = np.inf if has_log_prob or has_resp else CUT
+    scratch = lay_out_scratch(memory, K, d, False, packed.centers)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(packed, X, first, count, scratch)
+        load_block(packed, X, first, count, scratch)
         block_log_prob(packed, scratch, cut)
-        if log_prob.shape[0] > 0:
+        if has_log_prob:
             _store_rows(scratch.values, first, count, K, log_prob)
-        if not is_null(labels):
+        if has_labels:
             for b in range(count):
                 labels[first + b] = best_component(scratch.values, K, b)
-        if is_null(log_prob_norm) and resp.shape[0] == 0:
+        if not (has_norm or has_resp):
             continue
         normalize_block(scratch, K, packed.offset, cut)
-        if not is_null(log_prob_norm):
+        if has_norm:
             for b in range(count):
                 log_prob_norm[first + b] = scratch.norm[b]
-        if resp.shape[0] > 0:
+        if has_resp:
             _store_scaled_rows(scratch.values, scratch.scale, first, count, K, resp)
-    keep(memory)
 
 
-@slot_function
-def normalize(frame, t):
-    """Normalise the rows of one slot of (n, K) log-probabilities in place."""
+@parallel_pass
+def posterior(X, packed, bounds, log_prob, log_prob_norm, resp, labels):
+    """Run ``_posterior_slot`` for every slot.
+
+    X, packed, bounds                      IN
+    log_prob, log_prob_norm, resp, labels  OUT  those of length 0 are not wanted
+    """
+    K, d = U(packed.n_components), U(packed.n_features)
+    size = scratch_size(K, d, False, packed.centers)
+    for t in prange(len(bounds) - 1):
+        start, stop = U(bounds[t]), U(bounds[t + 1])
+        memory = np.empty(size)
+        _posterior_slot(X, packed, start, stop, memory, log_prob, log_prob_norm, resp, labels)
+
+
+@shared_part
+def _normalize_slot(log_prob, log_prob_norm, start, stop, memory):
+    """Normalise the rows start to stop of (n, K) log-probabilities in place.
+
+    log_prob       IN OUT
+    log_prob_norm  OUT
+    memory         OUT  workspace
+    """
+    not_inlined()
     vector_loop()
-    log_prob, log_prob_norm, bounds = fetch(frame)
-    start, stop = U(bounds[t]), U(bounds[t + I1])
     BLOCK, STRIDE = sizes(log_prob)[:2]
     K = U(log_prob.shape[1])
-    scratch, memory = new_scratch(K, I1, log_prob_norm, False)
+    scratch = lay_out_scratch(memory, K, I1, False, log_prob_norm)
     values = scratch.values
-    for i in range(K * STRIDE):
-        values[i] = 0.0
+    for o in range(up_to_four(K) * STRIDE):
+        values[o] = 0.0
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         for k in range(K):
@@ -222,21 +220,19 @@ def normalize(frame, t):
         for b in range(count):
             log_prob_norm[first + b] = scratch.norm[b]
         _store_scaled_rows(values, scratch.scale, first, count, K, log_prob)
-    keep(memory)
 
 
-def merge_chunks(size):
-    """Return into how many chunks ``merge`` divides sums of a size."""
-    return -(-size // _MERGE_CHUNK_SIZE)
+@parallel_pass
+def normalize(log_prob, log_prob_norm, bounds):
+    """Run ``_normalize_slot`` for every slot.
 
-
-@slot_function
-def merge(frame, t):
-    """Add the slots, in their order, to chunk t of the sums."""
-    slots, n_slots, out, n_sums = fetch(frame)
-    size = U(n_sums)
-    start = t * _MERGE_CHUNK
-    stop = min(start + _MERGE_CHUNK, size)
-    for s in range(U(n_slots)):
-        for i in range(start, stop):
-            out[i] += slots[s * size + i]
+    bounds         IN
+    log_prob       IN OUT
+    log_prob_norm  OUT
+    """
+    K = U(log_prob.shape[1])
+    size = scratch_size(K, I1, False, log_prob_norm)
+    for t in prange(len(bounds) - 1):
+        start, stop = U(bounds[t]), U(bounds[t + 1])
+        memory = np.empty(size)
+        _normalize_slot(log_prob, log_prob_norm, start, stop, memory)

@@ -6,12 +6,10 @@ range reduction subtracts nearly equal numbers.
 """
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
-from ._jit import BLOCK_OPTIONS, I0, I1, I2, I4, I8, U, block_function, sizes, spliced, vector_loop
 from .block import fill
-from .pointers import cast
+from .jit import I0, I1, I2, I4, I8, U, by_precision, part, step
+from .primitives import cast, sizes, tail, vector_loop
 from .selection import WORD, count_selected, list_selected, select, subtract
 
 # Log-probabilities below this count as this, so that a sample whose distances overflow has
@@ -52,16 +50,9 @@ _H0, _H1, _H2, _H3, _H4 = (
 )  # fmt: skip
 
 
-def exp(x, smallest):
-    """Return e^x for x <= 0, in the type of x.
-
-    Below ``smallest``, and below -708, or -87 in float32, the result is 0.
-    """
-    raise NotImplementedError  # compiled by one of the two below
-
-
-@block_function
+@part
 def exp64(x, smallest):
+    """Return e^x for x <= 0; below ``smallest``, and below -708, the result is 0."""
     t = max(x, _EXP_SMALLEST) * _LOG2E + _ROUND
     n = t - _ROUND
     r = max(x, _EXP_SMALLEST) - n * _LN2_HIGH - n * _LN2_LOW
@@ -75,8 +66,9 @@ def exp64(x, smallest):
     return value if x >= max(smallest, _EXP_SMALLEST) else 0.0
 
 
-@block_function
+@part
 def exp32(x, smallest):
+    """Return e^x for x <= 0; below ``smallest``, and below -87, the result is 0."""
     t = max(x, _SMALLEST_32) * _LOG2E_32 + _ROUND_32
     n = t - _ROUND_32
     r = max(x, _SMALLEST_32) - n * _LN2_HIGH_32 - n * _LN2_LOW_32
@@ -87,14 +79,13 @@ def exp32(x, smallest):
     return value if x >= max(smallest, _SMALLEST_32) else _ZERO_32
 
 
-@overload(exp, jit_options=BLOCK_OPTIONS)
-def _choose_exp(x, smallest):
-    if x == types.float32:
-        return lambda x, smallest: exp32(x, smallest)
-    return lambda x, smallest: exp64(x, smallest)
+#: Return e^x for x <= 0, in the type of x.
+#:
+#: Below ``smallest``, and below -708, or -87 in float32, the result is 0.
+exp = by_precision(double=exp64, single=exp32)
 
 
-@block_function
+@part
 def log(x):
     """Return the natural logarithm of a positive normal number."""
     bits = np.float64(x).view(np.int64)
@@ -112,60 +103,89 @@ def log(x):
     return exponent * _LN2_HIGH + (2.0 * s + (s * z * q + exponent * _LN2_LOW))
 
 
-@block_function
-def raise_maximum(log_prob, o, maximum):
+@part
+def raise_maximum(log_prob, maximum):
+    """Raise the largest log-probability of every sample by one more component.
+
+    log_prob  IN
+    maximum   IN OUT
+    """
     vector_loop()
     BLOCK = sizes(log_prob)[0]
     for b in range(BLOCK):
-        maximum[b] = max(maximum[b], log_prob[o + b])
+        maximum[b] = max(maximum[b], log_prob[b])
 
 
-@block_function
-def _raise_maximum4(log_prob, o, maximum):
+@part
+def _raise_maximum4(log_prob, maximum):
+    """Raise the largest log-probability of every sample by four more components.
+
+    log_prob  IN
+    maximum   IN OUT
+    """
     vector_loop()
     BLOCK, STRIDE, S2, S3 = sizes(log_prob)
     for b in range(BLOCK):
-        low = max(log_prob[o + b], log_prob[o + STRIDE + b])
-        high = max(log_prob[o + S2 + b], log_prob[o + S3 + b])
+        low = max(log_prob[b], log_prob[STRIDE + b])
+        high = max(log_prob[S2 + b], log_prob[S3 + b])
         maximum[b] = max(maximum[b], max(low, high))
 
 
-@spliced
+@step
 def find_maximum(log_prob, n_components, maximum):
-    """Write the largest log-probability of every sample."""
+    """Write the largest log-probability of every sample.
+
+    log_prob  IN
+    maximum   OUT
+    """
     STRIDE = sizes(log_prob)[1]
-    fill(maximum, I0, LOG_PROB_FLOOR)
+    fill(maximum, LOG_PROB_FLOOR)
     fours = n_components // I4 * I4
     for k in range(I0, fours, I4):
-        _raise_maximum4(log_prob, k * STRIDE, maximum)
+        _raise_maximum4(tail(log_prob, k * STRIDE), maximum)
     for k in range(fours, n_components):
-        raise_maximum(log_prob, k * STRIDE, maximum)
+        raise_maximum(tail(log_prob, k * STRIDE), maximum)
 
 
-@block_function
-def _exponentiate(log_prob, o, lowest, maximum, smallest, total):
-    """Write e^(log_prob - maximum) and add it up: two at a time, as each is one long chain."""
+@part
+def _exponentiate(log_prob, lowest, maximum, smallest, total):
+    """Write e^(log_prob - maximum) and add it up: two at a time, as each is one long chain.
+
+    lowest, maximum, smallest  IN
+    log_prob                   IN OUT
+    total                      ADDS TO
+    """
     vector_loop()
     HALF = sizes(log_prob)[0] // I2
     for b in range(HALF):
         c = HALF + b
-        e = exp(max(log_prob[o + b], lowest) - maximum[b], smallest)
-        f = exp(max(log_prob[o + c], lowest) - maximum[c], smallest)
-        log_prob[o + b] = e
-        log_prob[o + c] = f
+        e = exp(max(log_prob[b], lowest) - maximum[b], smallest)
+        f = exp(max(log_prob[c], lowest) - maximum[c], smallest)
+        log_prob[b] = e
+        log_prob[c] = f
         total[b] += e
         total[c] += f
 
 
-@block_function
-def _exponentiate_list(values, o, count, smallest):
+@part
+def _exponentiate_list(values, count, smallest):
+    """Write e^value.
+
+    smallest  IN
+    values    IN OUT
+    """
     vector_loop()
     for a in range(count):
-        values[o + a] = exp(values[o + a], smallest)
+        values[a] = exp(values[a], smallest)
 
 
-@block_function
+@part
 def _finish(maximum, total, offset, log_prob_norm, scale):
+    """Write log p(x) and 1 / sum of exponentials.
+
+    maximum, total, offset  IN
+    log_prob_norm, scale    OUT
+    """
     vector_loop()
     BLOCK = sizes(maximum)[0]
     for b in range(BLOCK):
@@ -174,7 +194,7 @@ def _finish(maximum, total, offset, log_prob_norm, scale):
         scale[b] = 1.0 / sum_
 
 
-@spliced
+@step
 def normalize_block(scratch, n_components, offset, cut):
     """Turn log-probabilities into unnormalised responsibilities, in place.
 
@@ -183,41 +203,44 @@ def normalize_block(scratch, n_components, offset, cut):
                                   the responsibilities of the others are 0
     offset     IN                 what has been left out of all log-probabilities
     maximum    IN
-    share                         workspace
+    share      OUT                workspace
     norm       OUT                log p(x)
     scale      OUT
     """
-    values, maximum, total = scratch.values, scratch.maximum, scratch.share
-    words, index, threshold = scratch.words, scratch.index, scratch.threshold
+    maximum, total, index = scratch.maximum, scratch.share, scratch.index
     extra = scratch.extra
-    BLOCK, STRIDE = sizes(values)[:2]
-    lowest = cast(LOG_PROB_FLOOR, values)  # in float32 minus infinity; the block is done again
-    smallest = cast(-cut, values)
-    subtract(maximum, cast(cut, values), threshold)
-    fill(total, I0, 0.0)
+    BLOCK, STRIDE = sizes(extra)[:2]
+    lowest = cast(LOG_PROB_FLOOR, extra)  # in float32 minus infinity; the block is done again
+    smallest = cast(-cut, extra)
+    subtract(maximum, cast(cut, extra), scratch.threshold)
+    fill(total, 0.0)
     for k in range(n_components):
-        row, w = k * STRIDE, k * (BLOCK // WORD)
+        values = tail(scratch.values, k * STRIDE)
+        words = tail(scratch.words, k * (BLOCK // WORD))
         if cut < np.inf:
-            select(values, row, lowest, threshold, words, w, I0)
-        if cut == np.inf or count_selected(words, w, values) * I4 > BLOCK:
-            _exponentiate(values, row, lowest, maximum, smallest, total)
+            select(values, lowest, scratch.threshold, words, I0)
+        if cut == np.inf or count_selected(words, values) * I4 > BLOCK:
+            _exponentiate(values, lowest, maximum, smallest, total)
             continue
-        m = list_selected(words, w, values, index)
+        m = list_selected(words, values, index)
         for a in range(m):
             b = index[a]
-            values[extra + a] = max(values[row + b], lowest) - maximum[b]
-        _exponentiate_list(values, extra, (m + I8 - I1) // I8 * I8, smallest)
-        fill(values, row, 0.0)
+            extra[a] = max(values[b], lowest) - maximum[b]
+        _exponentiate_list(extra, (m + I8 - I1) // I8 * I8, smallest)
+        fill(values, 0.0)
         for a in range(m):
             b = index[a]
-            values[row + b] = values[extra + a]
-            total[b] += values[extra + a]
+            values[b] = extra[a]
+            total[b] += extra[a]
     _finish(maximum, total, offset, scratch.norm, scratch.scale)
 
 
-@block_function
+@part
 def best_component(log_prob, n_components, b):
-    """Return the component of the largest log-probability; the first of equals."""
+    """Return the component of the largest log-probability; of equal ones, the first.
+
+    log_prob  IN
+    """
     STRIDE = sizes(log_prob)[1]
     best = I0
     for k in range(I1, n_components):

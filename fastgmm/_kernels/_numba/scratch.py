@@ -1,33 +1,33 @@
-"""The memory in which one slot works on a block."""
+"""The memory in which one thread works on a block."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layout import LARGEST_BLOCK, SMALLEST_BLOCK
-from ._jit import I0, I1, I2, I3, I4, I16, U, sizes, spliced
 from .block import fill
-from .pointers import pointer_to
+from .jit import I0, I1, I8, I16, U, shared_part, slot_function, step
+from .layout import up_to_four
+from .moments import waiting_capacity
+from .primitives import carve, itemsize_of, keep_alive, not_inlined, sizes, tail
 from .selection import WORD
 
-_BLOCK_BYTES = U(LARGEST_BLOCK * 4)
-_SMALLEST = U(SMALLEST_BLOCK)
-# Numbers that may wait to be added, for each sample of a block: 4 MiB in all, about a core's
-# second-level cache.
-_WAITING = U(1 << 11)
+_LINE = U(64)
 
 
 class Scratch(NamedTuple):
-    """Pointers to rows of a block, STRIDE numbers each, and to lists.
+    """Rows of a block, STRIDE numbers each, and lists.
 
-    Numbers are of the type of the packed components, or of the one that is named.
+    Numbers are of the type of the packed components, or of the one that is named. An array's size
+    is no bound: it is that of all the memory from its first number on.
     """
 
+    memory: Any  # float64: where all of these lie
     rows: Any  # samples as they come, d numbers each
-    block: Any  # (d rows) the same, transposed; (d rows) those that are gathered
+    block: Any  # (d rows) the same, transposed
+    gathered: Any  # (d rows) samples that are gathered, as block
     whitened: Any  # (d rows)
     values: Any  # (K rows, up to a multiple of 4) log-probabilities, then responsibilities
-    extra: Any  # where in values there is one row more
+    extra: Any  # one row more
     maximum: Any
     threshold: Any
     share: Any
@@ -46,58 +46,108 @@ class Scratch(NamedTuple):
     wz: Any  # (d rows)
 
 
-@spliced
-def new_scratch(K, d, like, with_moments):
-    """Return scratch, and the arrays to ``keep`` while it is used."""
+@shared_part
+def _advance(memory, n_bytes):
+    """Pass over so many bytes, in whole cache lines; return where they begin.
+
+    memory  IN OUT  its first number is how much of it has been taken, in numbers of 8 bytes
+    """
+    not_inlined()
+    taken = carve(memory, I0, np.uint64)
+    start = taken[0]
+    taken[0] = start + (n_bytes + _LINE - I1) // _LINE * I8
+    return start
+
+
+@step
+def _take(memory, size, kind):
+    """Take so many numbers of a type from the workspace.
+
+    memory  IN OUT
+    """
+    return carve(memory, _advance(memory, size * itemsize_of(kind)), kind)
+
+
+@step
+def _take_rows(memory, used, count, like):
+    """Take rows of a block; rows that are not used hold zeros.
+
+    memory  IN OUT
+    """
+    STRIDE = sizes(like)[1]
+    rows = _take(memory, count * STRIDE, like)
+    if memory.size > 1:
+        for i in range(used, count):
+            fill(tail(rows, i * STRIDE), 0.0)
+    return rows
+
+
+@shared_part
+def lay_out_scratch(memory, n_components, n_features, with_moments, like):
+    """Divide the workspace of one thread, which the caller owns and which must live longer.
+
+    memory  OUT  as many numbers as ``scratch_size`` returns; one number: measure alone
+    like    IN   an array of the type of the packed components
+    """
+    not_inlined()
+    K, d = n_components, n_features
     BLOCK, STRIDE = sizes(like)[:2]
-    height = (d + I3) // I4 * I4 * STRIDE
-    capacity = I0
-    if with_moments:
-        # whole vectors of 16 samples are added
-        capacity = min(max(_WAITING * BLOCK // (K * d) // I16 * I16, I16), BLOCK)
-    block = I0
-    whitened = block + I2 * height
-    values = whitened + height
-    extra = (K + I3) // I4 * I4 * STRIDE
-    maximum = values + extra + STRIDE
-    z = maximum + I4 * STRIDE
-    wz = z + height
-    rows = wz + height
-    waiting_rows = rows + (BLOCK * d + I16 - I1) // I16 * I16
-    waiting_weight = waiting_rows + K * capacity * d
-    size = waiting_weight + K * capacity
-    numbers = np.empty(size * _SMALLEST // BLOCK + I16, np.float64)
-    doubles = np.empty(I3 * STRIDE, np.float64)
-    lists = np.zeros(K * (BLOCK // WORD) + BLOCK + I16 + I1 + K, np.uint64)
-    # from a cache line of 64 bytes on
-    o = (WORD - U(numbers.ctypes.data) % WORD) % WORD * BLOCK // _BLOCK_BYTES
-    scratch = Scratch(
-        pointer_to(numbers, o + rows, like),
-        pointer_to(numbers, o + block, like),
-        pointer_to(numbers, o + whitened, like),
-        pointer_to(numbers, o + values, like),
-        extra,
-        pointer_to(numbers, o + maximum, like),
-        pointer_to(numbers, o + maximum + STRIDE, like),
-        pointer_to(numbers, o + maximum + I2 * STRIDE, like),
-        pointer_to(doubles, I0, doubles),
-        pointer_to(doubles, STRIDE, doubles),
-        pointer_to(doubles, I2 * STRIDE, doubles),
-        pointer_to(lists, BLOCK + I16 + I1 + K, lists),
-        pointer_to(lists, I0, lists),
-        pointer_to(lists, BLOCK + I16, lists),
-        capacity,
-        pointer_to(lists, BLOCK + I16 + I1, lists),
-        pointer_to(numbers, o + waiting_weight, like),
-        pointer_to(numbers, o + waiting_rows, like),
-        pointer_to(numbers, o + maximum + I3 * STRIDE, like),
-        pointer_to(numbers, o + z, like),
-        pointer_to(numbers, o + wz, like),
-    )
-    # the surplus rows, up to a multiple of four, hold zeros
-    for row in range(d * STRIDE, height, STRIDE):
-        fill(scratch.block, row, 0.0)
-        fill(scratch.whitened, row, 0.0)
-        fill(scratch.z, row, 0.0)
-        fill(scratch.wz, row, 0.0)
-    return scratch, (numbers, doubles, lists)
+    # the first whole cache line that is not that of the first number
+    carve(memory, I0, np.uint64)[0] = I16 - U(memory.ctypes.data) % _LINE // I8
+    height = up_to_four(d)
+    block = _take_rows(memory, d, height, like)
+    gathered = _take_rows(memory, d, height, like)
+    whitened = _take_rows(memory, d, height, like)
+    values = _take(memory, up_to_four(K) * STRIDE, like)
+    extra = _take(memory, STRIDE, like)
+    maximum = _take(memory, STRIDE, like)
+    threshold = _take(memory, STRIDE, like)
+    share = _take(memory, STRIDE, like)
+    norm = _take(memory, STRIDE, np.float64)
+    scale = _take(memory, STRIDE, np.float64)
+    weight = _take(memory, STRIDE, np.float64)
+    words = _take(memory, K * (BLOCK // WORD), np.uint64)
+    index = _take(memory, BLOCK + I16, np.uint64)
+    pause = _take(memory, I1, np.uint64)
+    waiting = _take(memory, K, np.uint64)
+    if memory.size > 1:
+        pause[0] = I0
+        for i in range(BLOCK + I16):
+            index[i] = I0
+        for k in range(K):
+            waiting[k] = I0
+    capacity = waiting_capacity(K, d, like) if with_moments else I0
+    height = height if with_moments else I0
+    w = _take(memory, STRIDE, like)
+    z = _take_rows(memory, d, height, like)
+    wz = _take_rows(memory, d, height, like)
+    waiting_weight = _take(memory, K * capacity, like)
+    waiting_rows = _take(memory, K * capacity * d, like)
+    rows = _take(memory, BLOCK * d, like)
+    return Scratch(
+        carve(memory, I0, np.float64), rows, block, gathered, whitened, values, extra, maximum,
+        threshold, share, norm, scale, weight, words, index, pause, capacity, waiting,
+        waiting_weight, waiting_rows, w, z, wz,
+    )  # fmt: skip
+
+
+@slot_function
+def scratch_size(n_components, n_features, with_moments, like):
+    """Return how many numbers of 8 bytes one thread needs for scratch.
+
+    like  IN  an array of the type of the packed components
+    """
+    memory = np.empty(1)
+    lay_out_scratch(memory, U(n_components), U(n_features), with_moments, like)
+    return carve(memory, I0, np.uint64)[0] + I8
+
+
+@slot_function
+def new_scratch(n_components, n_features, with_moments, like):
+    """Return scratch with a workspace of its own, which lives as long as any of its arrays.
+
+    like  IN  an array of the type of the packed components
+    """
+    K, d = U(n_components), U(n_features)
+    memory = np.empty(scratch_size(K, d, with_moments, like))
+    return keep_alive(lay_out_scratch(memory, K, d, with_moments, like), memory)

@@ -1,6 +1,7 @@
-"""Which samples of a block count for a component: a bit for each, 64 to a word."""
+"""Which samples of a block are selected for a component: one bit each, 64 to a word."""
 
-from ._jit import I0, I1, U, block_function, count_ones, sizes, spliced, trailing_zeros, vector_loop
+from .jit import I0, I1, U, part, shared_part, step
+from .primitives import count_ones, not_inlined, sizes, tail, trailing_zeros, vector_loop
 
 #: A component so many nats below the best one of a sample does not count: its share is 8e-17.
 CUT = 37.0
@@ -10,53 +11,72 @@ NEGLIGIBLE = 1e-16
 WORD = U(64)
 
 
-@block_function
+@part
 def subtract(row, value, out):
-    """Out = row - value."""
+    """Out = row - value.
+
+    row, value  IN
+    out         OUT
+    """
     vector_loop()
     BLOCK = sizes(row)[0]
     for b in range(BLOCK):
         out[b] = row[b] - value
 
 
-@block_function
-def _mark_word(values, o, lowest, threshold, first):
+@part
+def _mark_word(values, lowest, threshold):
+    """Return a word whose bits say which of 64 samples reach their threshold.
+
+    values, lowest, threshold  IN
+    """
     vector_loop()
     word = I0
     for b in range(WORD):
-        word |= U(max(values[o + first + b], lowest) >= threshold[first + b]) << b
+        word |= U(max(values[b], lowest) >= threshold[b]) << U(b)
     return word
 
 
-@spliced
-def select(values, o, lowest, threshold, words, w, seen):
-    """Select the samples whose value, or else ``lowest``, reaches its threshold.
+@step
+def select(values, lowest, threshold, words, seen):
+    """Select the samples whose value, raised to at least ``lowest``, reaches its threshold.
 
-    Those selected before are left out where their bit in ``seen`` is set.
+    A sample that was selected before is left out if its bit in ``seen`` is set.
+
+    values, lowest, threshold  IN
+    words                      IN OUT
     """
-    for first in range(I0, sizes(values)[0], WORD):
-        words[w] = _mark_word(values, o, lowest, threshold, first) & ~(words[w] & seen)
-        w += I1
+    for i in range(sizes(values)[0] // WORD):
+        o = i * WORD
+        marked = _mark_word(tail(values, o), lowest, tail(threshold, o))
+        words[i] = marked & ~(words[i] & seen)
 
 
-@spliced
-def count_selected(words, w, like):
-    """Return how many samples are selected."""
+@step
+def count_selected(words, like):
+    """Return how many samples are selected.
+
+    words  IN
+    """
     count = I0
-    for i in range(w, w + sizes(like)[0] // WORD):
+    for i in range(sizes(like)[0] // WORD):
         count += count_ones(words[i])
     return count
 
 
-@spliced
-def list_selected(words, w, like, index):
-    """List the samples that are selected; return how many."""
+@shared_part
+def list_selected(words, like, index):
+    """List the samples that are selected; return how many.
+
+    words  IN
+    index  OUT
+    """
+    not_inlined()
     m = I0
-    for first in range(I0, sizes(like)[0], WORD):
-        word = words[w]
-        w += I1
+    for i in range(sizes(like)[0] // WORD):
+        word = words[i]
         while word != I0:
-            index[m] = first + trailing_zeros(word)
+            index[m] = U(i) * WORD + trailing_zeros(word)
             m += I1
             word &= word - I1
     return m

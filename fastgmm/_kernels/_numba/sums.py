@@ -3,13 +3,16 @@
 They add in the type of the block; sums over blocks are in float64.
 """
 
-from ._jit import I0, I1, I2, I3, I4, I8, I16, U, block_function, reduction, sizes, vector_loop
-from .pointers import cast
+from .jit import I0, I1, I3, I4, I16, U, reduction, shared_part
+from .primitives import cast, not_inlined, sizes, tail, vector_loop
 
 
 @reduction
 def count_unsafe(maximum, weight, count, lowest, smallest, largest):
-    """Return how many samples their type cannot represent; see layout.Packed."""
+    """Return how many samples the type ``work`` cannot represent; see layout.Packed.
+
+    maximum, weight  IN
+    """
     vector_loop()
     unsafe = I0
     for b in range(count):
@@ -19,64 +22,88 @@ def count_unsafe(maximum, weight, count, lowest, smallest, largest):
 
 
 @reduction
-def share_out(weight, log_prob_norm, scale, share):
-    """Write w scale and return sum w log p(x)."""
+def share_out(weight, log_prob_norm, scale, count, share):
+    """Write w scale and return sum w log p(x).
+
+    The sum is over ``count`` samples, which no compiler knows in advance: a loop that it unrolls
+    may be added in another order.
+
+    weight, log_prob_norm, scale  IN
+    share                         OUT
+    """
     vector_loop()
     BLOCK = sizes(share)[0]
     total = 0.0
     for b in range(BLOCK):
-        total += weight[b] * log_prob_norm[b]
         share[b] = weight[b] * scale[b]
+    for b in range(count):
+        total += weight[b] * log_prob_norm[b]
     return total
 
 
 @reduction
-def weigh(resp, o, share, first, count, w):
-    """Write w r and return its sum."""
+def weigh(resp, share, count, w):
+    """Write w r and return its sum.
+
+    resp, share  IN
+    w            OUT
+    """
     vector_loop()
     total = cast(0.0, w)
     for a in range(count):
-        value = resp[o + first + a] * share[first + a]
+        value = resp[a] * share[a]
         w[a] = value
         total += value
     return total
 
 
 @reduction
-def center(block, o, center, w, count, z, wz, oo):
-    """Write z and w r z for one feature and return the sum of w r z."""
+def center(block, mean, w, count, z, wz):
+    """Write z and w r z for one feature and return the sum of w r z.
+
+    block, w  IN
+    z, wz     OUT
+    """
     vector_loop()
     total = cast(0.0, w)
     for a in range(count):
-        x = block[o + a] - center
+        x = block[a] - mean
         value = x * w[a]
-        z[oo + a] = x
-        wz[oo + a] = value
+        z[a] = x
+        wz[a] = value
         total += value
     return total
 
 
 @reduction
-def center_in_place(z, o, center, w, count, wz):
-    """Turn x into z and write w r z for one feature; return the sum of w r z."""
+def center_in_place(z, mean, w, count, wz):
+    """Turn x into z and write w r z for one feature; return the sum of w r z.
+
+    w   IN
+    z   IN OUT
+    wz  OUT
+    """
     vector_loop()
     total = cast(0.0, w)
     for a in range(count):
-        x = z[o + a] - center
+        x = z[a] - mean
         value = x * w[a]
-        z[o + a] = x
-        wz[o + a] = value
+        z[a] = x
+        wz[a] = value
         total += value
     return total
 
 
 @reduction
-def weighted_sums(block, o, center, w, count):
-    """Return sum w r z and sum w r z^2 for one feature."""
+def weighted_sums(block, mean, w, count):
+    """Return sum w r z and sum w r z^2 for one feature.
+
+    block, w  IN
+    """
     vector_loop()
     first = second = cast(0.0, w)
     for a in range(count):
-        x = block[o + a] - center
+        x = block[a] - mean
         value = x * w[a]
         first += value
         second += value * x
@@ -84,13 +111,16 @@ def weighted_sums(block, o, center, w, count):
 
 
 @reduction
-def plane_sums(resp, o, share, block, c0, c1, count):
-    """Return all sums of at most two features."""
+def plane_sums(resp, share, block, c0, c1, count):
+    """Return all sums of at most two features.
+
+    resp, share, block  IN
+    """
     vector_loop()
     STRIDE = sizes(block)[1]
     total = first0 = first1 = second00 = second10 = second11 = cast(0.0, block)
     for b in range(count):
-        w = resp[o + b] * share[b]
+        w = resp[b] * share[b]
         z0 = block[b] - c0
         z1 = block[STRIDE + b] - c1
         value0 = w * z0
@@ -105,22 +135,26 @@ def plane_sums(resp, o, share, block, c0, c1, count):
 
 
 @reduction
-def _add_tile(u, uo, v, vo, count, out, o):
-    """Add the 4 x 4 products of rows of u with rows of v."""
+def _add_tile(u, v, count, out):
+    """Add the 4 x 4 products of rows of u with rows of v.
+
+    u, v  IN
+    out   ADDS TO
+    """
     vector_loop()
     STRIDE, S2, S3 = sizes(u)[1:]
     zero = cast(0.0, u)
     t00 = t01 = t02 = t03 = t10 = t11 = t12 = t13 = zero
     t20 = t21 = t22 = t23 = t30 = t31 = t32 = t33 = zero
     for a in range(count):
-        u0 = u[uo + a]
-        u1 = u[uo + STRIDE + a]
-        u2 = u[uo + S2 + a]
-        u3 = u[uo + S3 + a]
-        v0 = v[vo + a]
-        v1 = v[vo + STRIDE + a]
-        v2 = v[vo + S2 + a]
-        v3 = v[vo + S3 + a]
+        u0 = u[a]
+        u1 = u[STRIDE + a]
+        u2 = u[S2 + a]
+        u3 = u[S3 + a]
+        v0 = v[a]
+        v1 = v[STRIDE + a]
+        v2 = v[S2 + a]
+        v3 = v[S3 + a]
         t00 += u0 * v0
         t01 += u0 * v1
         t02 += u0 * v2
@@ -137,35 +171,38 @@ def _add_tile(u, uo, v, vo, count, out, o):
         t31 += u3 * v1
         t32 += u3 * v2
         t33 += u3 * v3
-    out[o] += t00
-    out[o + I1] += t01
-    out[o + I2] += t02
-    out[o + I3] += t03
-    out[o + I4] += t10
-    out[o + U(5)] += t11
-    out[o + U(6)] += t12
-    out[o + U(7)] += t13
-    out[o + I8] += t20
-    out[o + U(9)] += t21
-    out[o + U(10)] += t22
-    out[o + U(11)] += t23
-    out[o + U(12)] += t30
-    out[o + U(13)] += t31
-    out[o + U(14)] += t32
-    out[o + U(15)] += t33
+    out[0] += t00
+    out[1] += t01
+    out[2] += t02
+    out[3] += t03
+    out[4] += t10
+    out[5] += t11
+    out[6] += t12
+    out[7] += t13
+    out[8] += t20
+    out[9] += t21
+    out[10] += t22
+    out[11] += t23
+    out[12] += t30
+    out[13] += t31
+    out[14] += t32
+    out[15] += t33
 
 
 @reduction
-def add_gram(values, stride, first, count, out, o):
-    """Add the 10 products of 4 rows, which may overlap: 10 multiply-adds on 4 loads."""
+def add_gram(values, stride, count, out):
+    """Add the 10 products of 4 rows, which may overlap: 10 multiply-adds on 4 loads.
+
+    values  IN
+    out     ADDS TO
+    """
     vector_loop()
-    o1 = first + stride
-    o2 = o1 + stride
+    o2 = stride + stride
     o3 = o2 + stride
     t00 = t01 = t02 = t03 = t11 = t12 = t13 = t22 = t23 = t33 = 0.0
     for a in range(count):
-        u0 = values[first + a]
-        u1 = values[o1 + a]
+        u0 = values[a]
+        u1 = values[stride + a]
         u2 = values[o2 + a]
         u3 = values[o3 + a]
         t00 += u0 * u0
@@ -178,23 +215,30 @@ def add_gram(values, stride, first, count, out, o):
         t22 += u2 * u2
         t23 += u2 * u3
         t33 += u3 * u3
-    out[o] += t00
-    out[o + I1] += t01
-    out[o + I2] += t02
-    out[o + I3] += t03
-    out[o + I4] += t11
-    out[o + U(5)] += t12
-    out[o + U(6)] += t13
-    out[o + U(7)] += t22
-    out[o + I8] += t23
-    out[o + U(9)] += t33
+    out[0] += t00
+    out[1] += t01
+    out[2] += t02
+    out[3] += t03
+    out[4] += t11
+    out[5] += t12
+    out[6] += t13
+    out[7] += t22
+    out[8] += t23
+    out[9] += t33
 
 
-@block_function
-def add_outer_products(wz, z, d, count, out, o):
-    """Add sum w r z z^T as the lower triangle of 4 x 4 tiles."""
+@shared_part
+def add_outer_products(wz, z, d, count, out):
+    """Add sum w r z z^T as the lower triangle of 4 x 4 tiles.
+
+    wz, z  IN
+    out    ADDS TO
+    """
+    not_inlined()
     STRIDE = sizes(z)[1]
+    o = I0
     for i in range((d + I3) // I4):
+        u = tail(wz, i * I4 * STRIDE)
         for j in range(i + I1):
-            _add_tile(wz, i * I4 * STRIDE, z, j * I4 * STRIDE, count, out, o)
+            _add_tile(u, tail(z, j * I4 * STRIDE), count, tail(out, o))
             o += I16

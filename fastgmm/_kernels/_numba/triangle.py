@@ -1,88 +1,85 @@
 """Distances under full covariances: the triangular factors, four rows at a time.
 
-The first 1 to 4 rows of a factor are a small triangle; so many are left of a multiple of four.
-Each four rows after them take the columns on their left, the first 1 to 4 and then four at a
-time, and close with a triangle. The 16 coefficients of four columns stay in registers while the
-loop over samples does 16 multiply-adds on 4 loads of x and 4 running sums y.
+The first 1 to 4 rows of a factor are a small triangle, so that the other rows come in fours. Each
+four rows first take the columns on their left (the first 1 to 4, then four at a time), and then
+their own triangle. The 16 coefficients of four columns stay in registers while the loop over
+samples does 16 multiply-adds on 4 loads of x and 4 running sums y.
 """
 
-from ._jit import (
-    I0,
-    I1,
-    I2,
-    I3,
-    I4,
-    I8,
-    I12,
-    I16,
-    U,
-    block_function,
-    by_dimension,
-    sizes,
-    spliced,
-    vector_loop,
-)
-from .block import advance, coefficients
+from .block import advance
+from .jit import I1, I2, I3, I4, I16, U, part, shared_part, step
+from .layout import first_rows
+from .primitives import not_inlined, sizes, tail, vector_loop
 
 
-@spliced
-def first_rows(d):
-    """Return how many rows are taken at once, before those in fours."""
-    return (d - I1) % I4 + I1
+@part
+def _start1(p, s, coefficient, x, out):
+    """Out = coefficient - y0^2.
 
-
-@block_function
-def _start1(p, o, s, so, coefficient, x, out, oo):
-    """Out = coefficient - y0^2."""
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     vector_loop()
     BLOCK = sizes(x)[0]
-    s0 = s[so]
-    p00 = p[o]
+    s0 = s[0]
+    p00 = p[0]
     for b in range(BLOCK):
         y0 = s0 + p00 * x[b]
-        out[oo + b] = coefficient - y0 * y0
+        out[b] = coefficient - y0 * y0
 
 
-@block_function
-def _start2(p, o, s, so, coefficient, x, out, oo):
-    """Out = coefficient - y0^2 - y1^2."""
+@part
+def _start2(p, s, coefficient, x, out):
+    """Out = coefficient - y0^2 - y1^2.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     vector_loop()
     BLOCK, STRIDE = sizes(x)[:2]
-    s0, s1 = s[so], s[so + I1]
-    p00, p10, p11 = p[o], p[o + I1], p[o + I2]
+    s0, s1 = s[0], s[1]
+    p00, p10, p11 = p[0], p[1], p[2]
     for b in range(BLOCK):
         x0 = x[b]
         y0 = s0 + p00 * x0
         y1 = s1 + p10 * x0 + p11 * x[STRIDE + b]
-        out[oo + b] = coefficient - y0 * y0 - y1 * y1
+        out[b] = coefficient - y0 * y0 - y1 * y1
 
 
-@block_function
-def _start3(p, o, s, so, coefficient, x, out, oo):
-    """Out = coefficient - y0^2 - y1^2 - y2^2."""
+@part
+def _start3(p, s, coefficient, x, out):
+    """Out = coefficient - y0^2 - y1^2 - y2^2.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     vector_loop()
     BLOCK, STRIDE, S2 = sizes(x)[:3]
-    s0, s1, s2 = s[so], s[so + I1], s[so + I2]
-    p00, p10, p11 = p[o], p[o + I1], p[o + I2]
-    p20, p21, p22 = p[o + I3], p[o + I4], p[o + U(5)]
+    s0, s1, s2 = s[0], s[1], s[2]
+    p00, p10, p11 = p[0], p[1], p[2]
+    p20, p21, p22 = p[3], p[4], p[5]
     for b in range(BLOCK):
         x0 = x[b]
         x1 = x[STRIDE + b]
         y0 = s0 + p00 * x0
         y1 = s1 + p10 * x0 + p11 * x1
         y2 = s2 + p20 * x0 + p21 * x1 + p22 * x[S2 + b]
-        out[oo + b] = coefficient - y0 * y0 - y1 * y1 - y2 * y2
+        out[b] = coefficient - y0 * y0 - y1 * y1 - y2 * y2
 
 
-@block_function
-def _start4(p, o, s, so, coefficient, x, out, oo):
-    """Out = coefficient - y0^2 - y1^2 - y2^2 - y3^2."""
+@part
+def _start4(p, s, coefficient, x, out):
+    """Out = coefficient - y0^2 - y1^2 - y2^2 - y3^2.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
     vector_loop()
     BLOCK, STRIDE, S2, S3 = sizes(x)
-    s0, s1, s2, s3 = coefficients(s, so)
-    p00, p10, p11 = p[o], p[o + I1], p[o + I2]
-    p20, p21, p22 = p[o + I3], p[o + I4], p[o + U(5)]
-    p30, p31, p32, p33 = coefficients(p, o + U(6))
+    s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
+    p00, p10, p11 = p[0], p[1], p[2]
+    p20, p21, p22 = p[3], p[4], p[5]
+    p30, p31, p32, p33 = p[6], p[7], p[8], p[9]
     for b in range(BLOCK):
         x0 = x[b]
         x1 = x[STRIDE + b]
@@ -91,155 +88,199 @@ def _start4(p, o, s, so, coefficient, x, out, oo):
         y1 = s1 + p10 * x0 + p11 * x1
         y2 = s2 + p20 * x0 + p21 * x1 + p22 * x2
         y3 = s3 + p30 * x0 + p31 * x1 + p32 * x2 + p33 * x[S3 + b]
-        out[oo + b] = coefficient - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
+        out[b] = coefficient - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
 
 
-def _start_plane(packed, k, x, out):
-    d = U(packed.n_features)
-    p, s, coefficient = packed.factors, packed.shifts, packed.coefficients[k]
-    oo = k * sizes(x)[1]
-    if d == I2:
-        _start2(p, k * I3, s, k * I2, coefficient, x, out, oo)
+@step
+def _start(width, p, s, coefficient, x, out):
+    """Begin with the first 1 to 4 rows of one component's factor.
+
+    p, s, coefficient, x  IN
+    out                   OUT
+    """
+    if width == I4:
+        _start4(p, s, coefficient, x, out)
+    elif width == I3:
+        _start3(p, s, coefficient, x, out)
+    elif width == I2:
+        _start2(p, s, coefficient, x, out)
     else:
-        _start1(p, k, s, k, coefficient, x, out, oo)
+        _start1(p, s, coefficient, x, out)
 
 
-def _start_space(packed, k, x, out):
-    d = U(packed.n_features)
-    p, s, coefficient = packed.factors, packed.shifts, packed.coefficients[k]
-    o, so, oo = k * (d * (d + I1) // I2), k * d, k * sizes(x)[1]
-    rows = first_rows(d)
-    if rows == I4:
-        _start4(p, o, s, so, coefficient, x, out, oo)
-    elif rows == I3:
-        _start3(p, o, s, so, coefficient, x, out, oo)
-    elif rows == I2:
-        _start2(p, o, s, so, coefficient, x, out, oo)
-    else:
-        _start1(p, o, s, so, coefficient, x, out, oo)
+@part
+def _open1(p, s, x, count, y):
+    """Y = shift + P[:, 0:1] x.
 
-
-#: Begin the log-probabilities of component k with the first 1 to 4 rows of its factor.
-start = by_dimension(plane=_start_plane, space=_start_space)
-
-
-@block_function
-def _open1(p, o, s, so, x, xo, count, y):
-    """Y = shift + P[:, 0] x."""
+    p, s, x  IN
+    y        OUT
+    """
     vector_loop()
     STRIDE, S2, S3 = sizes(x)[1:]
-    s0, s1, s2, s3 = coefficients(s, so)
-    a0, a1, a2, a3 = coefficients(p, o)
+    s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
+    a0, a1, a2, a3 = p[0], p[1], p[2], p[3]
     for b in range(count):
-        x0 = x[xo + b]
+        x0 = x[b]
         y[b] = s0 + a0 * x0
         y[STRIDE + b] = s1 + a1 * x0
         y[S2 + b] = s2 + a2 * x0
         y[S3 + b] = s3 + a3 * x0
 
 
-@block_function
-def _open2(p, o, s, so, x, xo, count, y):
-    """Y = shift + P[:, 0:2] x."""
+@part
+def _open2(p, s, x, count, y):
+    """Y = shift + P[:, 0:2] x.
+
+    p, s, x  IN
+    y        OUT
+    """
     vector_loop()
     STRIDE, S2, S3 = sizes(x)[1:]
-    s0, s1, s2, s3 = coefficients(s, so)
-    a0, a1, a2, a3 = coefficients(p, o)
-    b0, b1, b2, b3 = coefficients(p, o + I4)
+    s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
+    a0, a1, a2, a3 = p[0], p[1], p[2], p[3]
+    b0, b1, b2, b3 = p[4], p[5], p[6], p[7]
     for b in range(count):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
+        x0 = x[b]
+        x1 = x[STRIDE + b]
         y[b] = s0 + a0 * x0 + b0 * x1
         y[STRIDE + b] = s1 + a1 * x0 + b1 * x1
         y[S2 + b] = s2 + a2 * x0 + b2 * x1
         y[S3 + b] = s3 + a3 * x0 + b3 * x1
 
 
-@block_function
-def _open3(p, o, s, so, x, xo, count, y):
-    """Y = shift + P[:, 0:3] x."""
+@part
+def _open3(p, s, x, count, y):
+    """Y = shift + P[:, 0:3] x.
+
+    p, s, x  IN
+    y        OUT
+    """
     vector_loop()
     STRIDE, S2, S3 = sizes(x)[1:]
-    s0, s1, s2, s3 = coefficients(s, so)
-    a0, a1, a2, a3 = coefficients(p, o)
-    b0, b1, b2, b3 = coefficients(p, o + I4)
-    c0, c1, c2, c3 = coefficients(p, o + I8)
+    s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
+    a0, a1, a2, a3 = p[0], p[1], p[2], p[3]
+    b0, b1, b2, b3 = p[4], p[5], p[6], p[7]
+    c0, c1, c2, c3 = p[8], p[9], p[10], p[11]
     for b in range(count):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
-        x2 = x[xo + S2 + b]
+        x0 = x[b]
+        x1 = x[STRIDE + b]
+        x2 = x[S2 + b]
         y[b] = s0 + a0 * x0 + b0 * x1 + c0 * x2
         y[STRIDE + b] = s1 + a1 * x0 + b1 * x1 + c1 * x2
         y[S2 + b] = s2 + a2 * x0 + b2 * x1 + c2 * x2
         y[S3 + b] = s3 + a3 * x0 + b3 * x1 + c3 * x2
 
 
-@block_function
-def _open4(p, o, s, so, x, xo, count, y):
-    """Y = shift + P[:, 0:4] x."""
+@part
+def _open4(p, s, x, count, y):
+    """Y = shift + P[:, 0:4] x.
+
+    p, s, x  IN
+    y        OUT
+    """
     vector_loop()
     STRIDE, S2, S3 = sizes(x)[1:]
-    s0, s1, s2, s3 = coefficients(s, so)
-    a0, a1, a2, a3 = coefficients(p, o)
-    b0, b1, b2, b3 = coefficients(p, o + I4)
-    c0, c1, c2, c3 = coefficients(p, o + I8)
-    d0, d1, d2, d3 = coefficients(p, o + I12)
+    s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
+    a0, a1, a2, a3 = p[0], p[1], p[2], p[3]
+    b0, b1, b2, b3 = p[4], p[5], p[6], p[7]
+    c0, c1, c2, c3 = p[8], p[9], p[10], p[11]
+    d0, d1, d2, d3 = p[12], p[13], p[14], p[15]
     for b in range(count):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
-        x2 = x[xo + S2 + b]
-        x3 = x[xo + S3 + b]
+        x0 = x[b]
+        x1 = x[STRIDE + b]
+        x2 = x[S2 + b]
+        x3 = x[S3 + b]
         y[b] = s0 + a0 * x0 + b0 * x1 + c0 * x2 + d0 * x3
         y[STRIDE + b] = s1 + a1 * x0 + b1 * x1 + c1 * x2 + d1 * x3
         y[S2 + b] = s2 + a2 * x0 + b2 * x1 + c2 * x2 + d2 * x3
         y[S3 + b] = s3 + a3 * x0 + b3 * x1 + c3 * x2 + d3 * x3
 
 
-@spliced
-def _open(width, p, o, s, so, x, xo, count, y):
-    """Begin four rows: their first 1 to 4 columns."""
+@step
+def _open(width, p, s, x, count, y):
+    """Begin four rows: their first 1 to 4 columns.
+
+    p, s, x  IN
+    y        OUT
+    """
     if width == I4:
-        _open4(p, o, s, so, x, xo, count, y)
+        _open4(p, s, x, count, y)
     elif width == I3:
-        _open3(p, o, s, so, x, xo, count, y)
+        _open3(p, s, x, count, y)
     elif width == I2:
-        _open2(p, o, s, so, x, xo, count, y)
+        _open2(p, s, x, count, y)
     else:
-        _open1(p, o, s, so, x, xo, count, y)
+        _open1(p, s, x, count, y)
 
 
-@block_function
-def _close(p, o, x, xo, y, count, out, oo):
-    """Out -= |y + P x|^2, P lower triangular."""
+@part
+def _close(p, x, y, count, out):
+    """Out -= |y + P x|^2, P lower triangular.
+
+    p, x, y  IN
+    out      ADDS TO
+    """
     vector_loop()
     STRIDE, S2, S3 = sizes(x)[1:]
-    p00, p10, p11 = p[o], p[o + I1], p[o + I2]
-    p20, p21, p22 = p[o + I3], p[o + I4], p[o + U(5)]
-    p30, p31, p32, p33 = coefficients(p, o + U(6))
+    p00, p10, p11 = p[0], p[1], p[2]
+    p20, p21, p22 = p[3], p[4], p[5]
+    p30, p31, p32, p33 = p[6], p[7], p[8], p[9]
     for b in range(count):
-        x0 = x[xo + b]
-        x1 = x[xo + STRIDE + b]
-        x2 = x[xo + S2 + b]
+        x0 = x[b]
+        x1 = x[STRIDE + b]
+        x2 = x[S2 + b]
         y0 = y[b] + p00 * x0
         y1 = y[STRIDE + b] + p10 * x0 + p11 * x1
         y2 = y[S2 + b] + p20 * x0 + p21 * x1 + p22 * x2
-        y3 = y[S3 + b] + p30 * x0 + p31 * x1 + p32 * x2 + p33 * x[xo + S3 + b]
-        out[oo + b] = out[oo + b] - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
+        y3 = y[S3 + b] + p30 * x0 + p31 * x1 + p32 * x2 + p33 * x[S3 + b]
+        out[b] = out[b] - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
 
 
-@block_function
-def subtract_rows(packed, k, first, stop, x, xo, count, y, out, oo):
-    """Subtract the squares of some rows, in fours, after the first 1 to 4."""
-    STRIDE = sizes(x)[1]
+@step
+def start(packed, k, x, out):
+    """Begin the log-probabilities of component k with the first 1 to 4 rows of its factor.
+
+    packed, x  IN
+    out        OUT
+    """
     d = U(packed.n_features)
-    factors, shifts = packed.factors, packed.shifts
+    p, s = tail(packed.factors, k * (d * (d + I1) // I2)), tail(packed.shifts, k * d)
+    _start(first_rows(d), p, s, packed.coefficients[k], x, out)
+
+
+@shared_part
+def _subtract_rows(factors, shifts, d, first, stop, x, count, y, out):
+    """Subtract the squares of some rows of one component's factor.
+
+    count is a multiple of 16; LLVM is told, and leaves out what would handle the rest.
+
+    factors, shifts, x  IN
+    y                   OUT      four rows of workspace
+    out                 ADDS TO
+    """
+    not_inlined()
+    STRIDE = sizes(x)[1]
     width = first_rows(d)
-    o = (k * (d * (d + I1)) + first * (first + I1)) // I2
+    count = count // I16 * I16
+    p = first * (first + I1) // I2
     for i in range(first, stop, I4):
-        _open(width, factors, o, shifts, k * d + i, x, xo, count, y)
-        o += width * I4
-        for column in range(width * STRIDE, i * STRIDE, I4 * STRIDE):
-            advance(factors, o, x, xo + column, count, y, I0)
-            o += I16
-        _close(factors, o, x, xo + i * STRIDE, y, count, out, oo)
-        o += U(10)
+        _open(width, tail(factors, p), tail(shifts, i), x, count, y)
+        p += width * I4
+        for j in range(width, i, I4):
+            advance(tail(factors, p), tail(x, j * STRIDE), count, y)
+            p += I16
+        _close(tail(factors, p), tail(x, i * STRIDE), y, count, out)
+        p += U(10)
+
+
+@step
+def subtract_rows(packed, k, first, stop, x, count, y, out):
+    """Subtract the squares of some rows, four at a time, after the first 1 to 4.
+
+    packed, x  IN
+    y          OUT      four rows of workspace
+    out        ADDS TO
+    """
+    d = U(packed.n_features)
+    factors, shifts = tail(packed.factors, k * (d * (d + I1) // I2)), tail(packed.shifts, k * d)
+    _subtract_rows(factors, shifts, d, first, stop, x, count, y, out)

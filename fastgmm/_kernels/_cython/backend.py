@@ -1,0 +1,150 @@
+"""The Cython backend: ahead-of-time kernels for the instruction set of this processor."""
+
+import os
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import build
+from ..lapack import ROUTINES
+from ..layout import Array, Packed
+from ..threads import guard
+
+NAME = "cython"
+
+
+def _load(level: str) -> dict[int, ModuleType]:
+    """Return the kernels of a level by the bytes of a number in their blocks."""
+    names = {8: f".passes_{level}_float64", 4: f".passes_{level}_float32"}
+    return {itemsize: import_module(name, __package__) for itemsize, name in names.items()}
+
+
+def _choose() -> tuple[str, dict[int, ModuleType]]:
+    """Return the best level that was built and that this processor runs, or the one asked for."""
+    supported = _load("baseline")[8].supported_levels()
+    usable = [level for level in build.LEVELS if level in supported]
+    level = os.environ.get("FASTGMM_INSTRUCTION_SET", usable[-1])
+    if level not in usable:
+        raise ImportError(
+            "FASTGMM_INSTRUCTION_SET must be one that was built and that this processor runs, "
+            f"{usable}, got {level!r}."
+        )
+    return level, _load(level)
+
+
+INSTRUCTION_SET, _kernels = _choose()
+_passes = _kernels[8]
+_OPENMP: int = _passes.constants()["openmp"]
+
+
+def _team(n_threads: int, n_slots: int) -> int:
+    """Return how many threads have work and may run."""
+    is_serial = not _OPENMP or guard.must_be_serial()
+    return 1 if is_serial else min(n_threads, n_slots)
+
+
+def _scratch(size: int, n_threads: int, n_slots: int) -> Array:
+    """Return a row of workspace for each thread."""
+    return np.empty((_team(n_threads, n_slots), size))
+
+
+def accumulate(
+    X: NDArray[Any],
+    sample_weight: Array,
+    resp: Array,
+    packed: Packed,
+    bounds: NDArray[np.int64],
+    todo: NDArray[np.uint8],
+    slots: Array,
+    out: Array,
+    n_threads: int,
+) -> None:
+    """Add packed statistics to ``out``: under the posterior or, with bare centres, ``resp``.
+
+    ``todo`` has an element for each block, which is set to 0 when the block has been added.
+    """
+    passes = _kernels[packed.centers.itemsize]
+    size = passes.scratch_size(packed.n_components, packed.n_features, True)
+    memory = _scratch(size, n_threads, len(slots))
+    with guard.launch(concurrent=True):
+        passes.accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory)
+
+
+def posterior(
+    X: NDArray[Any],
+    packed: Packed,
+    bounds: NDArray[np.int64],
+    log_prob: Array,
+    log_prob_norm: Array,
+    resp: Array,
+    labels: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Evaluate every sample; outputs of length 0 are left alone."""
+    size = _passes.scratch_size(packed.n_components, packed.n_features, False)
+    memory = _scratch(size, n_threads, len(bounds) - 1)
+    with guard.launch(concurrent=True):
+        _passes.posterior(X, packed, bounds, log_prob, log_prob_norm, resp, labels, memory)
+
+
+def normalize(
+    log_prob: Array, log_prob_norm: Array, bounds: NDArray[np.int64], n_threads: int
+) -> None:
+    """Normalise (n, K) log-probabilities in place."""
+    memory = _scratch(_passes.scratch_size(log_prob.shape[1], 1, False), n_threads, len(bounds) - 1)
+    with guard.launch(concurrent=True):
+        _passes.normalize(log_prob, log_prob_norm, bounds, memory)
+
+
+def add_symmetric(tiles: Array, out: Array, n_threads: int) -> None:
+    """Add (m, d, d) symmetric matrices, given by the lower triangle of their 4 x 4 tiles."""
+    with guard.launch(concurrent=True):
+        _passes.add_symmetric(tiles, out, _team(n_threads, len(out) * out.shape[1]))
+
+
+def pack_triangles(upper: Array, out: Array, n_threads: int) -> None:
+    """Write the transposes of (K, d, d) triangles / sqrt(2), in bands of four rows."""
+    with guard.launch(concurrent=True):
+        _passes.pack_triangles(upper, out, _team(n_threads, len(upper) * upper.shape[1]))
+
+
+def inverse_factors(
+    covariances: Array, factors: Array, failed: NDArray[np.uint8], n_threads: int
+) -> None:
+    """Write U = R^-1 for (m, d, d) covariances R^T R into zeros, and which have no such R."""
+    team = _team(n_threads, len(covariances))
+    with guard.launch(concurrent=True):
+        _passes.inverse_factors(covariances, factors, failed, ROUTINES, team)
+
+
+def gram(
+    values: Array,
+    stride: int,
+    bounds: NDArray[np.int64],
+    n_repeats: int,
+    slots: Array,
+    n_threads: int,
+) -> None:
+    """Add to each slot the products of four rows over its columns."""
+    with guard.launch(concurrent=True):
+        _passes.gram(values, stride, bounds, n_repeats, slots, _team(n_threads, len(slots)))
+
+
+def normals(values: Array) -> None:
+    """Turn uniforms into normals, in place."""
+    _passes.normals(values)
+
+
+def describe() -> dict[str, Any]:
+    """Return what this backend runs on."""
+    return {
+        "backend": NAME,
+        "instruction_set": INSTRUCTION_SET,
+        "compiler": build.COMPILER,
+        "flags": build.LEVELS[INSTRUCTION_SET],
+        "threading_layer": f"OpenMP {_OPENMP}" if _OPENMP else "serial",
+        "max_threads": (os.cpu_count() or 1) if _OPENMP else 1,
+    }

@@ -1,0 +1,135 @@
+"""The Numba backend: runs compiled passes on the threads that are safe to use."""
+
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite.binding import get_host_cpu_name
+from numpy.typing import NDArray
+
+from ..lapack import LETTERS, ROUTINES, SIGNS, Routines
+from ..layout import Array, Packed
+from .launch import launch, launch_on_matrices, threading_layer
+
+NAME = "numba"
+
+
+def _repeated(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view with every element twice.
+
+    C order, Fortran order, slices and read-only maps are different types to Numba, each
+    worth a compilation; this view of any of them has one and the same type.
+    """
+    return np.broadcast_to(array[..., np.newaxis], (*array.shape, 2))
+
+
+def accumulate(
+    X: NDArray[Any],
+    sample_weight: Array,
+    resp: Array,
+    packed: Packed,
+    bounds: NDArray[np.int64],
+    todo: NDArray[np.uint8],
+    slots: Array,
+    out: Array,
+    n_threads: int,
+) -> None:
+    """Add packed statistics to ``out``: under the posterior or, with bare centres, ``resp``.
+
+    ``todo`` has an element for each block, which is set to 0 when the block has been added.
+    """
+    rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
+    launch("passes.accumulate", (*rows, bounds, todo, slots, out), len(slots), n_threads)
+
+
+def posterior(
+    X: NDArray[Any],
+    packed: Packed,
+    bounds: NDArray[np.int64],
+    log_prob: Array,
+    log_prob_norm: Array,
+    resp: Array,
+    labels: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Evaluate every sample; outputs of length 0 are left alone."""
+    outputs = (log_prob, log_prob_norm, resp, labels)
+    arguments = (_repeated(X), packed, bounds, *outputs)
+    launch("passes.posterior", arguments, len(bounds) - 1, n_threads)
+
+
+def normalize(
+    log_prob: Array, log_prob_norm: Array, bounds: NDArray[np.int64], n_threads: int
+) -> None:
+    """Normalise (n, K) log-probabilities in place."""
+    launch("passes.normalize", (log_prob, log_prob_norm, bounds), len(bounds) - 1, n_threads)
+
+
+def add_symmetric(tiles: Array, out: Array, n_threads: int) -> None:
+    """Add (m, d, d) symmetric matrices, given by the lower triangle of their 4 x 4 tiles."""
+    m, d = out.shape[:2]
+    n_slots = m * (-(-d // 8))
+    arguments = (tiles, d, out.reshape(-1))
+    launch_on_matrices("matrices.add_symmetric", arguments, n_slots, n_threads, out.size)
+
+
+def pack_triangles(upper: Array, out: Array, n_threads: int) -> None:
+    """Write the transposes of (K, d, d) triangles / sqrt(2), in bands of four rows."""
+    m, d = upper.shape[:2]
+    n_slots = m * (-(-d // 8))
+    arguments = (upper.reshape(-1), d, out.reshape(-1))
+    launch_on_matrices("matrices.pack_triangles", arguments, n_slots, n_threads, out.size)
+
+
+def inverse_factors(
+    covariances: Array, factors: Array, failed: NDArray[np.uint8], n_threads: int
+) -> None:
+    """Write U = R^-1 for (m, d, d) covariances R^T R into zeros, and which have no such R."""
+    m, d = covariances.shape[:2]
+    rows = (covariances.reshape(-1), d, factors.reshape(-1), failed)
+    routines = Routines(*map(np.uint64, (*ROUTINES, LETTERS.ctypes.data, SIGNS.ctypes.data)))
+    launch_on_matrices("cholesky.inverse_factors", (*rows, routines), m, n_threads, m * d**3)
+
+
+def gram(
+    values: Array,
+    stride: int,
+    bounds: NDArray[np.int64],
+    n_repeats: int,
+    slots: Array,
+    n_threads: int,
+) -> None:
+    """Add to each slot the products of four rows over its columns."""
+    launch("peak.gram", (values, stride, bounds, n_repeats, slots), len(slots), n_threads)
+
+
+def normals(values: Array) -> None:
+    """Turn uniforms into normals, in place."""
+    from .box_muller import normals
+
+    normals(values)
+
+
+def cache_path() -> str:
+    """Return the folder in which compiled kernels are kept on disk."""
+    from .passes import accumulate as kernel
+
+    return str(kernel.stats.cache_path)
+
+
+def cache_problem() -> object:
+    """Return why compiled kernels are not kept on disk, or None."""
+    from .jit import cache_problems
+
+    return cache_problems[0] if cache_problems else None
+
+
+def describe() -> dict[str, Any]:
+    """Return what this backend runs on."""
+    return {
+        "backend": NAME,
+        "numba": numba.__version__,
+        "instruction_set": get_host_cpu_name(),
+        "threading_layer": threading_layer(),
+        "max_threads": numba.config.NUMBA_NUM_THREADS,
+    }
