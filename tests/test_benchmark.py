@@ -310,7 +310,7 @@ def test_progress_elsewhere_than_on_a_terminal(bench, monkeypatch):
     out, err = bench("--quick", "--covariance-type", "full")
     assert "fastgmm: machine" not in out
     assert err.splitlines() == [
-        "fastgmm: machine, the first run also compiles the kernels, about 8 s",
+        "fastgmm: machine, the first run also compiles the kernels, about 6 s",
         "fastgmm: full 60 x 3 K=4",
         "fastgmm: full 60 x 3 K=4, drawing samples",
         "fastgmm: full 60 x 3 K=4, fastgmm, turn 1 of 1",

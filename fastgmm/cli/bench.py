@@ -96,7 +96,7 @@ def _divisor(args: argparse.Namespace) -> int:
 def _measure(args: argparse.Namespace, shapes: "list[Shape]", progress: "_Progress") -> "Report":
     from ..benchmark import N_ITER_PEER
 
-    progress.begin("machine", "the first run also compiles the kernels, about 8 s")
+    progress.begin("machine", "the first run also compiles the kernels, about 6 s")
     report = _machine(args)
     table = _columns(with_peer=not args.no_peer)
     show = (lambda _: None) if args.json else progress.print
@@ -240,7 +240,7 @@ def _line(columns: list[_Column], row: "Report | None" = None) -> str:
 
 
 class _Progress:
-    """What is being timed, on stderr: a bar on a terminal, elsewhere a line every 10 s."""
+    """Progress on stderr: a bar on a terminal, elsewhere a line every 10 s."""
 
     def __init__(self, total: int) -> None:
         from .output import open_bar
@@ -264,7 +264,7 @@ class _Progress:
             print(f"fastgmm: {line}", file=sys.stderr)
 
     def print(self, text: str) -> None:
-        """Print on stdout, where the bar may be."""
+        """Print on stdout, even if the bar is on the same terminal."""
         if self._bar is not None:
             self._bar.clear()
         print(text, flush=True)

@@ -1,4 +1,4 @@
-"""The command line: ``fastgmm fit``, ``predict``, ``score``, ``info`` and ``bench``.
+"""The command line: ``fastgmm fit``, ``predict``, ``score``, ``info``, ``bench`` and ``compile``.
 
 Heavy imports are local, so that ``--help`` and ``--version`` are quick.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._versions import __version__
 from . import bench
+from . import compile as compile_command
 from .options import file_type, number
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _read_and_fit(args: argparse.Namespace, progress: "Progress") -> tuple["Tabl
     table, sample_weight = _read(args.data, args.weights, args.dtype)
     seconds = {"reading": perf_counter() - start}
     start = perf_counter()
-    progress.phase("initializing (the first run also compiles the kernels, about 8 s)")
+    progress.phase("initializing (the first run also compiles the kernels, about 6 s)")
     progress.n_samples = len(table.X)
     model = GaussianMixture(**_parameters(args))
     model.fit(table.X, sample_weight=sample_weight, callback=progress)
@@ -221,7 +222,7 @@ def _one_line(message: object) -> str:
 
 @contextlib.contextmanager
 def _one_line_warnings() -> Iterator[None]:
-    """Print warnings once each, after all else, without those that the commands replace."""
+    """Print each warning once, at the end, without those that the commands replace."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
@@ -236,7 +237,7 @@ def _one_line_warnings() -> Iterator[None]:
 
 
 def _discard_stdout() -> None:
-    """Let the interpreter flush what the closed pipe did not take."""
+    """Let the interpreter flush the output that the closed pipe did not take."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -267,6 +268,7 @@ def _parser() -> argparse.ArgumentParser:
         ("score", "compute log-likelihood, AIC and BIC of data", _score, _add_score),
         ("info", "describe a model, or versions and threads", _info, _add_info),
         ("bench", bench.ABOUT, bench.run, bench.add_options),
+        ("compile", compile_command.ABOUT, compile_command.run, compile_command.add_options),
     ):
         sentence = f"{text[0].upper()}{text[1:]}."
         command = commands.add_parser(
