@@ -1,0 +1,794 @@
+"""Parts of the Numba kernels as plain functions: for Python, for other programs, uncompiled."""
+
+import importlib
+import io
+import pkgutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from backends import skip_without
+from generators import COVARIANCE_TYPES, draw, mixture, sample_weights
+
+from fastgmm import _kernels as kernels
+from fastgmm._kernels import packing, reference
+from fastgmm._kernels.layout import block_size, block_stride, empty_moments, statistics_size
+
+NUMBA = "fastgmm._kernels._numba"
+KERNELS = Path(kernels.__file__).parent / "_numba"
+K, D, N = 5, 6, 250
+#: Programs that compile within seconds.
+QUICK = [("spherical", 2, "float64")]
+
+
+@pytest.fixture(autouse=True)
+def _numba():
+    skip_without("numba")
+
+
+def module(name):
+    return importlib.import_module(f"{NUMBA}.{name}")
+
+
+def parts_of(name):
+    """Return the public functions that a file of the kernels defines for compiled code."""
+    from numba.core.registry import CPUDispatcher
+
+    found = module(name)
+    return {
+        key
+        for key, value in vars(found).items()
+        if not key.startswith("_")
+        and (
+            (isinstance(value, CPUDispatcher) and value.py_func.__module__ == found.__name__)
+            or key in CHOICES.get(name, ())
+        )
+    }
+
+
+#: Names that stand for one of several functions, by the type of the first argument.
+CHOICES = {
+    "load": ["load_block"],
+    "mahalanobis": ["block_log_prob"],
+    "moments": ["flush_all", "add_block_moments"],
+    "partial_distance": ["full_log_prob"],
+    "posterior": ["exp"],
+}
+
+
+class Block:
+    """A block of N samples, as far as the kernels have come, and what NumPy says of it."""
+
+    def __init__(self, dtype="float64", covariance_type="full"):
+        self.dtype, self.size = np.dtype(dtype), block_size(np.dtype(dtype).itemsize)
+        self.stride = block_stride(np.dtype(dtype).itemsize)
+        self.parameters = mixture(covariance_type, K, D)
+        components = self.parameters.components()
+        self.packed = packing.pack(components)
+        if dtype == "float32":
+            centers = packing.float32_centers(components.means)
+            self.packed = packing.pack_float32(components, centers)
+        self.X, self.weight = draw(self.parameters, N), sample_weights(N)
+        self.scratch = module("scratch").new_scratch(K, D, True, self.packed.centers)
+
+    def load(self):
+        load = module("load")
+        load.load_block(self.packed, repeated(self.X), 0, N, self.scratch)
+        load.load_weight(repeated(self.weight), 0, N, self.scratch)
+        return self
+
+    def rows(self, name, count):
+        """Return rows of the scratch as (count, size)."""
+        flat = getattr(self.scratch, name)[: count * self.stride]
+        return flat.reshape(count, self.stride)[:, : self.size]
+
+    def log_prob(self):
+        """Write the log-probabilities; return them from the reference, without the offset."""
+        module("mahalanobis").block_log_prob(self.packed, self.scratch, np.inf)
+        return log_prob_of(self.X, self.parameters) - self.packed.offset
+
+
+def repeated(array):
+    """Return the view in which the kernels take samples of any memory order."""
+    return np.broadcast_to(array[..., np.newaxis], (*array.shape, 2))
+
+
+def log_prob_of(X, parameters):
+    components = parameters.components()
+    distances = np.empty((len(X), len(components.means)))
+    reference.mahalanobis(X, components, distances)
+    return components.log_coefficients - distances / 2
+
+
+def statistics_of(packed):
+    return np.zeros(statistics_size(packed.kind, packed.n_components, packed.n_features))
+
+
+def close(actual, expected, rtol=1e-13):
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * scale)
+
+
+# one check for each part
+
+
+def fill():
+    for size, dtype in ((320, "float64"), (640, "float32")):
+        out = np.ones(size, dtype)
+        module("block").fill(out, 2.0)
+        leading = block_size(out.itemsize)
+        assert (out[:leading] == 2.0).all()
+        assert (out[leading:] == 1.0).all()
+
+
+def transpose():
+    rows = np.arange(8.0 * D)
+    for count in (4, 8):
+        out = np.zeros(D * 320)
+        module("block").transpose(rows, D, count, out)
+        assert (out.reshape(D, 320)[:, :count] == rows.reshape(8, D).T[:, :count]).all()
+        assert (out.reshape(D, 320)[:, count:] == 0.0).all()
+
+
+def transpose_tile():
+    rows = np.arange(4.0 * D).reshape(4, D)
+    out = np.zeros(D * 320)
+    module("block").transpose_tile(*rows, D, out)
+    assert (out.reshape(D, 320)[:, :4] == rows.T).all()
+
+
+def advance():
+    rng = np.random.default_rng(0)
+    p, x, y = rng.normal(size=(4, 4)), rng.normal(size=(4, 320)), rng.normal(size=(4, 320))
+    expected = y.copy()
+    expected[:, :7] += p.T @ x[:, :7]
+    out = y.ravel()
+    module("block").advance(p.ravel(), x.ravel(), 7, out)
+    close(out.reshape(4, 320), expected)
+
+
+def normals():
+    uniforms = np.random.default_rng(0).random(100)
+    first, second = uniforms[:50], uniforms[50:]
+    radius, angle = np.sqrt(-2.0 * np.log1p(-first)), 2.0 * np.pi * second
+    values = uniforms.copy()
+    module("box_muller").normals(values)
+    pairs = np.sort(np.abs(values.reshape(2, 50)), axis=0)
+    expected = np.sort(np.abs([radius * np.cos(angle), radius * np.sin(angle)]), axis=0)
+    close(pairs, expected)
+
+
+def inverse_factors():
+    rows = np.random.default_rng(0).normal(size=(2, 142, 70))
+    covariances = rows.swapaxes(1, 2) @ rows
+    covariances[1] -= 1e3 * np.eye(70)
+    factors, failed = np.zeros((2, 70, 70)), np.full(2, 7, np.uint8)
+    module("backend").inverse_factors(covariances, factors, failed, 1)
+    close(factors[0].T @ covariances[0] @ factors[0], np.eye(70), 1e-12)
+    assert failed.tolist() == [0, 1]
+
+
+def load_block():
+    block = Block().load()
+    centered = block.X - block.packed.origin
+    assert (block.rows("block", D)[:, :N] == centered.T).all()
+    assert (block.rows("block", D)[:, N:] == 0.0).all()
+    assert (block.scratch.rows[: N * D].reshape(N, D) == centered).all()
+
+
+def load_weight():
+    block = Block().load()
+    assert (block.rows("weight", 1)[0, :N] == block.weight).all()
+    assert (block.rows("weight", 1)[0, N:] == 0.0).all()
+
+
+def load_resp():
+    block = Block()
+    resp = np.random.default_rng(0).dirichlet(np.ones(K), size=N)
+    resp[3, 2] = 1e-20
+    module("load").load_resp(repeated(resp), 0, N, K, block.scratch)
+    assert (block.rows("values", K)[:, :N] == resp.T).all()
+    assert (block.rows("scale", 1) == 1.0).all()
+    counts = [int(word).bit_count() for word in block.scratch.words[: K * 4]]
+    assert np.reshape(counts, (K, 4)).sum(axis=1).tolist() == [N, N, N - 1, N, N]
+
+
+def block_log_prob(dtype="float64", covariance_type="full"):
+    rtol = {"float64": 1e-13, "float32": 1e-4}[dtype]
+    block = Block(dtype, covariance_type).load()
+    expected = block.log_prob()
+    close(block.rows("values", K)[:, :N], expected.T, rtol)
+    close(block.rows("maximum", 1)[0, :N], expected.max(axis=1), rtol)
+
+
+def full_log_prob():
+    block = Block().load()
+    module("partial_distance").full_log_prob(block.packed, block.scratch, np.inf)
+    close(block.rows("values", K)[:, :N], log_prob_of(block.X, block.parameters).T)
+
+
+def add_symmetric():
+    tiles, out = np.arange(48.0), np.zeros((1, 5, 5))
+    expected = out.copy()
+    reference.add_symmetric(tiles, expected)
+    module("matrices").add_symmetric(tiles, 5, out.reshape(-1))
+    assert (out == expected).all()
+
+
+def pack_triangles():
+    upper = np.triu(np.arange(50.0).reshape(2, 5, 5))
+    expected, out = np.empty((2, 15)), np.empty((2, 15))
+    reference.pack_triangles(upper, expected)
+    module("matrices").pack_triangles(upper.reshape(-1), 5, out.reshape(-1))
+    assert (out == expected).all()
+
+
+def waiting_capacity():
+    capacity = module("moments").waiting_capacity
+    like = np.empty(1)
+    assert capacity(np.uint64(5), np.uint64(6), like) == 256
+    assert capacity(np.uint64(3000), np.uint64(9), like) == 16
+
+
+def moments_of_a_block(covariance_type="full"):
+    """Add a block by the whole chain of parts; compare with the reference."""
+    block = Block(covariance_type=covariance_type).load()
+    scratch, packed = block.scratch, block.packed
+    block.log_prob()
+    module("posterior").normalize_block(scratch, K, 0.0, module("selection").CUT)
+    sums = statistics_of(packed)
+    total = module("sums").share_out(scratch.weight, scratch.norm, scratch.scale, N, scratch.share)
+    module("moments").add_block_moments(packed, N, scratch, sums)
+    module("moments").flush_all(packed, scratch, sums)
+    sums[-1] = total
+    compare_sums(sums, packed, block.X, block.weight, block.parameters)
+
+
+def compare_sums(sums, packed, X, weight, parameters, rtol=1e-12):
+    """Compare packed statistics with those of the reference."""
+    kind, (n_components, d) = parameters.covariance_type, parameters.means.shape
+    actual, expected = empty_moments(kind, n_components, d), empty_moments(kind, n_components, d)
+    log_likelihood, expected_log_likelihood = np.zeros(1), np.zeros(1)
+    packing.add_packed_statistics(sums, packed.kind, actual, log_likelihood, 1)
+    components = parameters.components()
+    reference.accumulate(X, weight, components, expected, expected_log_likelihood)
+    close(actual.nk, expected.nk, rtol)
+    first_scale = np.abs(X - X.mean(axis=0)).sum()
+    np.testing.assert_allclose(actual.first, expected.first, rtol=0, atol=rtol * first_scale)
+    close(actual.second, expected.second, rtol)
+    close(log_likelihood, expected_log_likelihood, rtol)
+
+
+def accumulate():
+    """By way of the pass itself, on arrays as the backend hands them in."""
+    block = Block()
+    packed, sums = block.packed, statistics_of(block.packed)
+    todo, slots = np.ones(1, np.uint8), np.empty((1, sums.size))
+    module("passes").accumulate(
+        repeated(block.X), repeated(block.weight), repeated(np.empty((1, 1))), packed,
+        np.array([0, N]), todo, slots, sums,
+    )  # fmt: skip
+    assert todo.tolist() == [0]
+    compare_sums(sums, packed, block.X, block.weight, block.parameters)
+
+
+def posterior():
+    block = Block()
+    norm, none = np.empty(N), np.empty((0, 0))
+    labels = np.full(N, -1)
+    module("passes").posterior(
+        repeated(block.X), block.packed, np.array([0, N]), none, norm, none, labels
+    )
+    expected = log_prob_of(block.X, block.parameters)
+    close(norm, np.logaddexp.reduce(expected, axis=1))
+    assert (labels == expected.argmax(axis=1)).all()
+
+
+def normalize():
+    log_prob = np.random.default_rng(0).normal(size=(300, K))
+    resp, norm = log_prob.copy(), np.empty(300)
+    module("passes").normalize(resp, norm, np.array([0, 300]))
+    close(norm, np.logaddexp.reduce(log_prob, axis=1))
+    close(resp, np.exp(log_prob - norm[:, None]))
+
+
+def gram():
+    values, slots = np.random.default_rng(0).normal(size=(4, 20)), np.zeros((1, 32))
+    module("peak").gram(values.ravel(), 20, np.array([0, 20]), 3, slots)
+    close(slots[0, :10], 3 * (values @ values.T)[np.triu_indices(4)])
+
+
+def exp64():
+    function = module("posterior").exp64
+    assert function(-1.0, -700.0) == pytest.approx(np.exp(-1.0), rel=3e-16)
+    assert function(-1.0, -0.5) == 0.0
+
+
+def exp32():
+    function, number = module("posterior").exp32, np.float32
+    assert function(number(-1.0), number(-80.0)) == pytest.approx(np.exp(-1.0), rel=1e-7)
+    assert function(number(-1.0), number(-0.5)) == 0.0
+
+
+def exp():
+    """By the type of x: float32 ends at -87."""
+    function, number = module("posterior").exp, np.float32
+    assert function(-1.0, -700.0) == module("posterior").exp64(-1.0, -700.0)
+    assert function(-100.0, -700.0) == pytest.approx(np.exp(-100.0))
+    assert function(number(-100.0), number(-700.0)) == 0.0
+
+
+def log():
+    for x in (1.0, 3.0, 1e-300, 1e300):
+        assert module("posterior").log(x) == pytest.approx(np.log(x), rel=4e-16, abs=0)
+
+
+def raise_maximum():
+    log_prob, maximum = np.full(320, 2.0), np.zeros(320)
+    maximum[0] = 3.0
+    module("posterior").raise_maximum(log_prob, maximum)
+    assert (maximum == np.array([3.0] + [2.0] * 255 + [0.0] * 64)).all()
+
+
+def find_maximum():
+    log_prob, maximum = np.random.default_rng(0).normal(size=(K, 320)), np.zeros(320)
+    module("posterior").find_maximum(log_prob.ravel(), np.uint64(K), maximum)
+    assert (maximum[:256] == log_prob.max(axis=0)[:256]).all()
+
+
+def normalize_block():
+    for cut in (module("selection").CUT, np.inf):
+        block = Block().load()
+        expected = block.log_prob()
+        module("posterior").normalize_block(block.scratch, K, 0.0, cut)
+        norm = np.logaddexp.reduce(expected, axis=1)
+        close(block.rows("norm", 1)[0, :N], norm)
+        scaled = block.rows("values", K) * block.rows("scale", 1)
+        close(scaled[:, :N], np.exp(expected - norm[:, None]).T, 1e-11)
+
+
+def best_component():
+    log_prob = np.random.default_rng(0).normal(size=(K, 320))
+    best = module("posterior").best_component
+    for b in (0, 255):
+        assert best(log_prob.ravel(), np.uint64(K), np.uint64(b)) == log_prob[:, b].argmax()
+
+
+def scratch_size():
+    size = module("scratch").scratch_size
+    assert size(K, D, True, np.empty(1)) > size(K, D, False, np.empty(1)) > (K + D) * 320
+
+
+def new_scratch():
+    """What is taken of the memory does not overlap, and padding is zero."""
+    scratch = Block().scratch
+    assert (scratch.z[D * 320 :][:256] == 0.0).all()
+    assert (scratch.waiting[:K] == 0).all()
+    parts = ("block", "values", "maximum", "norm", "words", "index", "w", "z", "wz", "rows")
+    starts = [getattr(scratch, name).__array_interface__["data"][0] for name in parts]
+    assert starts == sorted(set(starts))
+
+
+def lay_out_scratch():
+    memory = np.empty(int(module("scratch").scratch_size(K, D, True, np.empty(1))))
+    arguments = np.uint64(K), np.uint64(D), True, np.empty(1)
+    scratch = module("scratch").lay_out_scratch(memory, *arguments)
+    memory[:] = 0.0
+    scratch.rows[256 * D - 1] = 7.0
+    assert 7.0 in memory[-32:]
+
+
+def subtract():
+    row, out = np.arange(320.0), np.zeros(320)
+    module("selection").subtract(row, 2.0, out)
+    assert (out[:256] == row[:256] - 2.0).all()
+    assert (out[256:] == 0.0).all()
+
+
+def select():
+    """With count_selected and list_selected: which samples reach their threshold."""
+    selection = module("selection")
+    values, threshold = np.random.default_rng(0).normal(size=320), np.full(320, 0.5)
+    words, index = np.zeros(4, np.uint64), np.zeros(272, np.uint64)
+    selection.select(values, -1e300, threshold, words, np.uint64(0))
+    expected = np.flatnonzero(values[:256] >= 0.5)
+    assert selection.count_selected(words, values) == len(expected)
+    assert selection.list_selected(words, values, index) == len(expected)
+    assert (index[: len(expected)] == expected).all()
+    selection.select(values, -1e300, np.full(320, 0.0), words, ~np.uint64(0))
+    between = (values[:256] >= 0.0) & (values[:256] < 0.5)
+    assert selection.count_selected(words, values) == between.sum()
+
+
+def count_unsafe():
+    maximum, weight = np.array([0.0, -9.0, np.nan, 0.0, 0.0]), np.array([1.0, 1.0, 1.0, 0.0, 9.0])
+    function = module("sums").count_unsafe
+    assert function(maximum, weight, np.uint64(5), -5.0, 0.5, 2.0) == 3
+
+
+def random_rows(count=3):
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=320) for _ in range(count)]
+
+
+def share_out():
+    weight, norm, scale = random_rows()
+    share = np.zeros(320)
+    total = module("sums").share_out(weight, norm, scale, 20, share)
+    assert total == pytest.approx(weight[:20] @ norm[:20])
+    assert (share[:256] == weight[:256] * scale[:256]).all()
+
+
+def weigh():
+    resp, share, w = random_rows()
+    total = module("sums").weigh(resp, share, 20, w)
+    assert (w[:20] == resp[:20] * share[:20]).all()
+    assert total == pytest.approx(w[:20].sum())
+
+
+def center():
+    x, w, z = random_rows()
+    wz = np.zeros(320)
+    total = module("sums").center(x, 0.5, w, 20, z, wz)
+    assert (z[:20] == x[:20] - 0.5).all()
+    assert (wz[:20] == z[:20] * w[:20]).all()
+    assert total == pytest.approx(wz.sum())
+
+
+def center_in_place():
+    x, w, wz = random_rows()
+    z = x.copy()
+    total = module("sums").center_in_place(z, 0.5, w, 20, wz)
+    assert (z[:20] == x[:20] - 0.5).all()
+    assert (z[20:] == x[20:]).all()
+    assert total == pytest.approx(wz[:20].sum())
+
+
+def weighted_sums():
+    x, w, _ = random_rows()
+    first, second = module("sums").weighted_sums(x, 0.5, w, 20)
+    z = x[:20] - 0.5
+    assert first == pytest.approx(w[:20] @ z)
+    assert second == pytest.approx(w[:20] @ z**2)
+
+
+def plane_sums():
+    resp, share, x = random_rows()
+    block = np.concatenate([x, x**2])
+    sums = module("sums").plane_sums(resp, share, block, 0.5, 0.25, 20)
+    w, z = (resp * share)[:20], np.array([x[:20] - 0.5, x[:20] ** 2 - 0.25])
+    second = (w * z) @ z.T
+    np.testing.assert_allclose(sums, [w.sum(), *(w * z).sum(axis=1), *second[np.tril_indices(2)]])
+
+
+def add_gram():
+    values, out = np.random.default_rng(0).normal(size=(4, 20)), np.zeros(10)
+    module("sums").add_gram(values.ravel(), 20, 20, out)
+    close(out, (values @ values.T)[np.triu_indices(4)])
+
+
+def add_outer_products():
+    rng = np.random.default_rng(0)
+    z, wz = np.zeros((8, 320)), np.zeros((8, 320))
+    z[:D, :20], wz[:D, :20] = rng.normal(size=(2, D, 20))
+    tiles = np.zeros((3, 4, 4))
+    module("sums").add_outer_products(wz.ravel(), z.ravel(), np.uint64(D), 20, tiles.ravel())
+    products = wz @ z.T
+    expected = [products[:4, :4], products[4:, :4], products[4:, 4:]]
+    close(tiles, np.array(expected))
+
+
+def up_to_four():
+    function = module("layout").up_to_four
+    assert [function(np.uint64(count)) for count in range(6)] == [0, 4, 4, 4, 4, 8]
+
+
+def first_rows():
+    function = module("layout").first_rows
+    assert [function(np.uint64(d)) for d in range(1, 7)] == [1, 2, 3, 4, 1, 2]
+
+
+def start():
+    """With subtract_rows: the log-probabilities of one component."""
+    triangle, block = module("triangle"), Block().load()
+    scratch, out, k = block.scratch, np.zeros(320), np.uint64(2)
+    triangle.start(block.packed, k, scratch.block, out)
+    bounds = np.uint64(2), np.uint64(D)
+    triangle.subtract_rows(
+        block.packed, k, *bounds, scratch.block, np.uint64(256), scratch.whitened, out
+    )
+    close(out[:N], log_prob_of(block.X, block.parameters)[:, 2])
+
+
+#: For each file its public functions, and for each of these what calls it.
+CHECKS = {
+    "block": {name: globals()[name] for name in ("fill", "transpose_tile", "transpose", "advance")},
+    "box_muller": {"normals": normals},
+    "cholesky": {"inverse_factors": inverse_factors},
+    "layout": {"first_rows": first_rows, "up_to_four": up_to_four},
+    "load": {"load_block": load_block, "load_weight": load_weight, "load_resp": load_resp},
+    "mahalanobis": {"block_log_prob": block_log_prob},
+    "matrices": {"add_symmetric": add_symmetric, "pack_triangles": pack_triangles},
+    "moments": {
+        "waiting_capacity": waiting_capacity,
+        "add_block_moments": moments_of_a_block,
+        "flush_all": moments_of_a_block,
+    },
+    "partial_distance": {"full_log_prob": full_log_prob},
+    "passes": {"accumulate": accumulate, "posterior": posterior, "normalize": normalize},
+    "peak": {"gram": gram},
+    "posterior": {
+        name: globals()[name]
+        for name in (
+            "exp64", "exp32", "exp", "log", "raise_maximum", "find_maximum", "normalize_block",
+            "best_component",
+        )
+    },
+    "scratch": {
+        name: globals()[name] for name in ("scratch_size", "new_scratch", "lay_out_scratch")
+    },
+    "selection": {
+        "subtract": subtract,
+        "select": select,
+        "count_selected": select,
+        "list_selected": select,
+    },
+    "sums": {
+        name: globals()[name]
+        for name in (
+            "count_unsafe", "share_out", "weigh", "center", "center_in_place", "weighted_sums",
+            "plane_sums", "add_gram", "add_outer_products",
+        )
+    },
+    "triangle": {"start": start, "subtract_rows": start},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_part_is_called(name):
+    assert parts_of(name) == set(CHECKS[name])
+
+
+def test_every_file_is_called():
+    names = {info.name for info in pkgutil.iter_modules(importlib.import_module(NUMBA).__path__)}
+    compilers = {"backend", "fast_compile", "jit", "launch", "primitives", "switch"}
+    assert names - compilers == set(CHECKS)
+
+
+@pytest.mark.parametrize(
+    "check", list(dict.fromkeys(check for of in CHECKS.values() for check in of.values()))
+)
+def test_python_calls_a_part(check):
+    check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_python_calls_the_parts_of_every_type(covariance_type):
+    for dtype in ("float64", "float32"):
+        block_log_prob(dtype, covariance_type)
+    moments_of_a_block(covariance_type)
+
+
+def test_a_pass_and_its_parts_get_along(run_python, tmp_path):
+    """What a compiled pass has made of a part is not what Python calls."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_open_kernels as checks
+checks.normalize()
+checks.scratch_size()
+checks.new_scratch()
+"""
+    environment = {"FASTGMM_BACKEND": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}
+    assert run_python(script, **environment) == ""
+
+
+def test_an_error_in_a_part_is_raised():
+    with pytest.raises(Exception, match=r"fill.*missing|not enough arguments"):
+        module("block").fill(np.ones(320))
+    with pytest.raises(Exception, match="float64"):
+        module("block").fill(np.ones(320), "a word")
+
+
+# a program of somebody else
+
+
+@cache
+def program():
+    """Return a parallel loop over slots that does what a user might do with the parts."""
+    from numba import njit, prange
+
+    from fastgmm._kernels._numba.load import load_block, load_weight
+    from fastgmm._kernels._numba.mahalanobis import block_log_prob
+    from fastgmm._kernels._numba.moments import add_block_moments, flush_all
+    from fastgmm._kernels._numba.posterior import normalize_block
+    from fastgmm._kernels._numba.scratch import new_scratch
+    from fastgmm._kernels._numba.sums import share_out
+
+    @njit(parallel=True)
+    def run(X, sample_weight, packed, norm, resp, statistics):
+        n, K, d = len(X), packed.n_components, packed.n_features
+        slots = len(statistics)
+        size = (n + slots - 1) // slots
+        for t in prange(slots):
+            scratch = new_scratch(K, d, True, packed.centers)
+            stop = min(n, (t + 1) * size)
+            for first in range(t * size, stop, 256):
+                count = min(256, stop - first)
+                load_block(packed, X, first, count, scratch)
+                load_weight(sample_weight, first, count, scratch)
+                block_log_prob(packed, scratch, np.inf)
+                normalize_block(scratch, K, packed.offset, np.inf)
+                for b in range(count):
+                    norm[first + b] = scratch.norm[b]
+                    for k in range(K):
+                        resp[first + b, k] = scratch.values[k * 320 + b] * scratch.scale[b]
+                # moments are of the samples that are selected within a cut
+                block_log_prob(packed, scratch, 37.0)
+                normalize_block(scratch, K, packed.offset, 37.0)
+                statistics[t, -1] += share_out(
+                    scratch.weight, scratch.norm, scratch.scale, count, scratch.share
+                )
+                add_block_moments(packed, count, scratch, statistics[t])
+            flush_all(packed, scratch, statistics[t])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "covariance_type, d, dtype",
+    [
+        pytest.param(
+            covariance_type, d, dtype,
+            marks=() if (covariance_type, d, dtype) in QUICK else pytest.mark.slow,
+        )
+        for covariance_type in COVARIANCE_TYPES
+        for d in (2, 5)
+        for dtype in ("float64", "float32")
+    ],
+)  # fmt: skip
+def test_a_parallel_program_of_parts(covariance_type, d, dtype):
+    parameters = mixture(covariance_type, K, d)
+    X, weight = draw(parameters, 3000, dtype), sample_weights(3000)
+    packed = packing.pack(parameters.components())
+    norm, resp = np.full(3000, np.nan), np.full((3000, K), np.nan)
+    statistics = np.zeros((4, statistics_of(packed).size))
+    program()(repeated(X), repeated(weight), packed, norm, resp, statistics)
+    expected_norm, expected_resp = np.empty(3000), np.empty((3000, K))
+    outputs = {"log_prob_norm": expected_norm, "resp": expected_resp}
+    kernels.posterior(X, parameters.components(), 2, **outputs)
+    close(norm, expected_norm)
+    close(resp, expected_resp, 1e-12)
+    compare_sums(statistics.sum(axis=0), packed, X.astype(np.float64), weight, parameters)
+
+
+def test_scratch_lives_as_long_as_one_row_of_it():
+    """Also where nobody needs the other rows any more."""
+    from numba import njit
+
+    new_scratch = module("scratch").new_scratch
+
+    @njit
+    def run(like):
+        values = new_scratch(2, 1, False, like).values
+        values[:] = 1.0
+        others = [np.zeros(values.size) for _ in range(20)]
+        return values.sum() / values.size, len(others)
+
+    assert run(np.empty(1)) == (1.0, 20)
+    values = new_scratch(2, 1, False, np.empty(1)).values
+    values[:] = 1.0
+    others = [np.zeros(values.size) for _ in range(20)]
+    assert values.sum() / values.size == 1.0
+    assert len(others) == 20
+
+
+# as plain Python
+
+PLAIN = """
+import sys
+from functools import partial
+from types import SimpleNamespace
+import numpy as np
+sys.path.insert(0, {tests!r})
+import test_open_kernels as checks
+from generators import COVARIANCE_TYPES
+from kernel_cases import (
+    KERNELS_AND_TYPES, assert_close, call, cancelling_scales, tolerances, values,
+)
+from fastgmm import GaussianMixture
+from fastgmm import _kernels as kernels
+from fastgmm._kernels import reference
+
+def compare(kernel, covariance_type, *shape, dtype="float64", scenario="touching"):
+    given = values(kernel, covariance_type, *shape, dtype=dtype, scenario=scenario)
+    actual = call(kernels, kernel, covariance_type, given)
+    expected = call(reference, kernel, covariance_type, given)
+    scales = cancelling_scales(given, covariance_type)
+    assert_close(covariance_type, given, actual, expected, scales, tolerances(kernel), kernel)
+
+def fit(covariance_type):
+    X = np.concatenate([np.linspace(-1.0, 1.0, 101), np.linspace(99.0, 101.0, 101)])[:, None]
+    model = GaussianMixture(
+        2, covariance_type=covariance_type, means_init=[[0.0], [100.0]], random_state=0,
+        reg_covar=0.0,
+    ).fit(X)
+    assert np.allclose(model.means_, [[0.0], [100.0]], rtol=0, atol=1e-12)
+    assert np.allclose(model.covariances_, 0.34, rtol=1e-12)
+
+""".replace("{tests!r}", repr(str(Path(__file__).parent)))  # fmt: skip
+
+# the branches of the kernels: separated and touching components, few and many features
+PLAIN_CASES = """
+for name, of in checks.CHECKS.items():
+    for check in of.values():
+        with np.errstate(all="ignore"):
+            check()
+for kernel, covariance_type in KERNELS_AND_TYPES:
+    compare(kernel, covariance_type, 70, 2, 3)
+    compare(kernel, covariance_type, 70, 5, 3)
+    if kernel != "normalize":
+        compare(kernel, covariance_type, 5, 5, 2, dtype="float32")
+for d in (1, 3, 4, 6, 7, 8):
+    compare("accumulate", "full", 20, d, 2)
+for scenario in ("separated", "touching", "overlapping"):
+    compare("accumulate", "full", 260, 33, 9, scenario=scenario)
+for covariance_type in COVARIANCE_TYPES:
+    compare("accumulate", covariance_type, 260, 17, 7, scenario="separated")
+compare("accumulate", "full", 1100, 5, 4, scenario="separated")
+given = values("mahalanobis", "full", 20, 3, 2)
+given["X"] = np.asfortranarray(given["X"])
+assert np.isfinite(call(kernels, "mahalanobis", "full", given)["distances"]).all()
+given = values("accumulate", "diag", 300, 3, 2)
+given["X"][0] = 1e9  # too far for float32
+expected = call(reference, "accumulate", "diag", given)
+single = SimpleNamespace(accumulate=partial(kernels.accumulate, float32_blocks=True))
+actual = call(single, "accumulate", "diag", given)
+np.testing.assert_allclose(actual["nk"], expected["nk"], rtol=1e-5)
+for covariance_type in COVARIANCE_TYPES:
+    fit(covariance_type)
+"""
+
+
+@pytest.fixture
+def run_plain(run_python):
+    """Run a script where Numba compiles nothing."""
+
+    def run(script, **environment):
+        variables = {"FASTGMM_BACKEND": "numba", "NUMBA_DISABLE_JIT": "1", **environment}
+        return run_python(script, **variables)
+
+    return run
+
+
+COVERAGE = """
+[run]
+data_file = {data}
+include = {kernels}/*.py
+omit = */fast_compile.py
+[report]
+exclude_also =
+    ^@primitive
+"""
+
+
+def test_plain_python_runs_nearly_every_line(run_plain, tmp_path):
+    coverage = pytest.importorskip("coverage")
+    rcfile = tmp_path / "coveragerc"
+    rcfile.write_text(COVERAGE.format(data=tmp_path / "data", kernels=KERNELS))
+    begin = f"""
+import coverage
+measured = coverage.Coverage(config_file={str(rcfile)!r})
+measured.start()
+"""
+    end = """
+measured.stop()
+measured.save()
+"""
+    run_plain(begin + PLAIN + PLAIN_CASES + end, timeout=1800)
+    measured = coverage.Coverage(config_file=str(rcfile))
+    measured.load()
+    report = io.StringIO()
+    assert measured.report(file=report, show_missing=True) >= 95.0, report.getvalue()
