@@ -29,7 +29,9 @@ from typing import NoReturn
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-VERSION = re.findall(r'^__version__ = "(.+)"$', (ROOT / "fastgmm/_versions.py").read_text(), re.M)[0]
+VERSION = re.findall(r'^__version__ = "(.+)"$', (ROOT / "fastgmm/_versions.py").read_text(), re.M)[
+    0
+]
 OLDEST = ROOT / ".ci" / "oldest.txt"
 CONFIG = "fastgmm/_kernels/_build_config.py"
 MODULES = "fastgmm/_kernels/_cython/passes_"

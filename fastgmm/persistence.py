@@ -1,4 +1,4 @@
-"""What is written to disk: fitted models in .npz files, without pickle, and tables of numbers.
+"""Files: fitted models in .npz files, without pickle, and tables of numbers.
 
 A model's file holds the fitted arrays, and a ``header``: one JSON string with the format version,
 the class, the constructor parameters and the scalar attributes.
@@ -34,7 +34,7 @@ _Path = str | os.PathLike[str]
 
 
 class _Layout(NamedTuple):
-    """What is stored of an estimator."""
+    """The attributes of an estimator that are stored."""
 
     estimator: type[IteratedMixture]
     parameters: tuple[str, ...]
@@ -77,7 +77,7 @@ def save(model: IteratedMixture, path: _Path) -> None:
     """Write a fitted model to a file, replacing the file only once all is written.
 
     Starting values (``weights_init``, ``means_init``, ``precisions_init``) are not stored, and
-    ``random_state`` only where it is an integer. Priors that are arrays come back as lists.
+    ``random_state`` only where it is an integer. Priors that are arrays are loaded as lists.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(key: str, array: NDArray[Any]) -> Any:
-    """Return an attribute as the estimator has it: pairs as a tuple, numbers not in an array."""
+    """Return an attribute as the estimator has it: a pair as a tuple, a number as a number."""
     return tuple(array) if key == "weight_concentration_" and array.ndim == 2 else array[()]
 
 

@@ -1,4 +1,4 @@
-"""How fast this machine is, and how fast a mixture is fitted on it, beside scikit-learn."""
+"""The speed of this machine, and of a fit on it, beside scikit-learn."""
 
 from .draws import DrawTiming, time_draws
 from .machine import measure_bandwidth, measure_peak

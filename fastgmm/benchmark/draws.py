@@ -1,4 +1,4 @@
-"""Time of drawing samples, of fastgmm and of scikit-learn, from the same mixture in turns."""
+"""Time to draw samples with fastgmm and with scikit-learn, in turns, from one mixture."""
 
 import warnings
 from statistics import median

@@ -1,4 +1,4 @@
-"""What this machine can do: multiply-adds in cache, bytes from memory."""
+"""The limits of this machine: multiply-adds in cache, bytes from memory."""
 
 from collections.abc import Callable
 from time import perf_counter, sleep
@@ -22,9 +22,9 @@ _PAUSE = 1e-3
 def measure_peak(n_threads: int | None = None) -> float:
     """Return how many multiply-adds per second this machine can do in first-level cache.
 
-    The ten products of four rows with one another, in the backend in use: ten multiply-adds on
-    four loads. The rows are windows of one another, so that the loop is long and yet its data stays
-    in cache: 96 to 100 % of what hand-written AVX-512 reaches on Zen 5.
+    The backend in use computes the ten products of four rows with one another: ten multiply-adds on
+    four loads. The rows overlap, so that the loop is long and its data still stays in cache. This
+    reaches 96 to 100 % of what hand-written AVX-512 reaches on Zen 5.
 
     Parameters
     ----------
@@ -77,8 +77,9 @@ def _aligned_ones(size: int) -> Array:
 def _best_seconds(run: Callable[[], object]) -> float:
     """Return the shortest time of many runs; the first, which may compile, does not count.
 
-    Threads that have slept are preferred to other processes: before every other run they do, or
-    on a machine with one busy core of two the best run is at a quarter of the peak.
+    The system prefers threads that have slept to other processes, so there is a pause before every
+    second run. Without it, the best run on a machine with one busy core of two is at a quarter of
+    the peak.
     """
     run()
     seconds: list[float] = []

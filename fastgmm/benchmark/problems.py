@@ -1,4 +1,4 @@
-"""What is fitted: shapes, data, starting points, and the work that an iteration takes."""
+"""The problems: shapes, data, starting points, and the work of an iteration."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from .._kernels.layout import Array, leading_rows
 
 
 class Shape(NamedTuple):
-    """What is fitted: the covariance type, n samples, d features, K components."""
+    """The shape of a problem: covariance type, n samples, d features, K components."""
 
     covariance_type: str
     n_samples: int
@@ -17,7 +17,7 @@ class Shape(NamedTuple):
     n_components: int
 
     def divided(self, divisor: int) -> "Shape":
-        """Return the same with fewer samples, but at least 5 d of each component."""
+        """Return the shape with fewer samples, but at least 5 d for each component."""
         enough = min(self.n_samples, 5 * self.n_features * self.n_components)
         return self._replace(n_samples=max(self.n_samples // divisor, enough))
 
@@ -59,7 +59,7 @@ def unit_precisions(covariance_type: str, n_features: int, n_components: int) ->
 
 
 def make_start(means: Array, covariance_type: str, seed: int = 1) -> dict[str, Array]:
-    """Return weights, means and precisions near the truth but not on it."""
+    """Return weights, means and precisions near the true ones."""
     n_components, n_features = means.shape
     jitter = 0.5 * np.random.default_rng(seed).standard_normal(means.shape)
     return {
@@ -70,9 +70,9 @@ def make_start(means: Array, covariance_type: str, seed: int = 1) -> dict[str, A
 
 
 def useful_flops(shape: Shape) -> tuple[float, float]:
-    """Return what every pair of sample and component needs, and what more if it is significant.
+    """Return the flops of every pair of sample and component, and those a significant one adds.
 
-    A multiply-add counts as two. d (d + 1) / 2 of them are a triangle:
+    A multiply-add counts as two flops. A triangle has d (d + 1) / 2 multiply-adds:
 
     ==========  =======================================  =================================
     covariance  distance                                 moments
@@ -84,9 +84,9 @@ def useful_flops(shape: Shape) -> tuple[float, float]:
     spherical   2 d: product of samples and means        as diag
     ==========  =======================================  =================================
 
-    A pair is significant with a responsibility of 1e-16 or more: smaller ones change no sum. The
-    others need no moments, and with full covariances no more of the distance than its
-    ``leading_rows``. Exponentials do not count as useful.
+    A pair is significant if its responsibility is 1e-16 or more; smaller ones change no sum. Other
+    pairs need no moments and, with full covariances, only the ``leading_rows`` of the distance.
+    Exponentials do not count as useful.
     """
     d, K = shape.n_features, shape.n_components
     whole = d**2 + 3 * d

@@ -22,7 +22,7 @@ from .._kernels import reference
 from ..estimators import GaussianMixture
 from .problems import Shape, make_samples, make_start, useful_flops
 
-#: Iterations of one fit; lower bounds are compared after the fewer.
+#: Iterations of one fit; lower bounds are compared after the smaller number.
 N_ITER = 11
 N_ITER_PEER = 3
 
@@ -43,9 +43,9 @@ class Timing:
     seconds, peer_seconds : list of float
         Of single iterations, of fastgmm and of scikit-learn (empty without it).
     significant : float
-        Share of the pairs of sample and component with a responsibility above 1e-16.
+        Fraction of the pairs of sample and component with a responsibility above 1e-16.
     difference : float or None
-        Relative difference of the two lower bounds after as many iterations.
+        Relative difference of the two lower bounds after the same number of iterations.
     """
 
     shape: Shape
@@ -165,7 +165,7 @@ def _difference(model: GaussianMixture, peer: Any) -> float:
 
 
 def _significant(model: GaussianMixture, X: NDArray[Any]) -> float:
-    """Estimate the share of pairs that matter, in NumPy: another kernel would be compiled."""
+    """Estimate the fraction of significant pairs, in NumPy, to avoid compiling a kernel."""
     some = X[:_COUNTED_SAMPLES]
     resp = np.empty((len(some), model.n_components))
     reference.posterior(some, model._parameters().components(), resp=resp)

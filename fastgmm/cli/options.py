@@ -1,4 +1,4 @@
-"""Types of the command line's options: each says what it expected and what it got."""
+"""Types of the options: each error says what was expected and what was given."""
 
 import argparse
 import contextlib
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def number(kind: type[Any], low: float, high: float = sys.float_info.max) -> Callable[[str], Any]:
-    """Return what reads a number within bounds, which rule out NaN and infinity."""
+    """Return a parser of numbers within bounds, which exclude NaN and infinity."""
     expected = f"{'an integer' if kind is int else 'a number'} of at least {low}"
     if high < sys.float_info.max:
         expected += f" and at most {high}"
@@ -24,7 +24,7 @@ def number(kind: type[Any], low: float, high: float = sys.float_info.max) -> Cal
 
 
 def file_type(*suffixes: str) -> Callable[[str], str]:
-    """Return what accepts the names of files that end in one of some suffixes."""
+    """Return a parser of file names that end in one of some suffixes."""
     *most, last = suffixes
     expected = f"a {', '.join(most)} or {last} file"
 

@@ -1,4 +1,4 @@
-"""What the command line shows: progress, and reports as dictionaries and as text."""
+"""Output of the command line: progress, and reports as dictionaries and as text."""
 
 import math
 import sys
@@ -44,7 +44,7 @@ class Progress:
         self._bar = None if quiet or not sys.stderr.isatty() else open_bar(max_iter)
 
     def phase(self, text: str) -> None:
-        """Say what is being done before the first iteration."""
+        """Show what is done before the first iteration."""
         if self._bar is not None:
             self._bar.set_description_str(text)
 
@@ -90,7 +90,8 @@ def open_bar(total: int) -> Any:
     except ImportError:
         print("fastgmm: for a progress bar: pip install 'fastgmm[cli]'", file=sys.stderr)
         return None
-    # tqdm shows nothing on a terminal that does not tell its size; this falls back to 80 x 24
+    # tqdm shows nothing on a terminal that does not tell its size; get_terminal_size falls back to
+    # 80 x 24
     columns, lines = get_terminal_size()
     shape = {"ncols": min(_BAR_COLUMNS, columns), "nrows": lines}
     return tqdm(total=total, file=sys.stderr, leave=False, bar_format="{desc}", **shape)

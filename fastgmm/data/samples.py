@@ -1,4 +1,4 @@
-"""Samples and their weights, handed to the kernels block by block without a copy of the whole."""
+"""Samples and their weights, given to the kernels block by block, without a copy of all."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +41,7 @@ class Samples:
 
     @property
     def dtype(self) -> "np.dtype[Any]":
-        """The type in which rows are handed to the kernels."""
+        """The type of the rows that the kernels get."""
         return np.dtype(np.float64) if self.is_converted else np.dtype(self._table.dtype)
 
     def with_weight(self, sample_weight: Array | None) -> "Samples":

@@ -1,6 +1,6 @@
 """The EM loop, the policies that it composes, and all that a variant of your own needs.
 
-`fit` runs the loop with any of them; each name loads when it is first used.
+`fit` runs the loop with any policies. Each name loads when it is first used.
 """
 
 from importlib import import_module

@@ -23,7 +23,7 @@ class Acceleration(ABC):
     Attributes
     ----------
     objectives : frozenset of str
-        What the lower bound, by which it is guarded, may be; see `Posterior`.
+        The kinds of lower bound that it works with; see `Posterior`.
     needs_em_step : bool
         Whether the update must maximise the expected complete log-likelihood.
     """
@@ -35,7 +35,7 @@ class Acceleration(ABC):
         """Begin a run: forget earlier ones."""
 
     def accepts(self, lower_bound: float) -> bool:
-        """Return whether the point that was chosen last is worth going on from.
+        """Return whether the run goes on from the point that was chosen last.
 
         Parameters
         ----------
@@ -108,12 +108,14 @@ class QuasiNewton(Acceleration):
     """Limited-memory quasi-Newton steps on EM's residual, guarded by the likelihood.
 
     In coordinates in which the information of the complete data is the identity, an EM step r is
-    the gradient of the mean log-likelihood. L-BFGS builds the inverse of what the missing data
-    leave of that information from the last ``memory`` differences of points and of residuals. A
-    point with a lower likelihood is rejected, and a shorter step or the EM step of the point before
-    it takes its place. So the likelihood does not fall, unless a component collapses, where it
-    has no bound. EM runs alone while it gains more than ``start_below`` a step: far from a maximum
-    the quadratic model says little, and longer steps may end at another maximum.
+    the gradient of the mean log-likelihood. L-BFGS approximates the inverse of the observed
+    information (that of the complete data less that of the missing data) from the last ``memory``
+    differences of points and of residuals. A point with a lower likelihood is rejected; a shorter
+    step, or the EM step of the point before, takes its place. So the likelihood does not fall,
+    unless a component collapses, where the likelihood has no bound.
+
+    EM runs alone while it gains more than ``start_below`` a step: far from a maximum the quadratic
+    model is poor, and longer steps may end at another maximum.
 
     Parameters
     ----------
@@ -121,8 +123,8 @@ class QuasiNewton(Acceleration):
         In nats per sample.
     memory : int
     largest : float
-        Largest change of a log-weight, of a mean in standard deviations or of a log-deviation in
-        a step.
+        Largest change, in one step, of a log-weight, of a mean in standard deviations or of a log
+        standard deviation.
 
     Notes
     -----
@@ -179,7 +181,7 @@ class QuasiNewton(Acceleration):
         return self._remaining
 
     def retreat(self) -> MixtureParameters:
-        """Return a shorter step from the best point, and at last its EM step, to begin anew.
+        """Return a shorter step from the best point or, finally, its EM step and start again.
 
         Returns
         -------
@@ -200,7 +202,7 @@ class QuasiNewton(Acceleration):
         parameters: MixtureParameters,
         updated: MixtureParameters,
     ) -> MixtureParameters:
-        """Return the quasi-Newton step, or EM's while that is the better choice.
+        """Return the quasi-Newton step, or the EM step while EM runs alone.
 
         Parameters
         ----------

@@ -33,7 +33,7 @@ def fit(
 
     A variant is a choice of four policies. The posterior turns samples and parameters into
     sufficient statistics (the E step), the update turns these into parameters (the M step), the
-    acceleration may go beyond, the convergence says when to stop.
+    acceleration may replace the step by a better one, and the convergence decides when to stop.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def fit(
     Returns
     -------
     EMResult
-        Parameters, converged, lower_bound, history, collapsed. It predicts, scores and becomes an
-        estimator.
+        Parameters, converged, lower_bound, history, collapsed. It can predict and score, and can be
+        turned into an estimator.
 
     Raises
     ------
     ValueError
-        If X, a weight or ``max_iter`` is not valid, or, before the data is looked at, if one
-        policy needs what another does not offer.
+        If X, a weight or ``max_iter`` is not valid, or if one policy needs what another does not
+        offer. The policies are checked before the data is read.
     TypeError
         If the update needs parameters of another type.
 

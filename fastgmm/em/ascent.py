@@ -1,4 +1,4 @@
-r"""Maximum likelihood by gradient ascent: L-BFGS in place of EM's own steps."""
+r"""Maximum likelihood by gradient ascent: L-BFGS instead of EM steps."""
 
 import math
 from collections.abc import Callable
@@ -19,11 +19,12 @@ from .loop import is_finite
 from .posteriors.exact import ExactPosterior
 from .result import EMResult, Iteration
 
-# pairs of differences that L-BFGS keeps
+# How many pairs of differences L-BFGS keeps.
 _MEMORY = 20
-# of a log-weight, a mean in deviations or a log-deviation, before a search begins anew
+# Largest change of a log-weight, a mean in standard deviations or a log standard deviation, before
+# a search is restarted.
 _LARGEST_CHANGE = 1.0
-# weight of a component in the scale of its coordinates, at least
+# Smallest weight of a component in the scale of its coordinates.
 _SMALLEST_WEIGHT = 1e-6
 
 
@@ -41,12 +42,12 @@ def gradient_ascent(
 
     .. math:: \max_\theta \frac{1}{\sum_i s_i} \sum_i s_i \log p(x_i \mid \theta)
 
-    Value and gradient come from one pass over X, that of an E step. The coordinates are such that
-    at the parameters from which a search begins the information of the complete data is the
-    identity, which scales the search as EM's steps are scaled. A search that has left
-    their neighbourhood, a change of 1 in a log-weight, a mean in standard deviations or a
-    log-deviation, or that has converged, is begun anew about the point it reached. Nothing is added
-    to the covariances.
+    Value and gradient come from one pass over X, the same as in an E step. In the coordinates of a
+    search, the Fisher information of the complete data is the identity at the start of the search.
+    This scales the search as EM scales its steps. A search is restarted about the point that it
+    reached when it has converged or left the neighbourhood of its start: a change of 1 in a
+    log-weight, in a mean in standard deviations or in a log standard deviation. Nothing is added to
+    the covariances.
 
     Parameters
     ----------
@@ -57,8 +58,8 @@ def gradient_ascent(
     sample_weight : array-like of shape (n_samples,), optional
         Non-negative; each counts as that many copies of its sample.
     tol : float, default=1e-3
-        In nats per unit of weight: a search has converged where an iteration gains less, and half
-        the squared gradient, what a step of EM would gain, is less too.
+        In nats per unit of weight. A search has converged when an iteration gains less than
+        ``tol``, and half the squared gradient (the gain of a step of EM) is less than ``tol`` too.
     max_iter : int, default=100
         Largest number of iterations of L-BFGS, each of one pass or a few; 0 returns the start.
     n_jobs : int or None, default=None
@@ -70,8 +71,8 @@ def gradient_ascent(
     -------
     EMResult
         ``lower_bound``, and those of ``history``, are the mean log-likelihood of the parameters
-        that were reached. Where no step from a point with a gradient leads higher, as on the way to
-        a singular covariance, ``converged`` is False.
+        that were reached. ``converged`` is False if no step raises the likelihood although the
+        gradient is not 0, as on the way to a singular covariance.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def gradient_ascent(
 
 
 class _Ascent:
-    """Searches that follow one another, and what they found."""
+    """A sequence of searches, and their results."""
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class _Ascent:
         self.history: list[Iteration] = []
 
     def run(self, parameters: MixtureParameters) -> EMResult:
-        """Search about the start, then about each point reached, until that gains nothing."""
+        """Search about the start, then about each point reached, until a search gains nothing."""
         search = self._begin(parameters, self.posterior.summarize(self.samples, parameters))
         converged, confirmed, gain = False, False, math.inf
         while gain > 0.0 and not confirmed and len(self.history) < self.max_iter:
@@ -172,9 +173,9 @@ class _Ascent:
 class _Search:
     """The negative mean log-likelihood and its gradient in coordinates, with the best point seen.
 
-    Where there is no mixture at a point, or the log-likelihood overflows, stands the quadratic that
-    the information of the complete data makes about the best point: finite, above it, and with
-    a gradient that leads back.
+    Some points are no mixture, or their log-likelihood overflows. There the value is replaced by a
+    quadratic about the best point, made of the information of the complete data. It is finite,
+    larger than the value at the best point, and its gradient leads back.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class _Search:
 
     @property
     def expected_gain(self) -> float:
-        """What a step of EM from the best point would gain, to second order."""
+        """Gain of a step of EM from the best point, to second order."""
         return 0.5 * float(self._gradient @ self._gradient)
 
     def __call__(self, point: Array) -> tuple[float, Array]:

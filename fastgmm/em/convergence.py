@@ -12,7 +12,7 @@ class Convergence(ABC):
     Attributes
     ----------
     objectives : frozenset of str
-        What the lower bound, whose changes it judges, may be; see `Posterior`.
+        The kinds of lower bound that it works with; see `Posterior`.
     """
 
     objectives: ClassVar[frozenset[str]] = EVERY_OBJECTIVE
@@ -56,9 +56,9 @@ class RemainingGain(Convergence):
     r"""Stop when the lower bound is expected to gain less than ``tol`` in all further iterations.
 
     EM converges linearly: its gains g_t shrink by a factor that tends to a constant
-    :math:`\rho = g_t / g_{t-1}`. What remains is then :math:`g_t \rho / (1 - \rho)`. The rule
-    stops where the estimates of three iterations in a row are below ``tol``: one alone may be low
-    by chance while the factor still rises.
+    :math:`\rho = g_t / g_{t-1}`. The gain that remains is then :math:`g_t \rho / (1 - \rho)`. The
+    rule stops when this estimate is below ``tol`` in three iterations in a row. A single estimate
+    may be low by chance while the factor still rises.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class RemainingGain(Convergence):
 
 
 class Never(Convergence):
-    """Go on to the largest number of iterations."""
+    """Run ``max_iter`` iterations."""
 
     def __call__(self, change: float, remaining: float = 0.0) -> bool:
         """Return False."""

@@ -8,8 +8,8 @@ pi_k = nk / N, the coordinates of (w, mu, Sigma) are::
     sqrt(pi_k) T_k below the diagonal, sqrt(2 pi_k) log T_k on it,  T_k T_k^T = U_k^T Sigma_k U_k
 
 There the Fisher information of the complete data (x, k) is the identity, so that to first order
-one step of EM is the gradient of the mean log-likelihood. The coordinates are free: any vector
-is a mixture.
+one step of EM is the gradient of the mean log-likelihood. The coordinates have no constraints:
+every vector stands for a mixture.
 """
 
 import numpy as np
@@ -52,7 +52,7 @@ class EMCoordinates:
             self.scale = np.sqrt(2.0 * per_variance) * self.root.reshape(shape)
 
     def coordinates(self, parameters: MixtureParameters) -> Array:
-        """Return the coordinates of a mixture; CollapseError where there are none."""
+        """Return the coordinates of a mixture, or raise CollapseError if it has none."""
         reference = self.reference
         log_weights = np.log(parameters.weights) - np.log(reference.weights)
         means = self._whiten(parameters.means - reference.means)
@@ -73,7 +73,7 @@ class EMCoordinates:
         return np.concatenate([self.root * log_weights, means.ravel(), spread.ravel()])
 
     def parameters(self, coordinates: Array) -> MixtureParameters:
-        """Return the mixture at given coordinates; CollapseError where rounding forbids one."""
+        """Return the mixture at given coordinates; CollapseError if rounding makes it invalid."""
         reference = self.reference
         K, d = reference.means.shape
         log_weights = np.log(reference.weights) + coordinates[:K] / self.root
@@ -115,7 +115,7 @@ class EMCoordinates:
         return np.concatenate([weights, means.ravel(), (spread / self.scale).ravel()])
 
     def without_spread(self, step: Array, component: int | None) -> tuple[Array, frozenset[int]]:
-        """Return a step that keeps a component's covariance, and whose; None: that of all."""
+        """Return a step that keeps the covariance of one component (None: of all), and which."""
         K, d = self.reference.means.shape
         whose = slice(None) if component is None else component
         kept = step.copy()
@@ -123,7 +123,7 @@ class EMCoordinates:
         return kept, frozenset(np.arange(K)[whose].ravel().tolist())
 
     def largest_change(self, coordinates: Array) -> float:
-        """Return the largest change in a log-weight, a mean in deviations, or a log-deviation."""
+        """Return the largest change of a log-weight, a scaled mean or a log standard deviation."""
         K, d = self.reference.means.shape
         weights = np.abs(coordinates[:K]) / self.root
         means = np.abs(coordinates[K : K + K * d].reshape(K, d)) / self.root[:, np.newaxis]

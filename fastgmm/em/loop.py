@@ -53,7 +53,7 @@ def run(
     Raises
     ------
     ValueError
-        If policies do not fit each other, before the data is touched; if the samples or
+        If policies do not go together (checked before the data is touched), or if the samples or
         parameters are so large that the log-likelihood overflows.
     """
     policies = Policies(posterior, update, convergence, acceleration or NoAcceleration())
@@ -105,7 +105,7 @@ def _run(
 
 def is_finite(lower_bound: float) -> bool:
     """Return whether a mean log-likelihood is a number and did not overflow."""
-    # kernels put -1e300 for the log-density of a sample whose distances overflow
+    # kernels write -1e300 as the log-density of a sample whose distances overflow
     return -1e280 < lower_bound < math.inf
 
 

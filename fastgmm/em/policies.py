@@ -17,7 +17,7 @@ _OBJECTIVES = {
 
 
 class Policies(NamedTuple):
-    """The four of a run."""
+    """The four policies of a run."""
 
     posterior: Posterior
     update: Update

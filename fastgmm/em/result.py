@@ -1,4 +1,4 @@
-"""What the EM loop reports: one record per iteration, and the outcome."""
+"""What the EM loop returns: one record per iteration, and the result."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,7 +98,7 @@ class EMResult:
 
         .. math:: r_k = w_k N(x \mid \mu_k, \Sigma_k) / p(x)
 
-        Of `VariationalParameters` they are made of expected logarithms.
+        For `VariationalParameters` they are computed from expected logarithms.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class EMResult:
 
         .. math:: \log p(x) = \log \sum_k w_k \, N(x \mid \mu_k, \Sigma_k)
 
-        Of `VariationalParameters` it is made of expected logarithms.
+        For `VariationalParameters` it is computed from expected logarithms.
 
         Parameters
         ----------
@@ -179,14 +179,15 @@ class EMResult:
     def to_estimator(
         self, prior: NormalWishartPrior | None = None
     ) -> "GaussianMixture | BayesianGaussianMixture":
-        """Return a fitted estimator with these parameters, which predicts, samples and is saved.
+        """Return a fitted estimator with these parameters; it can also sample and be saved.
 
-        What the result does not tell, such as ``tol``, has the estimator's default.
+        Parameters of the estimator that the result does not contain, such as ``tol``, have their
+        defaults.
 
         Parameters
         ----------
         prior : NormalWishartPrior, optional
-            That of `ConjugatePrior`: `VariationalParameters` need it, and no others.
+            The prior of `ConjugatePrior`; needed for `VariationalParameters`, and only for these.
 
         Returns
         -------
@@ -212,7 +213,7 @@ class EMResult:
         [0.05, 5.05]
         """
         self._mixture("to_estimator")
-        # estimators stand above this folder: they load for those who ask for one
+        # the folder of estimators is above this one: it is imported only when it is needed
         from ..estimators.from_result import estimator_from
 
         return estimator_from(self, prior)

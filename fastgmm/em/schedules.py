@@ -11,7 +11,7 @@ Number = TypeVar("Number", int, float)
 #: One positive integer, or one for each iteration, counted from 1.
 Counts = int | Sequence[int] | Callable[[int], int]
 
-# logarithm of the largest growth: 1e13
+# Logarithm of the largest growth, 1e13.
 _LARGEST_GROWTH = 30.0
 
 
@@ -20,8 +20,8 @@ class Growing:
 
     .. math:: m_t = m_1 \gamma^{t-1}, \qquad t = 1, 2, \ldots
 
-    The variance of a mean of m samples falls as 1 / m. A method that converges linearly on all
-    samples, with steps that do not fall, keeps its rate where that variance falls as fast.
+    The variance of a mean of m samples falls as 1 / m. Take a method with constant steps that
+    converges linearly on all samples. It keeps its rate if this variance falls as fast.
 
     Parameters
     ----------

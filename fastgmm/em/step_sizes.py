@@ -11,8 +11,8 @@ class Decaying:
 
     .. math:: \eta_t = \eta_0 (1 + t / \tau)^{-\kappa}
 
-    With :math:`1/2 < \kappa \le 1` their sum is infinite and that of their squares is not, as
-    stochastic approximation needs to converge.
+    With :math:`1/2 < \kappa \le 1` their sum is infinite and the sum of their squares is finite.
+    Stochastic approximation needs this to converge.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Decaying:
 
 
 def step_size_of(step_size: StepSize) -> Callable[[int], float]:
-    """Return a schedule; a number is a constant one."""
+    """Return a schedule; a number gives a constant schedule."""
     if callable(step_size):
         return step_size
     if not step_size > 0.0:

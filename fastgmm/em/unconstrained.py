@@ -1,10 +1,10 @@
-"""Unconstrained parameters of a mixture: any vector of real numbers is one.
+"""Unconstrained parameters: every vector of real numbers stands for a mixture.
 
 Logits a, means, and the lower triangular factors L_k, L_k L_k^T = covariance_k, by rows::
 
     w_k = exp a_k / sum_j exp a_j,    L_k below its diagonal,    log L_k on it
 
-For diag and spherical covariances the logarithms of standard deviations.
+For diag and spherical covariances, the last are the logarithms of standard deviations.
 """
 
 import numpy as np
@@ -122,7 +122,7 @@ class Unconstrained:
         )
 
     def gradient(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> Array:
-        """Return the gradient of the log-likelihood that the statistics are of.
+        """Return the gradient of the log-likelihood, from the statistics of an E step.
 
         Parameters
         ----------

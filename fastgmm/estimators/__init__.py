@@ -1,4 +1,4 @@
-"""Estimators with scikit-learn's interface, which only delegate."""
+"""Estimators with scikit-learn's interface; they only delegate."""
 
 from .bayesian_mixture import BayesianGaussianMixture
 from .gaussian_mixture import GaussianMixture

@@ -1,4 +1,4 @@
-"""What all mixture estimators that run EM share: starts, warm starts, reports and warnings."""
+"""The common part of estimators that run EM: starts, warm starts, reports and warnings."""
 
 import math
 from abc import abstractmethod
@@ -28,15 +28,15 @@ _Self = TypeVar("_Self", bound="IteratedMixture")
 
 @dataclass(frozen=True)
 class Setting:
-    """What the starts of one call of ``fit`` share.
+    """Values that all starts of one call of ``fit`` share.
 
     Attributes
     ----------
     given : Any
-        What the estimator made of its own parameters: starting values, or a prior.
+        The estimator's own checked parameters: starting values, or a prior.
     random_state : RandomState
     lower_bound : float
-        Of the fit that this one continues; -inf if it does not.
+        Lower bound of the fit that this one continues; -inf if there is none.
     """
 
     given: Any
@@ -47,7 +47,7 @@ class Setting:
 class IteratedMixture(FittedMixture):
     """A mixture that is fitted by EM or a variant of it, from one start or several.
 
-    Subclasses say where a start begins (``_start``) and how it goes on (``_run``).
+    Subclasses define the starting point (``_start``) and the run from it (``_run``).
     """
 
     n_components: int
@@ -180,11 +180,11 @@ class IteratedMixture(FittedMixture):
 
     @abstractmethod
     def _prepare(self, samples: Samples) -> Any:
-        """Check the estimator's own parameters and return what its starts need of them."""
+        """Check the estimator's own parameters and return those that its starts need."""
 
     @abstractmethod
     def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
-        """Return starting parameters; raise CollapseError where there are none."""
+        """Return starting parameters; raise CollapseError if their covariances collapse."""
 
     @abstractmethod
     def _run(

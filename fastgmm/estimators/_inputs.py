@@ -1,4 +1,4 @@
-"""Samples from whatever users hold, checked as scikit-learn checks them, without a copy."""
+"""Samples from arrays and data frames, checked as scikit-learn does, without a copy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +69,7 @@ def check_magnitude(samples: Samples) -> None:
 
 @contextmanager
 def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator back the attributes that it had if what it does fails."""
+    """Restore the attributes of an estimator if the block fails."""
     attributes = dict(vars(estimator))
     try:
         yield
@@ -80,7 +80,7 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def _frame(X: Any) -> Samples | None:
-    """Return samples over a data frame whose columns are separate arrays; None for all else."""
+    """Return samples of a data frame whose columns are separate arrays; None for other data."""
     if isinstance(X, np.ndarray) or not (hasattr(X, "to_numpy") and hasattr(X, "columns")):
         return None
     if X.shape[0] < 2 or X.shape[1] == 0:

@@ -1,4 +1,4 @@
-"""What every mixture estimator offers once its parameters are known."""
+"""The methods of every fitted mixture estimator: prediction, scores, sampling."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from ._inputs import check_samples
 
 
 class FittedMixture(DensityMixin, BaseEstimator):
-    """Prediction, scoring and sampling of a fitted mixture, whatever it was fitted by."""
+    """Prediction, scoring and sampling of a fitted mixture, for every method of fitting."""
 
     n_jobs: int | None
     random_state: Any
@@ -175,7 +175,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
             )
         random_state = check_random_state(self.random_state)
         parameters = self._parameters()
-        # float64 rounding may leave the sum above 1 by an ulp, which multinomial refuses
+        # after rounding the sum may be above 1 by an ulp, which multinomial refuses
         weights = parameters.weights / max(parameters.weights.sum(), 1.0)
         counts = random_state.multinomial(n_samples, weights)
         return parameters.sample(counts, random_state, count_threads(self.n_jobs))

@@ -1,4 +1,4 @@
-"""What a fit says: the lines of ``verbose``, and warnings."""
+"""Messages of a fit: the lines of ``verbose``, and warnings."""
 
 import warnings
 from collections.abc import Callable

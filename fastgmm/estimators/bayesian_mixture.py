@@ -38,14 +38,14 @@ class BayesianGaussianMixture(IteratedMixture):
     .. math:: q(w) \prod_{k=1}^{K} N(\mu_k \mid m_k, (\kappa_k \Lambda_k)^{-1})
         \, W(\Lambda_k \mid W_k, \nu_k)
 
-    Components that the data does not need keep the prior, and almost no weight. The parameters,
-    attributes and stop rule are scikit-learn's; in addition samples may have weights. An iteration
+    Components that the data does not need keep the prior and get almost no weight. The parameters,
+    attributes and stop rule are scikit-learn's. In addition, samples may have weights. An iteration
     reads X once and forms nothing of size n_samples x n_components.
 
     Parameters
     ----------
     n_components : int, default=1
-        Number of components, K, of which not all need be used.
+        Largest number of components, K; some may stay unused.
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
         A matrix for each component; one matrix for all; a variance for each component and
         feature; a variance for each component.
@@ -58,15 +58,15 @@ class BayesianGaussianMixture(IteratedMixture):
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
-        How to choose starting responsibilities. ``kmeans``: clusters of k-means. ``random``:
-        at random. ``k-means++`` and ``random_from_data``: 1 for one sample in each component, far
-        from one another or drawn at random, and 0 for all others. On large data only a
-        random subsample is looked at.
+        How to choose starting responsibilities. ``kmeans``: clusters of k-means. ``random``: at
+        random. ``k-means++`` and ``random_from_data``: each component has responsibility 1 for one
+        sample and 0 for all others; these samples are far from one another, or drawn at random. On
+        large data only a random subsample is used.
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}
-        Prior of the weights: stick-breaking, truncated to ``n_components``, which makes later
-        components smaller; or symmetric. Default: 'dirichlet_process'.
+        Prior of the weights. The process is stick-breaking, truncated to ``n_components``, and
+        makes later components smaller. The distribution is symmetric. Default: 'dirichlet_process'.
     weight_concentration_prior : float, optional
-        Concentration of that prior; the smaller, the fewer components are used. Default: 1 / K.
+        Concentration of that prior. With a smaller value fewer components are used. Default: 1 / K.
     mean_precision_prior : float, optional
         kappa_0: how many samples the prior mean stands for. Default: 1.
     mean_prior : array-like of shape (n_features,), optional
@@ -75,7 +75,7 @@ class BayesianGaussianMixture(IteratedMixture):
         nu_0, greater than n_features - 1. Default: n_features.
     covariance_prior : float or array-like, optional
         W_0^-1: (d, d) full and tied, (d,) diag, a number for spherical. Default: the unbiased
-        covariance of X, its diagonal, or the mean of that.
+        covariance of X, its diagonal, or the mean of the diagonal.
     random_state : int, RandomState instance or None, default=None
         For the starting points, and for ``sample``.
     warm_start : bool, default=False
@@ -104,14 +104,15 @@ class BayesianGaussianMixture(IteratedMixture):
     n_iter_ : int
         Iterations of the best start.
     lower_bound_ : float
-        Of the log-evidence after the last update, in nats, without constants; a sum over samples.
+        Lower bound of the log-evidence after the last update, in nats, without constants; a sum
+        over samples.
     lower_bounds_ : list of float
         The lower bound of every iteration of the best start.
     history_ : list of Iteration
         Number, lower bound, change and seconds of every iteration of the best start.
     weight_concentration_ : ndarray of shape (n_components,), or a tuple of two
-        Of the Dirichlet posterior; or the two parameters of each Beta distribution of the
-        stick-breaking posterior.
+        Concentration of the Dirichlet posterior, or the two parameters of each Beta distribution of
+        the stick-breaking posterior.
     mean_precision_ : ndarray of shape (n_components,)
         kappa_k.
     degrees_of_freedom_ : ndarray of shape (n_components,), or float for tied
@@ -219,7 +220,7 @@ class BayesianGaussianMixture(IteratedMixture):
         self.covariance_prior_ = prior.covariance[()]
 
     def _locate_prior(self, samples: Samples) -> tuple[Array, Array]:
-        """Return the prior mean and covariance: those that are given, or of the samples."""
+        """Return the prior mean and covariance: as given, or those of the samples."""
         d, model = samples.n_features, get_covariance_model(self.covariance_type)
         mean, covariance = self.mean_prior, self.covariance_prior
         if mean is not None:

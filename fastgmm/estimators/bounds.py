@@ -20,7 +20,7 @@ from ._mixture import BaseMixture
 
 __all__ = ["elbo", "expected_complete_log_likelihood", "kl_divergence"]
 
-# rows whose entropies are formed at once
+# How many rows' entropies are computed at once.
 _ROWS = 65_536
 
 
@@ -31,8 +31,9 @@ def expected_complete_log_likelihood(
 
     .. math:: Q = \sum_i s_i \sum_k r_{ik} \left[\log w_k + \log N(x_i \mid \mu_k, \Sigma_k)\right]
 
-    One pass over X: with the moments of the responsibilities about the means, a component's part
-    is :math:`n_k (\log w_k + \log \det U_k - \tfrac d2 \log 2\pi) - \tfrac12 tr(U_k U_k^T S_k)`.
+    It takes one pass over X. With the moments under the responsibilities about the means, the term
+    of a component is :math:`n_k (\log w_k + \log \det U_k - \tfrac d2 \log 2\pi) - \tfrac12 tr(U_k
+    U_k^T S_k)`.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def _q_function(model: BaseMixture, samples: Samples, resp: Array) -> float:
 
 
 def _weighted_sum(weight: Array, terms: Any) -> float:
-    """Return sum_i s_i sum_k terms[i, k]; a sample without weight takes no part."""
+    """Return sum_i s_i sum_k terms[i, k]; samples of weight 0 are left out."""
     total = 0.0
     for start in range(0, len(weight), _ROWS):
         rows = slice(start, start + _ROWS)

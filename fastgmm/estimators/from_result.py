@@ -1,4 +1,4 @@
-"""A fitted estimator from what a run of EM found."""
+"""A fitted estimator from the result of a run of EM."""
 
 from typing import Any
 

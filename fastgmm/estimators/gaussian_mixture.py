@@ -27,9 +27,10 @@ class GaussianMixture(IteratedMixture, BaseMixture):
 
     .. math:: p(x) = \sum_{k=1}^{K} w_k \, N(x \mid \mu_k, \Sigma_k)
 
-    The parameters, attributes and stop rule are scikit-learn's; in addition samples may have
+    The parameters, attributes and stop rule are scikit-learn's. In addition, samples may have
     weights. An iteration reads X once and forms nothing of size n_samples x n_components.
-    Statistics are float64 whatever X is, and the number of threads changes no bit of the result.
+    Statistics are float64 also for float32 data. The number of threads changes no bit of the
+    result.
 
     Parameters
     ----------
@@ -47,10 +48,10 @@ class GaussianMixture(IteratedMixture, BaseMixture):
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
-        How to choose starting points. ``kmeans``: clusters of k-means. ``k-means++`` and
-        ``random_from_data``: means on samples far apart, or drawn at random, with the pooled
-        covariance about the nearest of them. ``random``: random responsibilities. On large data
-        only a random subsample is looked at.
+        How to choose starting points. ``kmeans``: clusters of k-means. ``k-means++``: means on
+        samples that are far apart. ``random_from_data``: means on random samples. Both begin with
+        the pooled covariance of the samples about their nearest mean. ``random``: random
+        responsibilities. On large data only a random subsample is used.
     weights_init : array-like of shape (n_components,), optional
         Starting weights.
     means_init : array-like of shape (n_components, n_features), optional
@@ -66,15 +67,15 @@ class GaussianMixture(IteratedMixture, BaseMixture):
     verbose_interval : int, default=10
         Number of iterations between two lines.
     acceleration : {'quasi-newton', 'subsample', 'split-merge'} or None, default=None
-        ``quasi-newton``: L-BFGS steps once EM gains less than 1e-3 nats a step, guarded by the
-        likelihood: about a third of the iterations for a small ``tol``, perhaps another maximum.
-        ``subsample``: the same, first on an eighth of the samples, then on all.
-        ``split-merge``: moves that merge two components and split another, tried on a subsample,
-        before and after quasi-Newton on all samples: higher maxima, sooner; for 3 components
-        and more.
+        ``quasi-newton``: L-BFGS steps as soon as EM gains less than 1e-3 nats a step. A step that
+        lowers the likelihood is rejected. For a small ``tol`` it takes about a third of the
+        iterations; it may end at another maximum. ``subsample``: the same, first on an eighth of
+        the samples, then on all. ``split-merge``: moves that merge two components and split
+        another, tried on a subsample, before and after quasi-Newton on all samples. It reaches
+        higher maxima, sooner; for 3 components and more.
     stop_rule : {'last-change', 'remaining-gain'}, default='last-change'
-        What ``tol`` bounds: the last change of the mean log-likelihood, or an estimate of all
-        that further iterations would gain, which does not stop EM where it only creeps.
+        What ``tol`` bounds: the last change of the mean log-likelihood, or an estimate of the gain
+        of all further iterations. The latter does not stop EM while it converges slowly.
     n_jobs : int or None, default=None
         Number of threads. None, -1: all cores that affinity and cgroup quota allow.
 

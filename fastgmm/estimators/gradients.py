@@ -29,8 +29,9 @@ def log_likelihood_gradient(
 
     with the moments n_k, s_k and S_k of the responsibilities about the means. The elements of a
     covariance matrix count as free numbers: a symmetric change D of it changes L by the sum of
-    gradient times D. The gradient is 0 at a maximum but for the weights, where it is the total
-    weight of the samples, the multiplier of the constraint that weights sum to 1.
+    gradient times D. At a maximum the gradient of means and covariances is 0. The gradient of each
+    weight is the total weight of the samples: the multiplier of the constraint that weights sum to
+    1.
 
     Parameters
     ----------
@@ -54,8 +55,8 @@ def log_likelihood_gradient(
     NotFittedError
         If the model has not been fitted.
     ValueError
-        If X or sample_weight have wrong shapes or values, or if a weight of the mixture is 0, in
-        which the log-likelihood has a derivative that does not follow from responsibilities.
+        If X or sample_weight have wrong shapes or values, or if a weight of the mixture is 0: the
+        derivative there does not follow from responsibilities.
 
     References
     ----------

@@ -36,8 +36,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     It maximises the likelihood of the mixture of equal weights and variances
     :math:`\sigma^2 = 1 / (2 \beta)` over the means. Its limit for large beta is Lloyd's k-means;
-    where 2 beta times the largest variance of X is below 1, all centres meet in the mean. An
-    iteration reads X once and forms nothing of size n_samples x n_clusters.
+    if 2 beta times the largest variance of X is below 1, all centres move to the mean. An iteration
+    reads X once and forms nothing of size n_samples x n_clusters.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     beta : float, default=1.0
         Stiffness, in inverse squared units of X.
     init : 'k-means++' or array-like of shape (n_clusters, n_features), default='k-means++'
-        Starting centres: samples far from one another, of a random subsample where X is large; or
-        those that are given.
+        Starting centres: samples that are far from one another (from a random subsample if X is
+        large), or given centres.
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept. One if centres are given.
     max_iter : int, default=300
@@ -204,13 +204,13 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         check_is_fitted(self)
         samples = check_samples(self, X, reset=False)
-        # units of the kernels: distances in deviations
+        # with this beta the variance is 1: the kernels' distances are those of the samples
         components = self._mixture(self.cluster_centers_, 0.5).components()
         distances = np.empty((samples.n_samples, len(self.cluster_centers_)))
         for rows in samples.block_slices():
             X_rows, n_threads = samples.rows(rows), count_threads(self.n_jobs)
             kernels.mahalanobis(X_rows, components, distances[rows], n_threads)
-        # expanded squares of a sample on a centre may round below zero
+        # the expanded square of a sample on a centre may be rounded below zero
         return np.sqrt(np.maximum(distances, 0.0, out=distances), out=distances)
 
     def _best_run(self, samples: Samples) -> EMResult:

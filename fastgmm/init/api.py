@@ -30,16 +30,16 @@ def starting_parameters(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Where it is large only a random subsample is looked at.
+        If X is large, only a random subsample is used.
     n_components : int
         Number of components, K.
     covariance_type : {'full', 'tied', 'diag', 'spherical'} or CovarianceModel, default='full'
         A matrix for each component; one matrix for all; a variance for each component and
         feature; a variance for each component.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
-        ``kmeans``: clusters of k-means. ``k-means++`` and ``random_from_data``: means on samples
-        far apart, or drawn at random, with the pooled covariance about the nearest of them.
-        ``random``: random responsibilities.
+        ``kmeans``: clusters of k-means. ``k-means++``: means on samples that are far apart.
+        ``random_from_data``: means on random samples. Both begin with the pooled covariance of the
+        samples about their nearest mean. ``random``: random responsibilities.
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariances, in squared units of X.
     sample_weight : array-like of shape (n_samples,), optional

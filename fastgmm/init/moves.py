@@ -1,7 +1,8 @@
 """Split and merge moves: which components to merge, and which to split in their place.
 
-What a move gains is estimated from the samples of the components at hand: two components
-against one, for those to split and those to merge alike.
+The gain of a move is estimated on the samples of its components alone: one component and two
+components are fitted to these samples and compared. This is done in the same way for splits and for
+merges.
 """
 
 from collections.abc import Iterator
@@ -23,16 +24,16 @@ from ..model.statistics import SufficientStatistics
 
 Rows = NDArray[np.int64]
 
-#: Components to split and pairs to merge that are looked at, and rows on which.
+#: How many components to split and pairs to merge are tried, and on how many rows.
 _SPLITS = 64
 _MERGES = 32
 _ROWS = 1500
 _OVERLAP_ROWS = 8192
 _SMALLEST = 20
-# EM of two components on the samples of one.
+# EM of two components on the samples of one component.
 _ITERATIONS = 10
 _TOL = 1e-3
-# The outer part, when a component is split into a wide and a narrow one.
+# Share of the outer part, when a component is split into a wide and a narrow one.
 _OUTER = 0.4
 
 
@@ -49,14 +50,14 @@ class Move(NamedTuple):
 def moves(
     samples: Samples, parameters: MixtureParameters, reg_covar: float, n_threads: int
 ) -> Iterator[Move]:
-    """Yield moves by falling gain, no split and no merge twice.
+    """Yield moves by falling gain; no component is split twice, no pair merged twice.
 
-    Estimates are too low: all other components adapt as well.
+    The estimated gains are too low: after a real move all other components adapt as well.
 
     Parameters
     ----------
     samples : Samples
-        Which fit in memory as one array of floats.
+        They must fit in memory as one array of floats.
     parameters : MixtureParameters
     reg_covar : float
     n_threads : int
@@ -84,7 +85,7 @@ def moves(
 def apply(parameters: MixtureParameters, move: Move) -> MixtureParameters:
     """Return the mixture after a move; the number of components stays the same.
 
-    A covariance that all share stays as it is.
+    A tied covariance stays as it is.
     """
     (i, j), k = move.pair, move.split
     weights, means = parameters.weights.copy(), parameters.means.copy()
@@ -125,7 +126,7 @@ def _overlapping(
 def _split(
     samples: Samples, rows: Rows, parameters: MixtureParameters, reg_covar: float
 ) -> tuple[float, MixtureParameters | None]:
-    """Return what two components gain on the samples of one, and the two."""
+    """Return the gain of two components on the samples of one, and these two components."""
     local = _some(samples, rows)
     best, halves = -np.inf, None
     with suppress(CollapseError):
@@ -154,7 +155,7 @@ def _merge(
     parameters: MixtureParameters,
     reg_covar: float,
 ) -> tuple[float, MixtureParameters | None]:
-    """Return what one component instead of two loses on the samples of both, and the one."""
+    """Return the loss of one component on the samples of two, and this component."""
     rows = np.concatenate([groups[k] for k in pair])
     local = _some(samples, rows)
     model = parameters.covariance_model
@@ -175,7 +176,7 @@ def _merge(
 
 
 def _some(samples: Samples, rows: Rows) -> Samples:
-    """Return some of the rows, evenly chosen."""
+    """Return some of the rows, evenly spaced."""
     rows = np.sort(rows)[:: max(1, -(-len(rows) // _ROWS))]
     weight = samples.sample_weight[rows] if samples.is_weighted else None
     return Samples(samples.rows(rows), weight)
@@ -200,7 +201,7 @@ def _fit(
 
 
 def _sides(X: NDArray[np.floating], one: MixtureParameters) -> Iterator[NDArray[np.bool_]]:
-    """Yield halves to start from: along the longest axis, and an inner and an outer part."""
+    """Yield masks to start from: half of the longest axis, and the outer part."""
     z = X - one.means[0]
     _, axes = np.linalg.eigh(z.T @ z)
     yield z @ axes[:, -1] > 0.0

@@ -1,8 +1,8 @@
 """Better maxima sooner: split and merge moves on a subsample, then EM on all samples.
 
-EM ends at the maximum nearest to its start: often two components share what one could describe,
-while elsewhere one covers what needs two. Moves mend that. They are tried on a subsample, where an
-iteration costs a fraction, and kept if EM ends higher there.
+EM ends at the maximum nearest to its start. There, two components often share one cluster, while
+elsewhere one component covers two clusters. Split and merge moves correct this. They are tried on a
+subsample, where an iteration costs a fraction, and are kept if EM then ends at a higher likelihood.
 """
 
 from collections.abc import Callable
@@ -23,11 +23,11 @@ from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from .moves import Move, apply, moves
 
-# A subsample has an eighth of the rows, but so many for each free parameter.
+# A subsample has an eighth of the rows, but at least so many rows for each free parameter.
 _FRACTION = 8
 _ROWS_PER_PARAMETER = 10
-# Iterations on the subsample at first, of a move on trial, and of one that passed it. On image
-# patches moves that had not made up for 92 % of what they first lost never gained.
+# Iterations on the subsample: at first, for a move on trial, and for a move that passed the trial.
+# On image patches, moves that had not regained 92 % of their first loss never gained.
 _FIRST_ITERATIONS = 60
 _TRIAL_ITERATIONS = 10
 _MOVE_ITERATIONS = 30
@@ -35,15 +35,15 @@ _STILL_LOST = 0.08
 _TOL = 1e-5
 # In nats per sample: a move that gains less is not kept, and no further search begins.
 _WORTHWHILE = 1e-4
-# Moves in a row that may fail before EM on all samples, and after it; how many searches, each on
-# another subsample, may then be in vain.
+# How many moves in a row may fail before EM on all samples, and after it. How many later searches,
+# each on another subsample, may find nothing.
 _FAILURES = 6
 _LATER_FAILURES = 12
 _SEARCHES_IN_VAIN = 2
 
 
 class SplitMerge:
-    """EM that begins and goes on with split and merge moves on subsamples.
+    """EM with split and merge moves on subsamples, before and after EM on all samples.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class SplitMerge:
         max_iter: int,
         callback: Callable[[Iteration], object] | None = None,
     ) -> EMResult:
-        """Search, run EM on all samples, and search on from its end while that gains.
+        """Search, run EM on all samples, and repeat from its end while that gains.
 
         An iteration below the best lower bound so far keeps that bound. Its change is 0.
         """
@@ -105,7 +105,7 @@ class SplitMerge:
     def _search(
         self, samples: Samples, parameters: MixtureParameters, allowed_failures: int
     ) -> tuple[MixtureParameters, bool]:
-        """Return parameters that are better on a subsample, and whether moves led to them."""
+        """Return better parameters on a subsample, and whether a move was kept."""
         subsample = self._subsample(samples, parameters)
         tol = LowerBoundChange(_TOL)
         best = self._em(subsample, parameters, tol, _FIRST_ITERATIONS)
@@ -123,7 +123,7 @@ class SplitMerge:
         return best.parameters, moved
 
     def _try(self, subsample: Samples, best: EMResult, move: Move) -> EMResult | None:
-        """Return where EM ends after a move; None if it is no better, or does not look like it."""
+        """Return the result of EM after a move; None if it is no better or fails the trial."""
         with suppress(CollapseError):
             tol = LowerBoundChange(_TOL)
             trial = apply(best.parameters, move)

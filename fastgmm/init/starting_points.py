@@ -1,7 +1,7 @@
 """Starting points for EM, from a subsample where the data is large.
 
-Seeding looks at no more than ``seeding_size`` rows, so that it costs no more than a few
-iterations of EM on all of them.
+Seeding uses no more than ``seeding_size`` rows, so that it costs no more than a few iterations of
+EM on all rows.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from ..model.parameters import MixtureParameters, smallest_variances
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
 
-# All rows up to here, as scikit-learn does; of more rows a subsample.
+# Up to this many rows, seeding uses all of them, as scikit-learn does; beyond, a subsample.
 _WHOLE_ROWS = 16384
 _SEEDING_ROWS = 8192
 _SEEDING_ROWS_PER_COMPONENT = 32
@@ -38,7 +38,7 @@ class Seeds(NamedTuple):
 
 
 def seeding_size(n_samples: int, n_components: int) -> int:
-    """Return how many rows seeding looks at."""
+    """Return how many rows seeding uses."""
     if n_samples <= _WHOLE_ROWS:
         return n_samples
     return min(n_samples, max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * n_components))
@@ -47,7 +47,7 @@ def seeding_size(n_samples: int, n_components: int) -> int:
 def seeding_subsample(
     samples: Samples, n_components: int, random_state: np.random.RandomState
 ) -> Samples:
-    """Return the samples that seeding looks at: rows of positive weight, without replacement."""
+    """Return the samples that seeding uses: rows of positive weight, without replacement."""
     weight = samples.sample_weight
     rows: Any = slice(None)
     n_samples = samples.n_samples
@@ -74,7 +74,7 @@ def initial_parameters(
     means: Array | None = None,
     precisions: Array | None = None,
 ) -> MixtureParameters:
-    """Return where EM starts; what is given is taken, the rest is estimated.
+    """Return the starting parameters: those that are given, and estimates of the others.
 
     Parameters
     ----------
@@ -122,9 +122,9 @@ def initial_statistics(
 ) -> SufficientStatistics:
     """Return the statistics of starting responsibilities, for an update that has a prior.
 
-    As in scikit-learn, of ``k-means++`` and ``random_from_data`` they are those of the chosen
-    samples alone, one for each component. Otherwise those of a subsample stand for all
-    samples: they are multiplied by the ratio of the weights.
+    For ``k-means++`` and ``random_from_data`` these are the statistics of the chosen samples alone,
+    one for each component, as in scikit-learn. Otherwise the statistics of a subsample are
+    multiplied by the ratio of the weights, so that they stand for all samples.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def initial_posterior(
     Raises
     ------
     CollapseError
-        If not even that is positive definite.
+        If that covariance is not positive definite either.
     """
     parameters, collapsed = prior.posterior(statistics, reg_covar)
     if not collapsed.any():
@@ -173,12 +173,12 @@ def initial_posterior(
 def _seed(
     samples: Samples, n_components: int, init_params: str, random_state: np.random.RandomState
 ) -> tuple[Array, Array, Seeds]:
-    """Return the samples that seeding looks at, their weights, and the seeds."""
+    """Return the samples that seeding uses, their weights, and the seeds."""
     seeding = seeding_subsample(samples, n_components, random_state)
     X, weight = next(seeding.blocks())
     X = np.asarray(X, np.float64)
     given_weight = weight if seeding.is_weighted else None
-    # k-means and BLAS sum in an order that depends on their threads: one gives the same bits
+    # the order of sums in k-means and BLAS depends on their threads: one gives the same bits
     with threadpool_limits(limits=1):
         return X, weight, _SEEDING[init_params](X, given_weight, n_components, random_state)
 
@@ -196,7 +196,7 @@ def _summarize(
 
 
 def _pooled(statistics: SufficientStatistics, reg_covar: float) -> Array:
-    """Return the covariance of all samples about their own centres, for every component."""
+    """Return the covariance of all samples about their centres, for every component."""
     nk, _, second = statistics.central()
     model = statistics.covariance_model
     K, d = statistics.centers.shape

@@ -1,7 +1,7 @@
-"""Models of covariances: all in which full, tied, diag and spherical differ, above the kernels.
+"""Models of covariances: all differences of full, tied, diag and spherical outside the kernels.
 
-Each model is one class, and says by ``kernel_kind`` which kernel its passes take; several models
-may share one. Matrices are of size K x d x d at the most, so this is plain NumPy and LAPACK,
+Each model is one class. Its ``kernel_kind`` names the kernel of its passes; several models may
+share a kernel. Matrices are of size K x d x d at the most, so this is plain NumPy and LAPACK,
 written once for all backends. Shapes follow scikit-learn: ``full`` (K, d, d), ``tied`` (d, d),
 ``diag`` (K, d), ``spherical`` (K,).
 """

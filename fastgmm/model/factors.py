@@ -11,9 +11,10 @@ from .._kernels.layout import Array
 def inverse_factors(
     covariances: Array, smallest: Array | float, n_threads: int
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Return U = R^-1 for covariances R^T R, and which have no such R with pivots above smallest.
+    """Return U = R^-1 for covariances R^T R, and a mask of those without a valid R.
 
-    A squared pivot within rounding of its own diagonal element is not a variance either.
+    The squared pivots of R must be larger than ``smallest``, and larger than the rounding error of
+    their diagonal elements.
     """
     covariances = np.ascontiguousarray(covariances)
     factors = np.zeros(covariances.shape)

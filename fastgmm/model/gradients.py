@@ -9,7 +9,7 @@ and W_k = U_k^T S_k U_k - nk I::
     d mean    = P_k s_k                           s_k = first, S_k = second moment
     d cov     = (P_k S_k P_k - nk P_k) / 2        = U_k W_k U_k^T / 2
 
-and, in unconstrained parameters, weights the softmax of logits, covariances L_k L_k^T::
+and, in unconstrained parameters (weights = softmax of logits, covariance_k = L_k L_k^T)::
 
     d logit   = nk - w_k sum_j nj
     d factor  = lower triangle of U_k W_k         its diagonal times that of L_k, for log L_k
@@ -48,8 +48,8 @@ def q_function(statistics: SufficientStatistics, parameters: MixtureParameters) 
 def q_gradient(statistics: SufficientStatistics, parameters: MixtureParameters) -> MixtureGradient:
     """Return the derivatives of Q; all weights must be positive.
 
-    Weights are taken as free numbers, and the elements of a covariance matrix as d^2 free
-    numbers: a symmetric change D of the matrix changes Q by the sum of gradient times D.
+    Weights count as free numbers, and the elements of a covariance matrix as d^2 free numbers: a
+    symmetric change D of the matrix changes Q by the sum of gradient times D.
     """
     factors = parameters.precisions_cholesky
     excess = whitened_excess(statistics, parameters)
@@ -67,8 +67,9 @@ def unconstrained_gradient(
 ) -> MixtureGradient:
     """Return the derivatives of Q with respect to logits, means and log-Cholesky factors.
 
-    In place of covariances stand those of L, lower triangular with L L^T = covariance and the
-    logarithm of its diagonal for the diagonal; for diag and spherical, of log standard deviations.
+    Covariances are replaced by L, which is lower triangular with L L^T = covariance; the diagonal
+    of L is replaced by its logarithm. For diag and spherical, covariances are replaced by log
+    standard deviations.
     """
     spread = whitened_excess(statistics, parameters)
     if parameters.covariance_model.is_matrix:

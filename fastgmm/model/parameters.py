@@ -13,15 +13,15 @@ from .sampling import Labels, sample_components
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 
-# Standard deviations that a component may lie from the origin of the kernels: its samples'
-# coordinates, in its own units, are then right to 1e-6.
+# How many standard deviations a component may lie from the origin of the kernels. The coordinates
+# of its samples, in standard deviations, are then accurate to 1e-6.
 _FARTHEST = 1e-6 / float(np.finfo(np.float64).eps)
 
 
 def smallest_variances(means: Array) -> Array:
     """Return the variance that each component must exceed for its distances to be computable.
 
-    Kernels form P x - P mu about the mean of the means; that rounds by |P mu| eps.
+    Kernels compute P x - P mu about the mean of the means, with a rounding error of |P mu| eps.
     """
     distances = np.abs(means - means.mean(axis=0)).max(axis=1)
     return np.asarray((distances / _FARTHEST) ** 2)
@@ -67,7 +67,7 @@ class MixtureParameters:
         means: Array,
         covariances: Array,
     ) -> "MixtureParameters":
-        """Factor the covariances; raise CollapseError where one is not positive definite."""
+        """Factor the covariances; raise CollapseError if one is not positive definite."""
         model = get_covariance_model(covariance_type)
         factors = model.precisions_cholesky(covariances, smallest_variances(means))
         return cls(model, weights, means, covariances, factors)
@@ -80,7 +80,7 @@ class MixtureParameters:
         means: Array,
         precisions_cholesky: Array,
     ) -> "MixtureParameters":
-        """Take the factors as they are."""
+        """Return the mixture with given factors."""
         model = get_covariance_model(covariance_type)
         covariances = model.covariances(precisions_cholesky)
         return cls(model, weights, means, covariances, precisions_cholesky)
@@ -156,7 +156,7 @@ class MixtureParameters:
         counts : (K,) array of int
         random_state : np.random.RandomState
         n_threads : int, default=1
-            Changes no bit.
+            Does not change the result.
 
         Returns
         -------

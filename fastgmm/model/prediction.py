@@ -1,4 +1,4 @@
-"""What a mixture says of samples: log-densities, responsibilities, best components."""
+"""Predictions for samples: log-densities, responsibilities, best components."""
 
 from typing import Any
 

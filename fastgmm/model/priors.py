@@ -1,11 +1,11 @@
-r"""Conjugate priors of a mixture, and the variational posterior that they lead to.
+r"""Conjugate priors of a mixture, and the variational posterior that follows from them.
 
 Weights have a Dirichlet or a stick-breaking prior, means and precisions a normal-Wishart one::
 
     Lambda_k ~ Wishart(W_0, nu_0),    mu_k | Lambda_k ~ N(m_0, (kappa_0 Lambda_k)^-1)
 
-where W_0^-1 is ``covariance`` and not divided by nu_0. The posterior of a component has the same
-form with parameters m_k, kappa_k, W_k, nu_k.
+where W_0^-1 is ``covariance``, which is not divided by nu_0. The posterior of a component has the
+same form with parameters m_k, kappa_k, W_k, nu_k.
 """
 
 import math
@@ -100,7 +100,7 @@ class StickBreaking(WeightDistribution):
         return cls(1.0 + nk, concentration + beyond)
 
     def expected_weights(self) -> Array:
-        """Return the products of expected parts, divided by their sum: the last v is not 1."""
+        """Return the products of expected parts, divided by their sum, as the last v is not 1."""
         total = self.taken + self.left
         remaining = np.append(1.0, np.cumprod(self.left / total)[:-1])
         weights = self.taken / total * remaining
@@ -198,10 +198,10 @@ class VariationalParameters(MixtureParameters):
         )
 
     def log_partition(self) -> float:
-        """Return the log of what normalizes q(weights, means, precisions), without constants.
+        """Return the log normalizer of q(weights, means, precisions), without constants.
 
-        The constants depend on K and d alone. A tied precision counts K times: each
-        component has its own, which are restricted to one distribution.
+        The constants depend on K and d alone. A tied precision counts K times: each component has
+        its own precision, and all are restricted to one distribution.
 
         Returns
         -------
@@ -248,7 +248,7 @@ class NormalWishartPrior:
         reg_covar: float = 0.0,
         previous: MixtureParameters | None = None,
     ) -> tuple[VariationalParameters, NDArray[np.bool_]]:
-        """Return the conjugate posterior given responsibilities, and which components collapsed.
+        """Return the conjugate posterior given responsibilities; mark collapsed components.
 
         With means x_k and scatters S_k = sum w r (x - x_k)(x - x_k)^T + nk reg_covar I::
 
@@ -262,8 +262,8 @@ class NormalWishartPrior:
         statistics : SufficientStatistics
         reg_covar : float
         previous : MixtureParameters, optional
-            Where components whose W_k^-1 is not positive definite have their precision from;
-            without it that of a component that collapsed is zero.
+            Components whose W_k^-1 is not positive definite keep their precision of ``previous``.
+            Without it, the precision of a collapsed component is zero.
 
         Returns
         -------
@@ -278,7 +278,7 @@ class NormalWishartPrior:
         nk, centroids, second = statistics.central()
         K, d = centroids.shape
         kappa = self.mean_precision + nk
-        # from the mean of the samples, which is near: m_0 may be far from both and from zero
+        # relative to the mean of the samples, which is near; m_0 may be far away
         shift = (self.mean_precision / kappa)[:, np.newaxis] * (self.mean - centroids)
         means = centroids + shift
         deviation = centroids - self.mean

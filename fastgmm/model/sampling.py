@@ -20,7 +20,7 @@ from .covariance_model import CovarianceModel
 Labels = NDArray[np.int64]
 
 # Normals of a chunk: 1 MB, which stays in the second-level cache. With half of that, threads wait
-# for one another's lock of the interpreter: 1.1 s in place of 0.73 s for 10^7 draws of 16 features.
+# for the interpreter's lock: 1.1 s instead of 0.73 s for 10^7 draws of 16 features.
 _CHUNK = 2**17
 
 
@@ -44,7 +44,7 @@ def sample_components(
         In the shape of their model.
     counts : (K,) array of int
     random_state : RandomState
-        Gives 128 bits, from which all streams follow.
+        Gives 128 bits, which determine all streams.
     n_threads : int
 
     Returns
@@ -81,7 +81,7 @@ def sample_components(
 
 
 def _normals(generator: Generator, size: int) -> Array:
-    """Return standard normals, one more of them being thrown away where their number is odd."""
+    """Return standard normals; they are made in pairs, and of an odd number one is discarded."""
     values = generator.random(size + size % 2)
     kernels.normals(values)
     return values[:size]

@@ -12,7 +12,7 @@ from ..data.samples import Samples
 from .covariance import Spherical, get_covariance_model
 from .covariance_model import CovarianceModel
 
-# Rows whose moments are added at a time: their responsibilities, all 1, stay in the cache.
+# How many rows are added at a time: their responsibilities, all 1, stay in the cache.
 _ROWS = 2**14
 
 
@@ -37,7 +37,7 @@ class SufficientStatistics:
     log_likelihood : float
         sum w log p(x), in nats.
     weight : float
-        sum w; the number of samples where they have no weights.
+        sum w; without weights, the number of samples.
     """
 
     covariance_model: CovarianceModel
@@ -80,7 +80,7 @@ class SufficientStatistics:
         resp : (m, K) array
             Responsibilities q(k | x_i).
         n_threads : int, default=1
-            Changes no bit.
+            Does not change the result.
 
         Raises
         ------
@@ -199,8 +199,8 @@ def sample_moments(
 ) -> tuple[Array, Array]:
     """Return the mean of the samples and their unbiased covariance, on which priors are centred.
 
-    Weights count as copies: sums of squares are divided by sum w - 1, but by no less than half of
-    sum w, which can be less than one sample.
+    A weight counts as that many copies: sums of squares are divided by sum w - 1. The divisor is at
+    least sum w / 2, because sum w can be less than one sample.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def sample_moments(
         (d, d), (d, d), (d,) or (), by covariance model.
     """
     first = np.asarray(samples.rows(slice(0, 1)), np.float64)
-    # twice: the first sample may be far from the others
+    # in two steps: the first sample may be far from the others
     _, center, _ = _moments_about(samples, Spherical(), first, n_threads).central()
     nk, mean, second = _moments_about(samples, covariance_model, center, n_threads).central()
     counts = np.maximum(nk - 1.0, 0.5 * nk)

@@ -1,4 +1,4 @@
-"""Checks of parameters and weights: each error names what was expected and what came."""
+"""Checks of parameters and weights: each error names what was expected and what was given."""
 
 from typing import Any
 

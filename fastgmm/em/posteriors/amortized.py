@@ -1,4 +1,4 @@
-"""Amortized variational EM: one function of x in place of a posterior for each sample."""
+"""Amortized variational EM: one function of x instead of a posterior for each sample."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,13 +19,13 @@ from ..step_sizes import StepSize, step_size_of
 from .base import row_blocks
 from .minibatch import Batches, BatchPosterior
 
-# samples whose features set the scale of all
+# How many samples determine the scaling of the features.
 _SCALED_BY = 10_000
-# of the largest: smaller eigenvalues of the features' covariance are rounding
+# Relative to the largest eigenvalue of the features' covariance; smaller ones are rounding errors.
 _SMALLEST_EIGENVALUE = 1e-10
-# the logit of a component without weight
+# The logit of a component of weight 0.
 _NEVER = -1e300
-# added to the metric of the coefficients, in which features have variance 1
+# Added to the metric of the coefficients, where features have variance 1.
 _DAMPING = 1e-9
 
 
@@ -88,7 +88,7 @@ class _Scaling:
 
 
 class AmortizedPosterior(BatchPosterior):
-    r"""A softmax of features of x in place of the exact posterior, learnt as the model is.
+    r"""A softmax of features of x instead of the exact posterior, learnt with the model.
 
     .. math:: q(k \mid x; \phi) = \mathrm{softmax}_k(h(x)^T \phi_k)
 
@@ -98,36 +98,38 @@ class AmortizedPosterior(BatchPosterior):
     .. math:: \nabla_{\phi_k} L = \sum_i s_i h(x_i) q_k (f_k - \textstyle\sum_j q_j f_j),
         \qquad f_k = \log p(x_i, k) - \log q_k
 
-    with sums over all components in place of samples of k, in the metric
+    The sums run over all components; k is not sampled. The gradient step uses the metric
 
     .. math:: M_k = 2 \textstyle\sum_i s_i q_k (1 - q_k) h(x_i) h(x_i)^T,
         \qquad \phi_k \leftarrow \phi_k + \eta_t M_k^{-1} \nabla_{\phi_k} L
 
-    The blocks M bound the Fisher information of q, and are it, in effect, for two components: this
-    is a natural gradient that no step of :math:`\eta = 1` takes too far. Where the posterior is
-    a q, two components are then exact after one step, and more soon.
+    The blocks M are an upper bound of the Fisher information of q. For two components they are
+    equivalent to it. So this is a natural gradient, and a step of :math:`\eta = 1` is never too
+    long. If q can represent the posterior, two components are exact after one step, and more
+    components after a few.
 
     With `GradientStep` or `GradientAscent` as the update, model and posterior move at once; with
-    `ClosedForm` they alternate. The first q is the least-squares fit of its logits to
-    :math:`\log p(x, k)` at the start: a step of the same kind from a uniform q, and exact where
-    the posterior is a q.
+    `ClosedForm` they alternate. The first q is the least-squares fit of its logits to :math:`\log
+    p(x, k)` at the start. This is a step of the same kind from a uniform q, and is exact if q can
+    represent the posterior.
 
-    Batches that grow, as by `Growing`, end at all samples: then nothing fluctuates, and a stop rule
-    ends the run. Where every posterior is a q it ends at a maximum of the likelihood.
+    Batches that grow, as with `Growing`, end at all samples. Then nothing fluctuates, and a stop
+    rule ends the run. If q can represent every posterior, the run ends at a maximum of the
+    likelihood.
 
     Parameters
     ----------
     batch_size : int, sequence of int, or callable
-        Samples in a batch, drawn as by `MiniBatchPosterior`.
+        Samples in a batch, drawn as in `MiniBatchPosterior`.
     step_size : float or callable, default=1.0
-        :math:`\eta`, or a function of the iteration, counted from 0. Where no q is the posterior
-        and batches stay small it should fall, as by `Decaying`.
+        :math:`\eta`, or a function of the iteration, counted from 0. It should fall, as with
+        `Decaying`, if q cannot represent the posterior and batches stay small.
     features : callable, default=quadratic_features
         From standardised samples (m, d) to their features (m, F), which are then made
-        uncorrelated. With products of two elements every posterior of a Gaussian mixture is a q;
-        with `linear_features` only those of tied covariances.
+        uncorrelated. With products of two elements, q can represent every posterior of a Gaussian
+        mixture; with `linear_features` only those of tied covariances.
     seed : int, default=0
-        Of the random order, in each run anew.
+        Seed of the random order; each run begins with it.
     n_jobs : int or None, default=None
         Number of threads; None: all cores.
 
@@ -142,7 +144,7 @@ class AmortizedPosterior(BatchPosterior):
     Science 268. Kingma and Welling (2014), Auto-encoding variational Bayes, ICLR. Amari (1998),
     Natural gradient works efficiently in learning, Neural Computation 10. Boehning (1992),
     Multinomial logistic regression algorithm, Ann. Inst. Statist. Math. 44, on bounds of the
-    information that stand in for it.
+    information that replace it.
     """
 
     def __init__(

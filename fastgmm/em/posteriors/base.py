@@ -1,4 +1,4 @@
-"""E-step policies: what every one offers, and those that form responsibilities block by block."""
+"""E-step policies: their interface, and a base class that works block by block."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 
-# Responsibilities that are formed at once: 1 MB.
+# How many responsibilities are formed at once: 1 MB.
 _RESPONSIBILITIES = 2**17
 
 
@@ -23,9 +23,9 @@ class Posterior(ABC):
     Attributes
     ----------
     objective : {'log-likelihood', 'elbo', 'estimate'}
-        What the lower bound of its statistics is: the log-likelihood of the parameters; a bound
-        below it, which does not fall from one iteration to the next where `settled`; or a number
-        that fluctuates.
+        The kind of lower bound of its statistics. ``log-likelihood``: that of the parameters.
+        ``elbo``: a bound below it, which does not fall from one iteration to the next where
+        `settled`. ``estimate``: a number that fluctuates.
     """
 
     objective: str = "log-likelihood"
@@ -41,7 +41,7 @@ class Posterior(ABC):
 
     @property
     def settled(self) -> bool:
-        """Whether EM may stop; the stop rule is asked after these iterations only."""
+        """Whether EM may stop; otherwise the stop rule is not asked."""
         return True
 
     @abstractmethod
@@ -60,7 +60,7 @@ class Posterior(ABC):
 
 
 class BlockwisePosterior(Posterior):
-    """Any distribution q over components that follows from the responsibilities of a sample.
+    """A distribution q over components that is a function of a sample's responsibilities.
 
     Responsibilities are formed for a few thousand samples at a time, restricted to q by the
     subclass, and summed up. The lower bound is the evidence lower bound,
@@ -84,14 +84,14 @@ class BlockwisePosterior(Posterior):
         Parameters
         ----------
         resp : (m, K) array
-            p(k | x_i), which may be overwritten.
+            p(k | x_i); may be overwritten.
         rows : slice
             Which samples these are.
 
         Returns
         -------
         q : (m, K) array
-            Which may be ``resp``, overwritten.
+            May be ``resp``, overwritten.
         divergence : (m,) array
             KL(q_i || p(k | x_i)), in nats.
         """
@@ -121,13 +121,13 @@ class BlockwisePosterior(Posterior):
             kernels.posterior(X, components, self.n_threads, log_prob_norm=log_prob_norm, resp=resp)
             q, divergence = self.restrict(resp, rows)
             total.add_moments(X, weight, q, self.n_threads)
-            # a sample without weight takes no part, however far it lies
+            # a sample of weight 0 is left out, however far it lies
             bound += float(weight @ np.where(weight > 0, log_prob_norm - divergence, 0.0))
         return replace(total, log_likelihood=bound, weight=samples.total_weight)
 
 
 def row_blocks(samples: Samples, width: int) -> Iterator[slice]:
-    """Yield consecutive rows, so few that ``width`` numbers for each stay in the cache."""
+    """Yield blocks of rows, so few that ``width`` numbers for each row stay in the cache."""
     step = max(_RESPONSIBILITIES // width, 256)
     for start in range(0, samples.n_samples, step):
         yield slice(start, min(start + step, samples.n_samples))

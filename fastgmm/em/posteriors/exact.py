@@ -18,7 +18,7 @@ class ExactPosterior(Posterior):
     """Responsibilities by Bayes' theorem, p(k | x) = w_k N(x | k) / p(x).
 
     One read of the samples; nothing of size n x K is formed. Blocks of float32 samples are
-    computed in float32 where ``allows_float32`` finds it safe, and summed up in float64.
+    computed in float32 where ``allows_float32`` finds this safe, and added up in float64.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class ExactPosterior(Posterior):
         self._workspace = Workspace()
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples, about the means or what float32 makes of them."""
+        """Return the statistics of all samples, about the means (rounded to float32 if needed)."""
         components = parameters.components()
         return add_up(samples, parameters, components, self.n_threads, self._workspace)
 
@@ -45,8 +45,8 @@ def add_up(
 ) -> SufficientStatistics:
     """Return statistics under responsibilities in proportion to exp(log_coefficient_k - |y_k|^2/2).
 
-    The parameters say where the components lie and how wide they are: about which centres to
-    add up, and whether in float32. One read of the samples.
+    The parameters give the centres of the moments, and decide whether float32 may be used. One read
+    of the samples.
     """
     float32_blocks = allows_float32(samples, parameters)
     means = parameters.means

@@ -19,22 +19,22 @@ from .minibatch import BatchPosterior
 class IncrementalPosterior(Posterior):
     r"""Incremental EM: one block's responsibilities are renewed in each iteration.
 
-    Blocks are consecutive rows, and take turns. Each keeps its statistics, about the means that it
-    was last visited with, and the entropy H of its responsibilities; the M step sees the sum. The
-    first iteration visits all blocks, and is one of EM. The free energy
+    Blocks are consecutive rows, and are visited in turn. Each block keeps its statistics, about the
+    means of its last visit, and the entropy H of its responsibilities. The M step uses the sum over
+    blocks. The first iteration visits all blocks, and is an iteration of EM. The free energy
 
     .. math:: F(q, \theta) = \sum_b \left[ Q_b(q_b, \theta) + H(q_b) \right]
 
-    rises with every block and every update, to the maxima of the likelihood. It is the
-    lower bound, reported when all blocks have been visited anew: after each epoch of
-    ``n_blocks`` iterations. Between, the last one stands and no stop rule is asked, so that
-    ``tol`` means the gain of an epoch, which costs what an iteration of EM does.
+    rises with every block and every update. Its maxima are those of the likelihood. The free energy
+    is the lower bound. It is computed after each epoch of ``n_blocks`` iterations, when all blocks
+    have been visited again. During an epoch the last value is repeated, and no stop rule is asked.
+    So ``tol`` bounds the gain of an epoch, which costs as much as an iteration of EM.
 
     Parameters
     ----------
     n_blocks : int
-        Iterations in an epoch. As many statistics are kept, n_blocks K d^2 numbers for full
-        covariances, and each iteration adds them up.
+        Number of blocks, and of iterations in an epoch. The statistics of all blocks are kept,
+        n_blocks K d^2 numbers for full covariances, and each iteration adds them up.
     n_jobs : int or None, default=None
         Number of threads; None: all cores.
 
@@ -114,14 +114,14 @@ class StepwisePosterior(BatchPosterior):
     .. math:: s \leftarrow (1 - \gamma_t)\, s + \gamma_t \frac nm s_{batch}, \qquad
               \gamma_t = (t + t_0)^{-\alpha}, \quad t = 0, 1, \ldots
 
-    It begins with the statistics that the start itself stands for, n w_k (1, mean_k,
-    covariance_k), so that no batch need hold enough samples of every component. An epoch is a
-    random order of the samples, cut into batches of equal size; those without weight take no part.
-    Steps that shrink like this let parameters converge, at a rate of t^(-alpha/2); on large
-    data one or two epochs come near to a maximum.
+    The first statistics are those of the starting parameters, n w_k (1, mean_k, covariance_k). So a
+    batch need not hold enough samples of every component. An epoch is a random order of the
+    samples, cut into batches of equal size; samples of weight 0 are left out. With steps that
+    shrink like this the parameters converge, at a rate of t^(-alpha/2). On large data one or two
+    epochs come near to a maximum.
 
     A batch of all samples has no noise, and its step is 1: from there on this is EM. Batches that
-    grow, as by `Growing`, end there, and a stop rule ends the run.
+    grow, as with `Growing`, end there, and a stop rule ends the run.
 
     The lower bound is the mean log-likelihood of the batch.
 
@@ -131,8 +131,8 @@ class StepwisePosterior(BatchPosterior):
         Largest number of samples in a batch; or one for each iteration, the last one repeating; or
         a function of the number of the iteration, counted from 1, such as `Growing`.
     exponent : float, default=0.6
-        alpha, above 0.5 and at most 1: the larger, the sooner the noise fades, and the memory of
-        the start lasts.
+        alpha, above 0.5 and at most 1. The larger it is, the sooner the noise fades, and the longer
+        the start has influence.
     offset : float, default=2.0
         t_0, at least 1.
     seed : int, default=0
@@ -171,13 +171,13 @@ class StepwisePosterior(BatchPosterior):
         self._statistics: SufficientStatistics | None = None
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin with the statistics that the parameters stand for."""
+        """Begin with statistics from which the M step gives the parameters."""
         super().start(samples, parameters)
         self._step = 0
         self._statistics = implied_statistics(parameters, samples.total_weight)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return statistics a step nearer to those of the next batch, about the means."""
+        """Move the statistics towards those of the next batch; return them, about the means."""
         assert self._statistics is not None
         batch = self._exact.summarize(self._batches.draw(), parameters)
         whole = self._batches.n_whole > 0

@@ -1,4 +1,4 @@
-"""Mini-batches: an E step over a few random samples in place of all."""
+"""Mini-batches: an E step over a few random samples instead of all."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,8 +20,8 @@ class Batches:
     """Random batches without replacement; an epoch is all samples once, in batches of equal size.
 
     Weights are those of the samples times n / batch size, so that sums over a batch are unbiased
-    estimates of sums over all n samples of positive weight. Where the size changes, what is left
-    of an epoch is cut anew.
+    estimates of sums over all n samples of positive weight. When the size changes, the rest of the
+    epoch is divided again.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Batches:
     Attributes
     ----------
     n_whole : int
-        How many of the last batches, in a row, were all samples.
+        How many of the last batches, in a row, contained all samples.
     """
 
     def __init__(self, samples: Samples, batch_size: Callable[[int], int], seed: int) -> None:
@@ -43,7 +43,7 @@ class Batches:
         self.n_whole = 0
         weighted = samples.is_weighted
         rows = np.flatnonzero(samples.sample_weight) if weighted else np.arange(samples.n_samples)
-        self._order: NDArray[np.intp] = rows  # shuffled anew in each epoch
+        self._order: NDArray[np.intp] = rows  # shuffled in each epoch
         self._taken = len(rows)  # of this epoch
         self._epoch = 0
         self._drawn = 0
@@ -75,8 +75,8 @@ class Batches:
 class BatchPosterior(Posterior):
     """An E step over one random batch in each iteration.
 
-    A stop rule may end the run where ``batch_size`` changes with the iteration; it is asked once
-    two batches in a row were all samples.
+    If ``batch_size`` changes with the iteration, a stop rule may end the run. It is asked as soon
+    as two batches in a row contained all samples.
 
     Parameters
     ----------
@@ -99,18 +99,18 @@ class BatchPosterior(Posterior):
 
     @property
     def settled(self) -> bool:
-        """Whether the last two batches were all samples."""
+        """Whether the last two batches contained all samples."""
         return self._batches.n_whole > 1
 
 
 class MiniBatchPosterior(BatchPosterior):
     r"""Exact responsibilities of the next batch of random samples.
 
-    An epoch is a random order of the samples, cut into batches of equal size; those without weight
-    take no part. Statistics are scaled by n / batch size, and are unbiased estimates of those of
-    all samples. The lower bound is an estimate of the mean log-likelihood.
+    An epoch is a random order of the samples, cut into batches of equal size; samples of weight 0
+    are left out. Statistics are scaled by n / batch size, which makes them unbiased estimates of
+    those of all samples. The lower bound is an estimate of the mean log-likelihood.
 
-    Batches that grow, as by `Growing`, end at all samples. Then nothing fluctuates:
+    Batches that grow, as with `Growing`, end at all samples. Then nothing fluctuates:
     `GradientAscent` with a constant step size converges to a maximum of the likelihood, and a stop
     rule ends the run.
 

@@ -18,14 +18,14 @@ from .exact import add_up
 
 
 class HardPosterior(BlockwisePosterior):
-    r"""All of a sample in its best component: classification EM.
+    r"""Assign each sample to its best component alone: classification EM.
 
     .. math:: q_i(k) = 1 \text{ for } k = \arg\max_j p(j \mid x_i), \text{ else } 0
 
-    Of components that are equally good the first one is taken. The lower bound is the
-    classification log-likelihood :math:`\sum_i w_i \max_k \log p(x_i, k)`; it does not fall, and
-    stays as it is after finitely many iterations. The maximum is not that of the likelihood:
-    overlapping components come out too narrow and too far apart.
+    Of equally good components the first one is taken. The lower bound is the classification
+    log-likelihood :math:`\sum_i w_i \max_k \log p(x_i, k)`; it does not fall, and is constant after
+    finitely many iterations. Its maximum is not that of the likelihood: overlapping components come
+    out too narrow and too far apart.
 
     Parameters
     ----------
@@ -77,10 +77,10 @@ class TruncatedPosterior(BlockwisePosterior):
     .. math:: q_i(k) = p(k \mid x_i) / m_i \text{ for } k \in B_i, \qquad
               m_i = \sum_{k \in B_i} p(k \mid x_i)
 
-    Its divergence from the posterior is :math:`-\log m_i`, the least that any q on ``n_best``
-    components can have: the lower bound :math:`\sum_i w_i \log \sum_{k \in B_i} p(x_i, k)` does
-    not fall. Of components that are equally good the first ones are taken. With as many as there
-    are it is the exact posterior.
+    Its divergence from the posterior is :math:`-\log m_i`, the smallest of all q on ``n_best``
+    components. So the lower bound :math:`\sum_i w_i \log \sum_{k \in B_i} p(x_i, k)` does not fall.
+    Of equally good components the first ones are taken. With ``n_best`` = K this is the exact
+    posterior.
 
     Parameters
     ----------
@@ -145,15 +145,16 @@ class TemperedPosterior(Posterior):
 
     .. math:: F_T = E_q \log p + T H(q) = T \sum_i w_i \log \sum_k p(x_i, k)^{1/T}
 
-    which does not fall while T stays. It is the log-likelihood for T = 1, below it for T < 1, and
-    above it by up to (T - 1) log K for T > 1. Where T changes F changes with it, so no stop rule is
-    asked before two iterations at the last temperature.
+    which does not fall while T is constant. It is the log-likelihood for T = 1, below it for T < 1,
+    and above it by up to (T - 1) log K for T > 1. F changes with T, so no stop rule is asked before
+    two iterations at the last temperature.
 
-    Above a critical temperature all means merge, and nothing separates them again: for a fixed
-    variance s^2 in all components that is the largest eigenvalue of cov(X) / s^2 (Rose 1998).
+    Above a critical temperature all means merge, and nothing separates them again. If all
+    components have a fixed variance s^2, the critical temperature is the largest eigenvalue of
+    cov(X) / s^2 (Rose 1998).
 
-    It takes the same single read of the samples as `ExactPosterior`: the kernel is handed
-    log-coefficients / T and precision factors / sqrt(T).
+    It reads the samples once, as `ExactPosterior` does: the kernel takes log-coefficients / T and
+    precision factors / sqrt(T).
 
     Parameters
     ----------
@@ -212,7 +213,7 @@ def _tempered(
 ) -> Components:
     """Return components whose log-density is log p(x, k) / T."""
     components = parameters.components()
-    with np.errstate(over="ignore"):  # that of a component without weight
+    with np.errstate(over="ignore"):  # that of a component of weight 0
         coefficients = components.log_coefficients / temperature
     return components._replace(
         log_coefficients=np.maximum(coefficients, np.finfo(float).min),

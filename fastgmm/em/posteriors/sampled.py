@@ -18,19 +18,19 @@ from ...model.statistics import SufficientStatistics
 from ..schedules import Counts, check_count, check_seed, counts
 from .base import BlockwisePosterior, Posterior, row_blocks
 
-# What Philox returns for each value of its counter.
+# How many numbers Philox returns for each value of its counter.
 _PER_COUNTER = 4
-# Draws and components that are compared at once: 128 kB.
+# How many draws and components are compared at once: 128 kB.
 _COMPARISONS = 2**17
-# Log-probabilities of samples whose distances overflow; the kernels put the same.
+# Log-probability of a sample whose distances overflow; the kernels write the same.
 _LOWEST = -1e300
 
 
 def uniforms(seed: int, iteration: int, rows: slice, per_row: int) -> Array:
     """Return (m, per_row) numbers from [0, 1) that depend on seed, iteration, row and column alone.
 
-    Number j of row i is the one at position i per_row + j of the stream with the key
-    (seed, iteration): the same, whatever rows are asked for together.
+    Number j of row i is at position i per_row + j of the stream with the key (seed, iteration). So
+    it does not depend on which rows are asked for together.
     """
     counter, skipped = divmod(rows.start * per_row, _PER_COUNTER)
     bits = Philox(key=np.array([seed, iteration], np.uint64), counter=counter)
@@ -43,15 +43,15 @@ class SampledPosterior(BlockwisePosterior):
 
     .. math:: q_i(k) = \frac 1m \sum_{j=1}^m [z_{ij} = k], \qquad z_{ij} \sim p(k \mid x_i)
 
-    Responsibilities are unbiased with variance p (1 - p) / m. One draw is stochastic EM, whose
-    parameters wander about a maximum, and may leave a poor one; they converge where m grows.
-    Draws are by inversion of uniforms that depend on seed, iteration and row alone, and so the same
-    for any number of threads and in every backend.
+    Responsibilities are unbiased with variance p (1 - p) / m. One draw gives stochastic EM: its
+    parameters fluctuate about a maximum, and may leave a poor one. They converge if m grows. Draws
+    are made by inversion from uniforms that depend on seed, iteration and row alone. So they are
+    the same for any number of threads and in every backend.
 
-    Given x the only latent variable is k, and its conditional distribution the posterior itself:
+    The only latent variable is k, and its conditional distribution given x is the posterior. So
     this is also the Gibbs sampler of a mixture whose parameters are estimated.
 
-    The lower bound is the log-likelihood, exact, but of parameters that fluctuate.
+    The lower bound is the exact log-likelihood of parameters that fluctuate.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ class SampledPosterior(BlockwisePosterior):
 
     Notes
     -----
-    A sample of weight 3 gets one set of draws, three copies of it get three: expectations agree,
-    the variance is larger.
+    A sample of weight 3 gets one set of draws; three copies of it get three sets. The expectation
+    is the same, but the variance is larger with one set.
 
     References
     ----------
@@ -108,7 +108,7 @@ class SampledPosterior(BlockwisePosterior):
         return super().summarize(samples, parameters)
 
     def restrict(self, resp: Array, rows: slice) -> tuple[Array, Array]:
-        """Return the shares of the draws; the bound stays the log-likelihood.
+        """Return the fractions of the draws; the bound stays the log-likelihood.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class SampledPosterior(BlockwisePosterior):
             here += before
         below = np.zeros(cumulative.shape, np.int64)
         draws = uniforms(self.seed, self._iteration, rows, self._n_draws).T
-        # times a sum that may not be 1: no draw is beyond the last component
+        # times the sum, which may not be exactly 1: no draw is beyond the last component
         draws = draws * cumulative[-1]
         step = max(_COMPARISONS // cumulative.size, 1)
         for first in range(0, self._n_draws, step):
@@ -145,10 +145,10 @@ class MetropolisPosterior(Posterior):
     .. math:: \min(1, p(x_i, k') / p(x_i, k))
 
     The chain of a sample begins at its best component and goes on from iteration to iteration,
-    while the parameters move. Responsibilities are the shares of the ``n_steps`` states of this
-    iteration: their average has the expectation of the last state alone and less variance.
+    while the parameters move. Responsibilities are the fractions of the ``n_steps`` states of this
+    iteration. They have the same expectation as the last state alone, and less variance.
 
-    The lower bound is that of these responsibilities, which needs no normalisation either,
+    The lower bound is that of these responsibilities. It needs no normalisation either:
 
     .. math:: \sum_i w_i \left[ \sum_k q_i(k) \log p(x_i, k) + H(q_i) \right]
 
@@ -157,7 +157,7 @@ class MetropolisPosterior(Posterior):
     Parameters
     ----------
     n_steps : int
-        In each iteration.
+        Steps of each chain in each iteration.
     seed : int, default=0
         From 0 to 2**64 - 1.
     n_jobs : int or None, default=None
@@ -212,7 +212,7 @@ class MetropolisPosterior(Posterior):
         return np.maximum(np.maximum(components.log_coefficients, _LOWEST) - distances / 2, _LOWEST)
 
     def _walk(self, log_prob: Array, rows: slice) -> Array:
-        """Take the steps of this iteration; return the shares of the states."""
+        """Take the steps of this iteration; return the fractions of the states."""
         m, K = log_prob.shape
         state, sample = self._state[rows], np.arange(m)
         if self._iteration == 1:

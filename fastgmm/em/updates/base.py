@@ -1,4 +1,4 @@
-"""M-step policies: what every one offers and returns."""
+"""M-step policies: their interface and their result."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
@@ -15,10 +15,10 @@ class Updated(NamedTuple):
     ----------
     parameters : MixtureParameters
     collapsed : frozenset of int
-        Components whose covariance had to be kept as it was; all where they share one.
+        Components that kept their previous covariance; all components if they share one.
     lower_bound : float, optional
-        Of the new parameters under the responsibilities of this iteration, where the update
-        defines its own objective; in place of that of the statistics.
+        If the update has an objective of its own: its value in this iteration. It replaces the
+        lower bound of the statistics.
     """
 
     parameters: MixtureParameters
@@ -32,7 +32,7 @@ class Update(ABC):
     Attributes
     ----------
     parameters_type : type
-        Of the parameters that it takes and returns.
+        Type of the parameters that it takes and returns.
     is_em_step : bool
         Whether it maximises the expected complete log-likelihood.
     """

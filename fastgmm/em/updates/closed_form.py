@@ -20,8 +20,8 @@ class ClosedForm(Update):
         mean_k = sum w r x / nk
         covariance_k = sum w r z z^T / nk + reg_covar I    with z = x - mean_k
 
-    A component whose covariance would not be positive definite keeps its previous one, and a
-    component without samples its previous mean too. Both are generalized EM steps: the
+    A component whose new covariance would not be positive definite keeps its previous covariance. A
+    component without samples also keeps its previous mean. Both are generalized EM steps: the
     likelihood does not fall, and the fit goes on.
 
     Parameters
@@ -56,9 +56,9 @@ class ClosedForm(Update):
 
 
 def estimate(statistics: SufficientStatistics, reg_covar: float) -> tuple[Array, Array, Array]:
-    """Return the weights, means and covariances that maximise Q, whatever they are."""
+    """Return the weights, means and covariances that maximise Q, without checks."""
     nk, means, second = statistics.central()
     model = statistics.covariance_model
-    # a tied covariance is divided by the sum of all, which is positive
+    # a tied covariance is divided by the sum of nk, which is positive
     safe = np.where(nk > 0, nk, 1.0) if model.per_component else nk
     return nk / nk.sum(), means, model.estimate(second, safe, means.shape[1], reg_covar)

@@ -13,8 +13,8 @@ from .base import Update, Updated
 class ConjugatePrior(Update):
     r"""The variational posterior of weights, means and precisions given responsibilities.
 
-    With `ExactPosterior` the loop is coordinate ascent on the evidence bound: the pass uses the
-    expected logarithms of `VariationalParameters`, and the update makes the posterior from the
+    With `ExactPosterior` the loop is coordinate ascent on the evidence bound. The pass uses the
+    expected logarithms of `VariationalParameters`; the update computes the posterior from the
     statistics. Its lower bound, in nats and summed over samples, is scikit-learn's
 
     .. math:: L = -\sum_{ik} s_i r_{ik} \log r_{ik} + \log Z(q)

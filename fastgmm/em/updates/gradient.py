@@ -12,11 +12,12 @@ from ..coordinates import EMCoordinates
 from ..step_sizes import StepSize, step_size_of
 from .base import Update, Updated
 
-# of a log-weight, a mean in deviations or a log-deviation, in one step
+# Largest change in one step: of a log-weight, a mean in standard deviations or a log standard
+# deviation.
 _LARGEST_CHANGE = 1.0
-# weight of a component in the scale of its coordinates, at least
+# Smallest weight of a component in the scale of its coordinates.
 _SMALLEST_WEIGHT = 1e-6
-# of the gain that the gradient promises, what a step must have
+# A step must gain at least this fraction of the gain that the gradient predicts.
 _SUFFICIENT = 1e-4
 _HALVINGS = 30
 
@@ -24,7 +25,7 @@ _HALVINGS = 30
 class _GradientUpdate(Update):
     """Steps along the gradient of Q, in the coordinates of `EMCoordinates` about the last point.
 
-    The step of size 1 is that of EM to first order.
+    To first order, the step of size 1 is the step of EM.
     """
 
     def __init__(self, step_size: StepSize) -> None:
@@ -33,7 +34,7 @@ class _GradientUpdate(Update):
         self._number = 0
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Begin the schedule of step sizes anew."""
+        """Restart the schedule of step sizes."""
         self._number = 0
 
     def _next_step_size(self) -> float:
@@ -43,7 +44,7 @@ class _GradientUpdate(Update):
 
 
 class _Direction:
-    """The gradient of the mean of Q at a mixture, in coordinates about it, and where it leads."""
+    """The gradient of the mean of Q at a mixture, in coordinates about it, and points along it."""
 
     def __init__(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> None:
         weights = np.maximum(parameters.weights, _SMALLEST_WEIGHT)
@@ -53,13 +54,13 @@ class _Direction:
 
     @property
     def slope(self) -> float:
-        """What Q gains, per unit of weight and of the step size."""
+        """Gain of Q per unit of weight and of step size."""
         return float(self.gradient @ self.gradient)
 
     def point(self, step_size: float) -> MixtureParameters:
-        """Return the mixture at a step, shortened where it would be a change of more than 1.
+        """Return the mixture after a step, which is shortened to a change of at most 1.
 
-        A component whose covariance collapses there keeps its own.
+        A component whose covariance collapses there keeps its covariance.
         """
         change = step_size * self._coordinates.largest_change(self.gradient)
         step: Array = self.gradient * (step_size * min(1.0, _LARGEST_CHANGE / max(change, 1e-300)))
@@ -74,14 +75,14 @@ class _Direction:
 
 
 class GradientStep(_GradientUpdate):
-    r"""Generalized EM: steps along the gradient of Q in place of its maximum.
+    r"""Generalized EM: steps along the gradient of Q instead of its maximum.
 
     .. math:: \theta' = \theta + \eta \nabla Q(\theta), \qquad
         Q(\theta') \ge Q(\theta) + 10^{-4} \eta |\nabla Q(\theta)|^2
 
-    in coordinates about :math:`\theta` in which :math:`\eta = 1` is EM's step to first order. The
-    step is halved until the inequality holds; Q follows from the statistics, without a further
-    pass over the samples. As Q does not fall, neither does the likelihood.
+    in coordinates about :math:`\theta` in which :math:`\eta = 1` is, to first order, the step of
+    EM. The step is halved until the inequality holds. Q is computed from the statistics, without a
+    further pass over the samples. Q does not fall, so the likelihood does not fall either.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ class GradientStep(_GradientUpdate):
 def _climb(
     statistics: SufficientStatistics, parameters: MixtureParameters, size: float
 ) -> tuple[MixtureParameters, frozenset[int]]:
-    """Return the first of ever shorter steps with a higher Q; where there is none, the start."""
+    """Return the first of shorter and shorter steps with a higher Q, or the start."""
     direction = _Direction(statistics, parameters)
     start = q_function(statistics, parameters)
     for _ in range(_HALVINGS):
@@ -138,15 +139,15 @@ def _climb(
 
 
 class GradientAscent(_GradientUpdate):
-    r"""One step along the gradient of the log-likelihood, whatever comes of it.
+    r"""One step along the gradient of the log-likelihood, without a check of the result.
 
     .. math:: \theta' = \theta + \eta_t \nabla \log p(X \mid \theta) / \textstyle\sum_i s_i
 
     in coordinates about :math:`\theta` in which the information of the complete data is the
-    identity: a natural gradient, of which :math:`\eta = 1` is EM's step to first order. With
+    identity. This is a natural gradient; to first order, :math:`\eta = 1` is the step of EM. With
     `MiniBatchPosterior` this is stochastic gradient ascent, which converges for step sizes that
-    fall, such as `Decaying`. A step is shortened to a change of 1 in a log-weight, a mean in
-    standard deviations or a log-deviation.
+    fall, such as `Decaying`. A step is shortened to a change of at most 1 in a log-weight, a mean
+    in standard deviations or a log standard deviation.
 
     Parameters
     ----------
