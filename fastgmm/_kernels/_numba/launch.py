@@ -2,8 +2,9 @@
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -22,13 +23,13 @@ _KEPT = ("backend", "fast_compile", "launch", "switch")
 def launch(name: str, arguments: tuple[Any, ...], n_slots: int, n_threads: int) -> None:
     """Run the pass of this name, such as "passes.accumulate", on at most one thread a slot."""
     if guard.must_be_serial():
-        _run(_in_order(name), arguments)
+        _run(name, True, arguments)
         return
     with guard.launch(threading_layer() in ("omp", "tbb")):
         before = numba.get_num_threads()
         numba.set_num_threads(max(1, min(n_threads, n_slots, numba.config.NUMBA_NUM_THREADS)))
         try:
-            _run(_find(name), arguments)
+            _run(name, False, arguments)
         finally:
             numba.set_num_threads(before)
 
@@ -38,29 +39,32 @@ def launch_on_matrices(
 ) -> None:
     """Run a pass over parameters; run a short one in order, which takes half as long to compile."""
     if work < _WORTH_THREADS:
-        _run(_in_order(name), arguments)
+        _run(name, True, arguments)
     else:
         launch(name, arguments, n_slots, n_threads)
 
 
-def _find(name: str) -> Callable[[], Any]:
+@cache
+def _find(name: str, in_order: bool) -> Any:
+    """Return a pass, or the pass whose loops run on the calling thread."""
     module, function = name.split(".")
-    return lambda: getattr(import_module(f".{module}", __package__), function)
+    kernel = getattr(import_module(f".{module}", __package__), function)
+    return import_module(".jit", __package__).in_order(kernel) if in_order else kernel
 
 
-def _in_order(name: str) -> Callable[[], Any]:
-    find = _find(name)
-    return lambda: import_module(".jit", __package__).in_order(find())
+# passes, and the types of arguments that they have been called with
+_called: set[tuple[Any, ...]] = set()
 
 
-def _run(find: Callable[[], Any], arguments: tuple[Any, ...]) -> None:
+def _run(name: str, in_order: bool, arguments: tuple[Any, ...]) -> None:
     """Call a pass; if it cannot be compiled by way of the fast layer, compile all without."""
-    kernel = find()
+    kernel = _find(name, in_order)
     if numba.config.DISABLE_JIT:
         with np.errstate(all="ignore"):  # compiled code does not warn of overflow in padding either
             kernel(*arguments)
         return
-    if kernel.signatures:
+    key = (name, in_order, *_kinds(arguments))
+    if key in _called:
         kernel(*arguments)
         return
     with _no_garbage_collection():
@@ -73,7 +77,20 @@ def _run(find: Callable[[], Any], arguments: tuple[Any, ...]) -> None:
                 raise
             switch.turn_off(f"{type(error).__name__}: {error}".splitlines()[0])
             _forget_modules()
-            _call_with_room(find(), arguments)
+            _call_with_room(_find(name, in_order), arguments)
+    _called.add(key)
+
+
+def _kinds(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what Numba's types of values depend on."""
+    return tuple(
+        (value.dtype, value.ndim, value.flags.num)
+        if isinstance(value, np.ndarray)
+        else (type(value), *_kinds(value))
+        if isinstance(value, tuple)
+        else type(value)
+        for value in values
+    )
 
 
 def _call_with_room(function: Any, arguments: tuple[Any, ...]) -> None:
@@ -92,6 +109,8 @@ _call_with_room.__code__ = _call_with_room.__code__.replace(co_stacksize=2**17)
 
 def _forget_modules() -> None:
     """Make Python read the kernels again."""
+    _find.cache_clear()
+    _called.clear()
     for name in list(sys.modules):
         package, _, module = name.rpartition(".")
         if package == __package__ and module not in _KEPT:
