@@ -207,7 +207,7 @@ USED = {
         "Array", "Float", "Integer", "IntegerLiteral", "dtype", "layout", "literal_value", "ndim",
         "uint64",
     ],
-    "numba.core.codegen": ["JITCodeLibrary"],
+    "numba.core.codegen": ["JITCPUCodegen", "JITCodeLibrary"],
     "numba.core.codegen.JITCodeLibrary": [
         "_codegen", "_ensure_finalized", "_final_module", "_finalize_dynamic_globals",
         "_finalize_final_module", "_finalized", "_get_module_for_linking", "_linking_libraries",

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import llvmlite.binding as llvm
 from numba import _dynfunc, types
 from numba.core import config, lowering
-from numba.core.codegen import JITCodeLibrary
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import register_pass
@@ -36,6 +36,9 @@ _UNUSED = {
     "RewriteDynamicRaises", "RewriteSemanticConstants", "WithLifting",
 }
 # fmt: on
+
+# Assigned to below, which nobody would heed if Numba did not know them.
+_KNOWN = JITCPUCodegen._library_class, JITCPUCodegen.set_env, Flags.no_compile, Flags.nrt
 
 # What Python would call if it called code for linking: it raises an error.
 _NO_ENTRY = ctypes.cast(ctypes.pythonapi.PyErr_NoMemory, ctypes.c_void_p).value
@@ -64,9 +67,9 @@ class _Compiler(CompilerBase):
         for name, value in self.needs.items():
             setattr(own, name, value)
         super().__init__(*first, own, variables)
+        _ = self.state.library  # as above
 
     def define_pipelines(self) -> list[Any]:
-        """Return the default passes that are of use."""
         default = DefaultPassBuilder.define_nopython_pipeline(self.state)
         default.passes = [
             (self.replaced.get(step, step), description)
@@ -200,7 +203,6 @@ class _LowerPart(NativeLowering):
 
     @property
     def lowering_class(self) -> type:
-        """What lowers the statements."""
         return _Lower
 
     def run_pass(self, state: Any) -> bool:
@@ -326,7 +328,6 @@ class _GuardedCache:
         return getattr(self._cache, name)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return what is kept, or None."""
         try:
             return self._cache.load_overload(sig, target_context)
         except Exception as error:
@@ -334,7 +335,6 @@ class _GuardedCache:
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep compiled code if that is possible."""
         try:
             self._cache.save_overload(sig, data)
         except Exception as error:
