@@ -3,7 +3,7 @@
 They add in the type of the block; sums over blocks are in float64.
 """
 
-from .jit import I0, I1, I3, I4, I16, U, reduction, shared_part
+from .jit import I0, I1, I3, I4, I16, U, reduction, shared_part, shared_reduction
 from .primitives import cast, not_inlined, sizes, tail, vector_loop
 
 
@@ -75,7 +75,7 @@ def center(block, mean, w, count, z, wz):
     return total
 
 
-@reduction
+@shared_reduction
 def center_in_place(z, mean, w, count, wz):
     """Turn x into z and write w r z for one feature; return the sum of w r z.
 
@@ -83,6 +83,7 @@ def center_in_place(z, mean, w, count, wz):
     z   IN OUT
     wz  OUT
     """
+    not_inlined()
     vector_loop()
     total = cast(0.0, w)
     for a in range(count):
