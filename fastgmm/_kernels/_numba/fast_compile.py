@@ -37,8 +37,9 @@ _UNUSED = {
 }
 # fmt: on
 
-# Assigned to below, which nobody would heed if Numba did not know them.
-_KNOWN = JITCPUCodegen._library_class, JITCPUCodegen.set_env, Flags.no_compile, Flags.nrt
+# Assigned to or overridden below, which nobody would heed if Numba did not know them.
+_ASSIGNED = JITCPUCodegen._library_class, JITCPUCodegen.set_env, Flags.no_compile, Flags.nrt
+_OVERRIDDEN = CompilerBase.define_pipelines, NativeLowering.run_pass, NativeParforLowering.run_pass
 
 # What Python would call if it called code for linking: it raises an error.
 _NO_ENTRY = ctypes.cast(ctypes.pythonapi.PyErr_NoMemory, ctypes.c_void_p).value
@@ -221,16 +222,14 @@ class _LowerPart(NativeLowering):
 class _Twin(CPUDispatcher):
     """A part that, where Python calls it, runs as Numba compiles it on its own."""
 
-    twins: ClassVar[dict[Any, Callable[[], Any]]] = {}
-
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self.twins[self.py_func]()(*arguments, **named)
+        return self.twin()(*arguments, **named)
 
 
 def let_python_call(part: Any, twin: Callable[[], Any]) -> None:
     """Say what compiles a part on its own, for Python to call."""
-    _Twin.twins[part.py_func] = twin
     part.__class__ = _Twin
+    part.twin = twin
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
