@@ -151,6 +151,7 @@ def load(path: _Path) -> Any:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)}: damaged model file, found {error!r}.") from error
     model.lower_bounds_ = [iteration.lower_bound for iteration in model.history_]
+    model.collapsed_ = {int(k): int(number) for k, number in header.get("collapsed", [])}
     if "feature_names_in_" in arrays:
         model.feature_names_in_ = arrays["feature_names_in_"].astype(object)
     _check_shapes(path, model)
@@ -242,6 +243,7 @@ def _header(model: Any, name: str, layout: _Layout) -> dict[str, Any]:
         "fastgmm": __version__,
         "parameters": parameters,
         "scalars": {key: getattr(model, key) for key in layout.scalars},
+        "collapsed": list(model.collapsed_.items()),
     }
 
 

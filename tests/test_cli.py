@@ -215,7 +215,7 @@ def test_fit_equals_the_library(model):
 
 def test_fit_options(run):
     np.save("w.npy", np.linspace(0, 2, 150))
-    options = "--covariance-type tied --tol 1e-4 --reg-covar 1e-3 --max-iter 50 --n-init 2"
+    options = "--covariance-type tied --tol 1e-4 --reg-covar 1e-4 --max-iter 50 --n-init 2"
     options += " --init random_from_data --seed 5 --n-jobs 2 --weights w.npy --output m.npz"
     code, out, _ = run(*FIT, *options.split())
     assert code == 0
@@ -225,7 +225,7 @@ def test_fit_options(run):
         3,
         covariance_type="tied",
         tol=1e-4,
-        reg_covar=1e-3,
+        reg_covar=1e-4,
         max_iter=50,
         n_init=2,
         init_params="random_from_data",

@@ -127,7 +127,7 @@ def test_estimate(name, d):
     X, resp = rng.normal(size=(50, d)), rng.dirichlet(np.ones(K), 50)
     nk = resp.sum(axis=0)
     z = X[:, None] - (resp.T @ X) / nk[:, None]
-    actual = kind.estimate(second_moments(name, z, resp), nk, d, 0.25)
+    actual = kind.regularize(kind.estimate(second_moments(name, z, resp), nk, d), 0.25)
     matrices = np.stack([np.cov(X.T, aweights=resp[:, k], ddof=0).reshape(d, d) for k in range(K)])
     diagonals = np.diagonal(matrices, axis1=1, axis2=2)
     expected = {

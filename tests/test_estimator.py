@@ -214,6 +214,7 @@ def test_fit_of_its_own_sample_recovers_the_mixture():
     np.testing.assert_allclose(model.covariances_, truth.covariances_, atol=0.1)
 
 
+@pytest.mark.filterwarnings("ignore:reg_covar=0.5 makes up")
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])

@@ -80,6 +80,7 @@ def test_fit_is_the_estimator():
         means_init=start.means,
         precisions_init=start.precisions,
         tol=1e-5,
+        reg_covar="auto",
     ).fit(X)
     result = em.fit(X, start, convergence=em.LowerBoundChange(1e-5))
     assert result.converged

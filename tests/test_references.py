@@ -164,6 +164,7 @@ def test_spark():
     assert model._n_parameters() == 11
 
 
+@pytest.mark.filterwarnings("ignore:reg_covar=1e-06 makes up 100 %")
 def test_scikit_learn_docstring_example():
     X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
     model = GaussianMixture(2, random_state=0).fit(X)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from .._kernels.floating_point import numpys_rules
 from ..data.samples import Samples
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_sample_weight, check_table
@@ -17,6 +18,7 @@ from .updates.base import Update
 from .updates.closed_form import ClosedForm
 
 
+@numpys_rules()
 def fit(
     X: Any,
     parameters: MixtureParameters,

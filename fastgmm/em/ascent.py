@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._kernels.blas import one_blas_thread
+from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..model.covariance_model import CollapseError
@@ -28,6 +29,7 @@ _LARGEST_CHANGE = 1.0
 _SMALLEST_WEIGHT = 1e-6
 
 
+@numpys_rules()
 def gradient_ascent(
     X: Any,
     parameters: MixtureParameters,

@@ -80,7 +80,7 @@ def _run(
 ) -> EMResult:
     posterior, update, convergence, acceleration = policies
     history: list[Iteration] = []
-    collapsed: frozenset[int] = frozenset()
+    collapsed: dict[int, int] = {}
     converged = False
     point = parameters
     while not converged and len(history) < max_iter:
@@ -90,7 +90,7 @@ def _run(
         change = 0.0
         if acceleration.accepts(statistics.lower_bound):
             parameters, failed, own_bound = update(statistics, point)
-            collapsed |= failed
+            collapsed = dict.fromkeys(sorted(failed), len(history) + 1) | collapsed
             bound = statistics.lower_bound if own_bound is None else own_bound
             change, lower_bound = bound - lower_bound, bound
             point = acceleration.advance(statistics, point, parameters)

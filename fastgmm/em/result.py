@@ -51,15 +51,16 @@ class EMResult:
     lower_bound : float
         Of the parameters before the last update, as in scikit-learn.
     history : list of Iteration
-    collapsed : frozenset of int
-        Components whose covariance could not be updated in some iteration.
+    collapsed : dict of int to int
+        Components whose covariance could not be updated in some iteration, and the number of the
+        first one.
     """
 
     parameters: MixtureParameters
     converged: bool
     lower_bound: float
     history: list[Iteration] = field(default_factory=list)
-    collapsed: frozenset[int] = frozenset()
+    collapsed: dict[int, int] = field(default_factory=dict)
 
     @property
     def n_iter(self) -> int:

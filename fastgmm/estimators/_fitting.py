@@ -5,23 +5,28 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._kernels.floating_point import numpys_rules
+from .._kernels.layout import Array
+from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.result import EMResult, Iteration
 from ..init import INIT_PARAMS
 from ..model.covariance import COVARIANCE_MODELS
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
+from ..model.regularization import added_to_samples
 from ..model.validation import check_enough, check_warm_start
 from ._inputs import check_magnitude, check_samples, unchanged_on_error
 from ._mixture import FittedMixture
-from ._progress import Verbose, warn_about
+from ._progress import Verbose
+from ._warnings import warn_about
 
 _Self = TypeVar("_Self", bound="IteratedMixture")
 
@@ -35,12 +40,15 @@ class Setting:
     given : Any
         The estimator's own checked parameters: starting values, or a prior.
     random_state : RandomState
+    reg_covar : float or (d,) array
+        What is added to the variance of each feature.
     lower_bound : float
         Lower bound of the fit that this one continues; -inf if there is none.
     """
 
     given: Any
     random_state: np.random.RandomState
+    reg_covar: float | Array
     lower_bound: float = -math.inf
 
 
@@ -52,7 +60,7 @@ class IteratedMixture(FittedMixture):
 
     n_components: int
     tol: float
-    reg_covar: float
+    reg_covar: float | Literal["auto"]
     max_iter: int
     n_init: int
     init_params: str
@@ -64,7 +72,7 @@ class IteratedMixture(FittedMixture):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(COVARIANCE_MODELS))],
         "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_params": [StrOptions(set(INIT_PARAMS))],
@@ -108,7 +116,8 @@ class IteratedMixture(FittedMixture):
         Warns
         -----
         ConvergenceWarning
-            If the best start did not converge, or a component's covariance collapsed.
+            If the best start did not converge, if a component's covariance collapsed or has too
+            few samples, or if ``reg_covar`` makes up more than 1 % of a variance.
         """
         self._fit(X, sample_weight, callback)
         return self
@@ -140,17 +149,21 @@ class IteratedMixture(FittedMixture):
 
     def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:
         self._validate_params()
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), numpys_rules():
             samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
             check_enough(samples, self.n_components)
             check_magnitude(samples)
-            result = self._best_run(samples, callback)
+            reg_covar = added_to_samples(self.reg_covar, samples, count_threads(self.n_jobs))
+            result = self._best_run(samples, reg_covar, callback)
             self._set_result(result)
-        warn_about(self, result)
+        warn_about(self, result, samples, reg_covar)
         return samples
 
     def _best_run(
-        self, samples: Samples, callback: Callable[[Iteration], object] | None
+        self,
+        samples: Samples,
+        reg_covar: float | Array,
+        callback: Callable[[Iteration], object] | None,
     ) -> EMResult:
         """Run EM from each start; return the run with the largest lower bound."""
         given = self._prepare(samples)
@@ -158,7 +171,7 @@ class IteratedMixture(FittedMixture):
         warm = self.warm_start and hasattr(self, "converged_")
         if warm:
             check_warm_start(self._parameters(), self.n_components, samples.n_features)
-        setting = Setting(given, random_state, self.lower_bound_ if warm else -math.inf)
+        setting = Setting(given, random_state, reg_covar, self.lower_bound_ if warm else -math.inf)
         best: EMResult | None = None
         failure: CollapseError | None = None
         for start in range(1 if warm else self.n_init):
@@ -208,3 +221,4 @@ class IteratedMixture(FittedMixture):
         self.lower_bound_ = result.lower_bound
         self.lower_bounds_ = result.lower_bounds
         self.history_ = result.history
+        self.collapsed_ = result.collapsed

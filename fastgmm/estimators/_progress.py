@@ -1,11 +1,7 @@
-"""Messages of a fit: the lines of ``verbose``, and warnings."""
+"""The lines of ``verbose``."""
 
-import warnings
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
-
-from sklearn.exceptions import ConvergenceWarning
 
 from ..em.result import EMResult, Iteration
 
@@ -42,29 +38,3 @@ class Verbose:
         state = "converged" if result.converged else "did not converge"
         detail = f" time lapse {seconds:.5f}s\t lower bound {result.lower_bound:.5f}."
         print(f"Initialization {state}." + (detail if self._level > 1 else ""))
-
-
-def warn_about(estimator: Any, result: EMResult) -> None:
-    """Warn of components that collapsed and of a run that did not converge."""
-    if result.collapsed:
-        warnings.warn(
-            f"The covariance of component(s) {sorted(result.collapsed)} was not positive "
-            "definite in some iteration and was kept as it was. Increase reg_covar "
-            f"(now {estimator.reg_covar}) or decrease n_components (now {estimator.n_components}).",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-    warn_about_convergence(estimator, result, stacklevel=5)
-
-
-def warn_about_convergence(estimator: Any, result: EMResult, stacklevel: int) -> None:
-    """Warn of a run that did not converge."""
-    if not result.converged and estimator.max_iter > 0:
-        warnings.warn(
-            "Best performing initialization did not converge. Try different init parameters, "
-            "or increase max_iter, tol, or check for degenerate data. "
-            f"(max_iter={estimator.max_iter}, tol={estimator.tol}, "
-            f"last change {result.history[-1].change:.3g})",
-            ConvergenceWarning,
-            stacklevel=stacklevel,
-        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -51,8 +51,9 @@ class BayesianGaussianMixture(IteratedMixture):
         feature; a variance for each component.
     tol : float, default=1e-3
         Converged when the lower bound, a sum over samples, changes by less, in nats.
-    reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances of each component's samples, in squared units of X.
+    reg_covar : float or 'auto', default=1e-6
+        Added to the variances of each component's samples, in squared units of X. ``auto`` is 1e-6
+        times the variance of each feature over all samples.
     max_iter : int, default=100
         Largest number of iterations; 0 keeps the starting point.
     n_init : int, default=1
@@ -110,6 +111,9 @@ class BayesianGaussianMixture(IteratedMixture):
         The lower bound of every iteration of the best start.
     history_ : list of Iteration
         Number, lower bound, change and seconds of every iteration of the best start.
+    collapsed_ : dict of int to int
+        Components whose covariance could not be updated in some iteration, and the number of the
+        first such iteration. They kept the covariance that they had.
     weight_concentration_ : ndarray of shape (n_components,), or a tuple of two
         Concentration of the Dirichlet posterior, or the two parameters of each Beta distribution of
         the stick-breaking posterior.
@@ -160,7 +164,7 @@ class BayesianGaussianMixture(IteratedMixture):
         n_components: int = 1,
         covariance_type: str = "full",
         tol: float = 1e-3,
-        reg_covar: float = 1e-6,
+        reg_covar: float | Literal["auto"] = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
         init_params: str = "kmeans",
@@ -242,7 +246,7 @@ class BayesianGaussianMixture(IteratedMixture):
             random_state=setting.random_state,
             n_threads=count_threads(self.n_jobs),
         )
-        return initial_posterior(statistics, setting.given, self.reg_covar)
+        return initial_posterior(statistics, setting.given, setting.reg_covar)
 
     def _run(
         self,
@@ -255,7 +259,7 @@ class BayesianGaussianMixture(IteratedMixture):
             samples,
             parameters,
             posterior=ExactPosterior(count_threads(self.n_jobs)),
-            update=ConjugatePrior(setting.given, self.reg_covar),
+            update=ConjugatePrior(setting.given, setting.reg_covar),
             convergence=LowerBoundChange(self.tol),
             max_iter=self.max_iter,
             lower_bound=setting.lower_bound,

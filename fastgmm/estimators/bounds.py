@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import entr, rel_entr
 from sklearn.utils.validation import check_is_fitted
 
+from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
@@ -24,6 +25,7 @@ __all__ = ["elbo", "expected_complete_log_likelihood", "kl_divergence"]
 _ROWS = 65_536
 
 
+@numpys_rules()
 def expected_complete_log_likelihood(
     model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None
 ) -> float:
@@ -74,6 +76,7 @@ def expected_complete_log_likelihood(
     return _q_function(model, samples, resp)
 
 
+@numpys_rules()
 def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> float:
     r"""Compute the evidence lower bound under given responsibilities.
 
@@ -123,6 +126,7 @@ def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> fl
     return _q_function(model, samples, resp) + entropy
 
 
+@numpys_rules()
 def kl_divergence(resp: Any, posterior: Any, sample_weight: Any = None) -> float:
     r"""Compute the Kullback-Leibler divergence of responsibilities from a posterior.
 

@@ -1,7 +1,7 @@
 """GaussianMixture: maximum likelihood by EM, with scikit-learn's interface."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from sklearn.utils._param_validation import StrOptions
 
@@ -41,8 +41,9 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         feature; a variance for each component.
     tol : float, default=1e-3
         Converged when the mean log-likelihood changes by less, in nats per sample.
-    reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances, in squared units of X.
+    reg_covar : float or 'auto', default=1e-6
+        Added to the variances, in squared units of X. ``auto`` is 1e-6 times the variance of each
+        feature over all samples, so that the result does not depend on the units of the features.
     max_iter : int, default=100
         Largest number of iterations; 0 keeps the starting point.
     n_init : int, default=1
@@ -98,6 +99,10 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         The lower bound of every iteration of the best start.
     history_ : list of Iteration
         Number, lower bound, change and seconds of every iteration of the best start.
+    collapsed_ : dict of int to int
+        Components whose covariance could not be updated in some iteration, because it was not
+        positive definite, and the number of the first such iteration. They kept the covariance that
+        they had.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
@@ -111,12 +116,12 @@ class GaussianMixture(IteratedMixture, BaseMixture):
     --------
     >>> import numpy as np
     >>> from fastgmm import GaussianMixture
-    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> X = np.array([[0, 2], [1, 4], [2, 0], [9, 3], [10, 4], [11, 0]])
     >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
     >>> np.sort(model.means_[:, 0]).round(6).tolist()
     [1.0, 10.0]
     >>> round(model.score(X), 6)
-    3.386316
+    -3.583705
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -134,7 +139,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         *,
         covariance_type: str = "full",
         tol: float = 1e-3,
-        reg_covar: float = 1e-6,
+        reg_covar: float | Literal["auto"] = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
         init_params: str = "kmeans",
@@ -176,7 +181,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
             n_components=self.n_components,
             covariance_model=get_covariance_model(self.covariance_type),
             init_params=self.init_params,
-            reg_covar=self.reg_covar,
+            reg_covar=setting.reg_covar,
             random_state=setting.random_state,
             n_threads=count_threads(self.n_jobs),
             **setting.given,
@@ -192,13 +197,15 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         n_threads, stop = count_threads(self.n_jobs), STOP_RULES[self.stop_rule](self.tol)
         if self.acceleration in ("subsample", "split-merge") and self.max_iter > 0:
             moves = self.acceleration == "split-merge"
-            search = SplitMerge(self.reg_covar, n_threads, setting.random_state, with_moves=moves)
+            search = SplitMerge(
+                setting.reg_covar, n_threads, setting.random_state, with_moves=moves
+            )
             return search.run(samples, parameters, stop, self.max_iter, callback)
         return run(
             samples,
             parameters,
             posterior=ExactPosterior(n_threads),
-            update=ClosedForm(self.reg_covar, n_threads),
+            update=ClosedForm(setting.reg_covar, n_threads),
             convergence=stop,
             max_iter=self.max_iter,
             acceleration=None if self.acceleration is None else QuasiNewton(),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._kernels.floating_point import numpys_rules
 from ..em.posteriors.exact import ExactPosterior
 from ..model.gradients import MixtureGradient, q_gradient, unconstrained_gradient
 from ._inputs import check_samples
@@ -17,6 +18,7 @@ from ._mixture import BaseMixture
 __all__ = ["log_likelihood_gradient"]
 
 
+@numpys_rules()
 def log_likelihood_gradient(
     model: BaseMixture, X: Any, sample_weight: Any = None, *, unconstrained: bool = False
 ) -> MixtureGradient:

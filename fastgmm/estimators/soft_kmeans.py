@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _kernels as kernels
+from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
@@ -25,7 +26,7 @@ from ..model.parameters import MixtureParameters
 from ..model.validation import check_enough, check_means
 from ._inputs import check_magnitude, check_samples, unchanged_on_error
 from ._mixture import FittedMixture
-from ._progress import warn_about_convergence
+from ._warnings import warn_about_convergence
 
 
 class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, FittedMixture):
@@ -150,7 +151,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             If the best start did not converge.
         """
         self._validate_params()
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), numpys_rules():
             samples = check_samples(self, X, sample_weight, reset=True)
             check_enough(samples, self.n_clusters, "n_clusters")
             check_magnitude(samples)
@@ -184,6 +185,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         return self.fit(X, sample_weight=sample_weight).labels_
 
+    @numpys_rules()
     def transform(self, X: Any) -> Array:
         """Return the Euclidean distance of each sample from each centre.
 

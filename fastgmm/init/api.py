@@ -4,23 +4,26 @@ from typing import Any
 
 from sklearn.utils import check_random_state
 
+from .._kernels.floating_point import numpys_rules
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.schedules import check_count
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters
+from ..model.regularization import RegCovar, added_to_samples, check_reg_covar
 from ..model.validation import check_enough, check_sample_weight, check_table
 from .starting_points import INIT_PARAMS, initial_parameters
 
 
+@numpys_rules()
 def starting_parameters(
     X: Any,
     n_components: int,
     *,
     covariance_type: str | CovarianceModel = "full",
     init_params: str = "kmeans",
-    reg_covar: float = 1e-6,
+    reg_covar: RegCovar = "auto",
     sample_weight: Any = None,
     random_state: Any = None,
     n_jobs: int | None = None,
@@ -40,8 +43,9 @@ def starting_parameters(
         ``kmeans``: clusters of k-means. ``k-means++``: means on samples that are far apart.
         ``random_from_data``: means on random samples. Both begin with the pooled covariance of the
         samples about their nearest mean. ``random``: random responsibilities.
-    reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances, in squared units of X.
+    reg_covar : float, array-like of shape (n_features,) or 'auto', default='auto'
+        Added to the variances, in squared units of X: one number, or one for each feature. ``auto``
+        is 1e-6 times the variance of each feature.
     sample_weight : array-like of shape (n_samples,), optional
         Non-negative; each counts as that many copies of its sample.
     random_state : int, RandomState instance or None, default=None
@@ -58,7 +62,7 @@ def starting_parameters(
     ValueError
         If X, a weight or a parameter is not valid, or there are fewer samples than components.
     CollapseError
-        If not even the covariance of all the samples about their centres is positive definite.
+        If not even the covariance of all the samples is positive definite.
 
     Examples
     --------
@@ -76,12 +80,13 @@ def starting_parameters(
     table = check_table(X)
     samples = Samples(table, check_sample_weight(sample_weight, len(table)))
     check_enough(samples, n_components)
+    n_threads = count_threads(n_jobs)
     return initial_parameters(
         samples,
         n_components=n_components,
         covariance_model=get_covariance_model(covariance_type),
         init_params=init_params,
-        reg_covar=reg_covar,
+        reg_covar=added_to_samples(check_reg_covar(reg_covar), samples, n_threads),
         random_state=check_random_state(random_state),
-        n_threads=count_threads(n_jobs),
+        n_threads=n_threads,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _kernels as kernels
+from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
@@ -48,7 +49,7 @@ class Move(NamedTuple):
 
 
 def moves(
-    samples: Samples, parameters: MixtureParameters, reg_covar: float, n_threads: int
+    samples: Samples, parameters: MixtureParameters, reg_covar: float | Array, n_threads: int
 ) -> Iterator[Move]:
     """Yield moves by falling gain; no component is split twice, no pair merged twice.
 
@@ -59,7 +60,7 @@ def moves(
     samples : Samples
         They must fit in memory as one array of floats.
     parameters : MixtureParameters
-    reg_covar : float
+    reg_covar : float or (d,) array
     n_threads : int
     """
     groups = _groups(samples, parameters, n_threads)
@@ -124,7 +125,7 @@ def _overlapping(
 
 
 def _split(
-    samples: Samples, rows: Rows, parameters: MixtureParameters, reg_covar: float
+    samples: Samples, rows: Rows, parameters: MixtureParameters, reg_covar: float | Array
 ) -> tuple[float, MixtureParameters | None]:
     """Return the gain of two components on the samples of one, and these two components."""
     local = _some(samples, rows)
@@ -153,7 +154,7 @@ def _merge(
     groups: list[Rows],
     pair: tuple[int, int],
     parameters: MixtureParameters,
-    reg_covar: float,
+    reg_covar: float | Array,
 ) -> tuple[float, MixtureParameters | None]:
     """Return the loss of one component on the samples of two, and this component."""
     rows = np.concatenate([groups[k] for k in pair])
@@ -187,7 +188,7 @@ def _fit(
     labels: NDArray[Any],
     n_components: int,
     covariance_model: CovarianceModel,
-    reg_covar: float,
+    reg_covar: float | Array,
 ) -> MixtureParameters:
     """Return the mixture of given groups."""
     X, weight = samples.rows(slice(None)), samples.sample_weight

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils.random import sample_without_replacement
 
+from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
 from ..em.convergence import Convergence, LowerBoundChange
@@ -47,7 +48,7 @@ class SplitMerge:
 
     Parameters
     ----------
-    reg_covar : float
+    reg_covar : float or (d,) array
         Added to the variances.
     n_threads : int
     random_state : RandomState
@@ -63,7 +64,7 @@ class SplitMerge:
 
     def __init__(
         self,
-        reg_covar: float,
+        reg_covar: float | Array,
         n_threads: int,
         random_state: np.random.RandomState,
         with_moves: bool = True,
@@ -94,13 +95,15 @@ class SplitMerge:
             found, moved = self._search(samples, best.parameters, _LATER_FAILURES)
             if not moved:
                 continue
-            left = max_iter - len(record.history)
-            result = self._em(samples, found, convergence, left, record)
+            before = len(record.history)
+            result = self._em(samples, found, convergence, max_iter - before, record)
+            since = {k: before + number for k, number in result.collapsed.items()}
+            result = replace(result, collapsed=since)
             if result.lower_bound > best.lower_bound + _WORTHWHILE:
                 in_vain = 0
             if result.lower_bound > best.lower_bound:
                 best = result
-        return replace(best, history=record.history)
+        return replace(best, history=record.up_to(best.lower_bound))
 
     def _search(
         self, samples: Samples, parameters: MixtureParameters, allowed_failures: int
@@ -183,3 +186,16 @@ class _Record:
         )
         if self._callback is not None:
             self._callback(self.history[-1])
+
+    def up_to(self, lower_bound: float) -> list[Iteration]:
+        """Return the history without what was lost again: no bound is above the last one.
+
+        Parameters
+        ----------
+        lower_bound : float
+            Of the best run.
+        """
+        return [
+            iteration._replace(lower_bound=min(iteration.lower_bound, lower_bound))
+            for iteration in self.history
+        ]

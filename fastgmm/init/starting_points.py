@@ -18,7 +18,7 @@ from .._kernels.layout import Array, Moments
 from ..data.samples import Samples
 from ..em.updates.closed_form import estimate
 from ..model.covariance_model import CovarianceModel
-from ..model.parameters import MixtureParameters, smallest_variances
+from ..model.parameters import MixtureParameters, distances_from_origin
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
 
@@ -67,7 +67,7 @@ def initial_parameters(
     n_components: int,
     covariance_model: CovarianceModel,
     init_params: str,
-    reg_covar: float,
+    reg_covar: float | Array,
     random_state: np.random.RandomState,
     n_threads: int,
     weights: Array | None = None,
@@ -82,7 +82,7 @@ def initial_parameters(
     n_components : int
     covariance_model : CovarianceModel
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
-    reg_covar : float
+    reg_covar : float or (d,) array
     random_state : RandomState
     n_threads : int
     weights, means, precisions : array, optional
@@ -91,7 +91,7 @@ def initial_parameters(
     Raises
     ------
     CollapseError
-        If not even the covariance of all the samples about their centres is positive definite.
+        If not even the covariance of all the samples is positive definite.
     """
     factors = None if precisions is None else covariance_model.factor_precisions(precisions)
     if weights is not None and means is not None and factors is not None:
@@ -147,7 +147,7 @@ def initial_statistics(
 
 
 def initial_posterior(
-    statistics: SufficientStatistics, prior: NormalWishartPrior, reg_covar: float
+    statistics: SufficientStatistics, prior: NormalWishartPrior, reg_covar: float | Array
 ) -> VariationalParameters:
     """Return the posterior given starting responsibilities.
 
@@ -195,15 +195,27 @@ def _summarize(
     return statistics
 
 
-def _pooled(statistics: SufficientStatistics, reg_covar: float) -> Array:
-    """Return the covariance of all samples about their centres, for every component."""
-    nk, _, second = statistics.central()
+def _pooled(statistics: SufficientStatistics, reg_covar: float | Array) -> Array:
+    """Return one covariance for every component: that of all samples about their centres.
+
+    If that is invalid, because the samples of each centre coincide, it is that of all samples about
+    their mean.
+    """
+    nk, means, _ = statistics.central()
+    center = np.broadcast_to(nk @ means / nk.sum(), means.shape)
+    model, distances = statistics.covariance_model, distances_from_origin(means)
+    pooled, total = (_one_for_all(statistics.recenter(c), reg_covar) for c in (means, center))
+    is_invalid = model.factor(pooled, distances)[1].any()
+    return total if is_invalid and not model.factor(total, distances)[1].any() else pooled
+
+
+def _one_for_all(statistics: SufficientStatistics, reg_covar: float | Array) -> Array:
+    """Return the covariance of all samples about the centres, for every component."""
     model = statistics.covariance_model
-    K, d = statistics.centers.shape
-    if not model.per_component:
-        return model.estimate(second, nk, d, reg_covar)
-    total = np.broadcast_to(second.sum(axis=0), model.shape(K, d))
-    return model.estimate(total, np.full(K, nk.sum()), d, reg_covar)
+    nk, _, second = statistics.moments
+    if model.per_component:
+        nk, second = np.full(nk.shape, nk.sum()), np.broadcast_to(second.sum(axis=0), second.shape)
+    return model.regularize(model.estimate(second, nk, statistics.centers.shape[1]), reg_covar)
 
 
 def _repaired(
@@ -214,9 +226,8 @@ def _repaired(
     pooled: Array,
 ) -> MixtureParameters:
     """Give components that collapsed in seeding the pooled covariance."""
-    if covariance_model.per_component:
-        _, collapsed = covariance_model.factor(covariances, smallest_variances(means))
-        covariances[collapsed] = pooled[collapsed]
+    _, collapsed = covariance_model.factor(covariances, distances_from_origin(means))
+    covariances = covariance_model.replace(covariances, collapsed, pooled)
     return MixtureParameters.from_covariances(covariance_model, weights, means, covariances)
 
 

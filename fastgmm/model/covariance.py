@@ -9,8 +9,13 @@ written once for all backends. Shapes follow scikit-learn: ``full`` (K, d, d), `
 import numpy as np
 
 from .._kernels.layout import Array
-from .covariance_model import CovarianceModel, Mask
-from .factors import check_precision_matrix, inverse_factors, invert_triangle, reversed_factor
+from .covariance_model import SMALLEST_VARIANCE, CovarianceModel, Mask
+from .factors import (
+    check_precision_matrix,
+    inverse_factors,
+    invert_triangle,
+    reversed_factor,
+)
 
 
 class Full(CovarianceModel):
@@ -31,15 +36,11 @@ class Full(CovarianceModel):
         product = (nk[:, np.newaxis] * a)[:, :, np.newaxis] * b[:, np.newaxis, :]
         return 0.5 * (product + product.swapaxes(1, 2))
 
-    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
-        covariances = second / nk[:, np.newaxis, np.newaxis]
-        covariances[:, np.arange(n_features), np.arange(n_features)] += reg_covar
-        return covariances
+    def estimate(self, second: Array, nk: Array, n_features: int) -> Array:
+        return np.asarray(second / nk[:, np.newaxis, np.newaxis])
 
-    def factor(
-        self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
-    ) -> tuple[Array, Mask]:
-        return inverse_factors(covariances, smallest, n_threads)
+    def invert(self, covariances: Array, n_threads: int = 1) -> tuple[Array, Mask]:
+        return inverse_factors(covariances, n_threads)
 
     def factor_precisions(self, precisions: Array) -> Array:
         return np.stack([reversed_factor(precision) for precision in precisions])
@@ -84,13 +85,11 @@ class Tied(CovarianceModel):
         product = (nk[:, np.newaxis] * a).T @ b
         return np.asarray(0.5 * (product + product.T))
 
-    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
-        return np.asarray(second / nk.sum() + reg_covar * np.eye(n_features))
+    def estimate(self, second: Array, nk: Array, n_features: int) -> Array:
+        return np.asarray(second / nk.sum())
 
-    def factor(
-        self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
-    ) -> tuple[Array, Mask]:
-        factors, failed = inverse_factors(covariances[np.newaxis], np.max(smallest), n_threads)
+    def invert(self, covariances: Array, n_threads: int = 1) -> tuple[Array, Mask]:
+        factors, failed = inverse_factors(covariances[np.newaxis], n_threads)
         return factors[0], failed
 
     def factor_precisions(self, precisions: Array) -> Array:
@@ -134,14 +133,15 @@ class Diag(CovarianceModel):
     def outer(self, nk: Array, a: Array, b: Array) -> Array:
         return np.asarray(nk[:, np.newaxis] * a * b)
 
-    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
-        return np.asarray(np.maximum(second, 0.0) / nk[:, np.newaxis] + reg_covar)
+    def estimate(self, second: Array, nk: Array, n_features: int) -> Array:
+        return np.asarray(np.maximum(second, 0.0) / nk[:, np.newaxis])
 
-    def factor(
-        self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
-    ) -> tuple[Array, Mask]:
-        limits = np.broadcast_to(smallest, len(covariances))
-        valid = (limits < covariances.T).T & np.isfinite(covariances)
+    def regularize(self, covariances: Array, reg_covar: Array | float) -> Array:
+        covariances += reg_covar
+        return covariances
+
+    def invert(self, covariances: Array, n_threads: int = 1) -> tuple[Array, Mask]:
+        valid = (covariances >= SMALLEST_VARIANCE) & np.isfinite(covariances)
         factors = 1.0 / np.sqrt(np.where(valid, covariances, 1.0))
         return factors, np.asarray(~valid.reshape(len(covariances), -1).all(axis=1))
 
@@ -187,8 +187,12 @@ class Spherical(Diag):
     def outer(self, nk: Array, a: Array, b: Array) -> Array:
         return np.asarray(nk * np.einsum("kd,kd->k", a, b))
 
-    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
-        return np.asarray(np.maximum(second, 0.0) / (nk * n_features) + reg_covar)
+    def estimate(self, second: Array, nk: Array, n_features: int) -> Array:
+        return np.asarray(np.maximum(second, 0.0) / (nk * n_features))
+
+    def regularize(self, covariances: Array, reg_covar: Array | float) -> Array:
+        covariances += np.mean(reg_covar)
+        return covariances
 
     def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
         return np.asarray(n_features * np.log(precisions_cholesky))

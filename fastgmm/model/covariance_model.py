@@ -1,6 +1,7 @@
 """The interface of models of covariances, and the error for an invalid covariance."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,28 +10,47 @@ from .._kernels.layout import Array
 
 Mask = NDArray[np.bool_]
 
+#: The inverse of a smaller variance may overflow.
+SMALLEST_VARIANCE = 1e-300
+
 # So many numbers stay in a cache: sums over four matrices of order 784 take 0.8 instead of 1.4 ms.
 _CACHED = 2**17
+# A sample may be misplaced by rounding by this many standard deviations of a component.
+_LARGEST_ROUNDING = 0.125
+_EPS = float(np.finfo(np.float64).eps)
+
+_CAUSES = {
+    "singular": "some components have ill-defined empirical covariance (for instance caused by "
+    "singleton or collapsed samples). Try to decrease the number of components, increase "
+    "reg_covar, or scale the input data. {where} is not positive definite.",
+    "unresolved": "float64 cannot resolve the distances between some components. {where} lies more "
+    "than 5e14 of its standard deviations from the center of all. Remove samples that lie far from "
+    "all others, or increase reg_covar.",
+    "underflow": "float64 cannot invert variances below 1e-300. {where} has one. Scale the input "
+    "data, or increase reg_covar.",
+}
 
 
 class CollapseError(ValueError):
-    """A covariance that is not positive definite.
+    """A covariance with which densities cannot be computed.
 
     Parameters
     ----------
     component : int, optional
         The component at fault; None where one covariance serves all.
+    cause : {'singular', 'unresolved', 'underflow'}
+        Not positive definite; too narrow for float64 where it lies; too small to be inverted.
     """
 
-    def __init__(self, component: int | None = None) -> None:
+    def __init__(self, component: int | None = None, cause: str = "singular") -> None:
         self.component = component
+        self.cause = cause
         where = "The tied covariance" if component is None else f"Component {component}"
-        super().__init__(
-            "Fitting the mixture model failed because some components have ill-defined empirical "
-            "covariance (for instance caused by singleton or collapsed samples). Try to decrease "
-            "the number of components, increase reg_covar, or scale the input data. "
-            f"{where} is not positive definite."
-        )
+        reason = _CAUSES[cause].format(where=where)
+        super().__init__(f"Fitting the mixture model failed because {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.component, self.cause)
 
 
 class CovarianceModel(ABC):
@@ -71,25 +91,73 @@ class CovarianceModel(ABC):
         """Return sum over samples of nk a b^T, symmetrised, in the shape of second moments."""
 
     @abstractmethod
-    def estimate(self, second: Array, nk: Array, n_features: int, reg_covar: float) -> Array:
-        """Return covariances: central second moments / nk, plus reg_covar on the diagonal."""
+    def estimate(self, second: Array, nk: Array, n_features: int) -> Array:
+        """Return covariances: central second moments / nk."""
+
+    def regularize(self, covariances: Array, reg_covar: Array | float) -> Array:
+        """Add one number, or one for each feature, to the variances in place; return all."""
+        diagonal = np.arange(covariances.shape[-1])
+        covariances[..., diagonal, diagonal] += reg_covar
+        return covariances
 
     @abstractmethod
-    def factor(
-        self, covariances: Array, smallest: Array | float = 0.0, n_threads: int = 1
-    ) -> tuple[Array, Mask]:
-        """Return the factors U of the inverse covariances, and a mask of the invalid covariances.
+    def invert(self, covariances: Array, n_threads: int = 1) -> tuple[Array, Mask]:
+        """Return the factors U of the inverse covariances, and a mask of the singular covariances.
 
-        Variances must be larger than ``smallest``, which is one number or one for each component.
         The mask has one element for each component; for tied it has one element.
         """
 
-    def precisions_cholesky(self, covariances: Array, smallest: Array | float = 0.0) -> Array:
+    def factor(
+        self, covariances: Array, distances: Array | None = None, n_threads: int = 1
+    ) -> tuple[Array, Mask]:
+        """Return the factors U of the inverse covariances, and a mask of the invalid covariances.
+
+        Parameters
+        ----------
+        covariances : array
+        distances : (K, d) array, optional
+            Of the means from the origin of the kernels.
+        n_threads : int, default=1
+
+        Returns
+        -------
+        factors : array
+        invalid : (K,) mask, or (1,) for tied
+            Covariances that are singular, or too narrow for float64 at these distances.
+        """
+        factors, failed = self.invert(covariances, n_threads)
+        if distances is not None:
+            failed = failed | self.unresolved(factors, distances)
+        return factors, failed
+
+    def unresolved(self, factors: Array, distances: Array) -> Mask:
+        """Return a mask of the components in which rounding misplaces samples.
+
+        Kernels compute y = U^T x - U^T mu about the mean of the means. The rounding error of y_i,
+        in standard deviations, is about eps sum_j |U_ji| distance_j. It may be 1/8.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = _EPS * self.largest_whitened(factors, distances)
+        axis = 1 if self.per_component else None
+        resolved = np.all(error <= _LARGEST_ROUNDING, axis=axis)
+        return np.asarray(np.logical_not(resolved)).reshape(-1)
+
+    def precisions_cholesky(self, covariances: Array, distances: Array | None = None) -> Array:
         """Return the factors U of the inverse covariances, or raise CollapseError."""
-        factors, collapsed = self.factor(covariances, smallest)
-        if collapsed.any():
-            raise CollapseError(int(collapsed.argmax()) if self.per_component else None)
+        factors, failed = self.factor(covariances, distances)
+        if failed.any():
+            raise self._collapse(covariances, int(failed.argmax()))
         return factors
+
+    def _collapse(self, covariances: Array, component: int) -> CollapseError:
+        """Return the error for an invalid covariance, which tells its cause."""
+        values = covariances[component] if self.per_component else covariances
+        variances = np.diagonal(values) if self.is_matrix else values
+        _, singular = self.invert(covariances)
+        cause = "singular" if singular[component] else "unresolved"
+        if np.any((variances > 0.0) & (variances < SMALLEST_VARIANCE)):
+            cause = "underflow"
+        return CollapseError(component if self.per_component else None, cause)
 
     @abstractmethod
     def factor_precisions(self, precisions: Array) -> Array:

@@ -6,22 +6,23 @@ from scipy.linalg import lapack
 
 from .. import _kernels as kernels
 from .._kernels.layout import Array
+from .covariance_model import SMALLEST_VARIANCE
+
+# A pivot of less than this many units in the last place of its diagonal element is rounding error.
+_NOISE = 16.0
 
 
-def inverse_factors(
-    covariances: Array, smallest: Array | float, n_threads: int
-) -> tuple[Array, NDArray[np.bool_]]:
+def inverse_factors(covariances: Array, n_threads: int) -> tuple[Array, NDArray[np.bool_]]:
     """Return U = R^-1 for covariances R^T R, and a mask of those without a valid R.
 
-    The squared pivots of R must be larger than ``smallest``, and larger than the rounding error of
-    their diagonal elements.
+    The squared pivots of R must be larger than the rounding error of their diagonal elements.
     """
     covariances = np.ascontiguousarray(covariances)
     factors = np.zeros(covariances.shape)
     failed = np.zeros(len(covariances), np.uint8)
     kernels.inverse_factors(covariances, factors, failed, n_threads)
-    noise = np.finfo(float).eps * np.abs(np.diagonal(covariances, axis1=1, axis2=2))
-    lowest = np.maximum(noise, np.reshape(smallest, (-1, 1)))
+    noise = _NOISE * np.finfo(float).eps * np.abs(np.diagonal(covariances, axis1=1, axis2=2))
+    lowest = np.maximum(noise, SMALLEST_VARIANCE)
     with np.errstate(all="ignore"):
         squares = 1.0 / np.diagonal(factors, axis1=1, axis2=2) ** 2
     is_variance = (squares > lowest) & np.isfinite(squares)

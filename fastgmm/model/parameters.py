@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array, Components, Moments
 from .covariance import get_covariance_model
 from .covariance_model import CovarianceModel
@@ -13,18 +14,9 @@ from .sampling import Labels, sample_components
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 
-# How many standard deviations a component may lie from the origin of the kernels. The coordinates
-# of its samples, in standard deviations, are then accurate to 1e-6.
-_FARTHEST = 1e-6 / float(np.finfo(np.float64).eps)
-
-
-def smallest_variances(means: Array) -> Array:
-    """Return the variance that each component must exceed for its distances to be computable.
-
-    Kernels compute P x - P mu about the mean of the means, with a rounding error of |P mu| eps.
-    """
-    distances = np.abs(means - means.mean(axis=0)).max(axis=1)
-    return np.asarray((distances / _FARTHEST) ** 2)
+def distances_from_origin(means: Array) -> Array:
+    """Return |mean - origin| of each component and feature; the kernels' origin is their mean."""
+    return np.asarray(np.abs(means - means.mean(axis=0)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class MixtureParameters:
     ) -> "MixtureParameters":
         """Factor the covariances; raise CollapseError if one is not positive definite."""
         model = get_covariance_model(covariance_type)
-        factors = model.precisions_cholesky(covariances, smallest_variances(means))
+        factors = model.precisions_cholesky(covariances, distances_from_origin(means))
         return cls(model, weights, means, covariances, factors)
 
     @classmethod
@@ -146,6 +138,7 @@ class MixtureParameters:
         distances = np.sum(self.precisions * moments.second)
         return float(moments.nk @ coefficients - 0.5 * distances)
 
+    @numpys_rules()
     def sample(
         self, counts: Labels, random_state: np.random.RandomState, n_threads: int = 1
     ) -> tuple[Array, Labels]:

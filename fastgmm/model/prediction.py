@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _kernels as kernels
+from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from .parameters import MixtureParameters
 
 
+@numpys_rules()
 def log_density(samples: Samples, parameters: MixtureParameters, n_threads: int) -> Array:
     """Return log p(x) for each sample, in nats."""
     log_prob_norm = np.empty(samples.n_samples)
@@ -18,6 +20,7 @@ def log_density(samples: Samples, parameters: MixtureParameters, n_threads: int)
     return log_prob_norm
 
 
+@numpys_rules()
 def log_likelihood(samples: Samples, parameters: MixtureParameters, n_threads: int) -> float:
     """Return sum w log p(x), in nats."""
     log_prob_norm = log_density(samples, parameters, n_threads)
@@ -25,6 +28,7 @@ def log_likelihood(samples: Samples, parameters: MixtureParameters, n_threads: i
     return float(samples.sample_weight @ log_prob_norm if weighted else log_prob_norm.sum())
 
 
+@numpys_rules()
 def responsibilities(samples: Samples, parameters: MixtureParameters, n_threads: int) -> Array:
     """Return p(k | x), an (n, K) array whose rows sum to 1."""
     resp = np.empty((samples.n_samples, parameters.n_components))
@@ -32,6 +36,7 @@ def responsibilities(samples: Samples, parameters: MixtureParameters, n_threads:
     return resp
 
 
+@numpys_rules()
 def best_components(
     samples: Samples, parameters: MixtureParameters, n_threads: int
 ) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from scipy.special import betaln, digamma, gammaln
 
 from .._kernels.layout import Array, Components, Moments
 from .covariance_model import CollapseError
-from .parameters import MixtureParameters, smallest_variances
+from .parameters import MixtureParameters, distances_from_origin
 from .statistics import SufficientStatistics
 
 _LOG_2 = math.log(2.0)
@@ -245,12 +245,12 @@ class NormalWishartPrior:
     def posterior(
         self,
         statistics: SufficientStatistics,
-        reg_covar: float = 0.0,
+        reg_covar: Array | float = 0.0,
         previous: MixtureParameters | None = None,
     ) -> tuple[VariationalParameters, NDArray[np.bool_]]:
         """Return the conjugate posterior given responsibilities; mark collapsed components.
 
-        With means x_k and scatters S_k = sum w r (x - x_k)(x - x_k)^T + nk reg_covar I::
+        With means x_k and scatters S_k = sum w r (x - x_k)(x - x_k)^T + nk diag(reg_covar)::
 
             kappa_k = kappa_0 + nk,    m_k = (kappa_0 m_0 + nk x_k) / kappa_k,    nu_k = nu_0 + nk
             W_k^-1 = W_0^-1 + S_k + kappa_0 nk / kappa_k (x_k - m_0)(x_k - m_0)^T
@@ -260,7 +260,7 @@ class NormalWishartPrior:
         Parameters
         ----------
         statistics : SufficientStatistics
-        reg_covar : float
+        reg_covar : float or (d,) array
         previous : MixtureParameters, optional
             Components whose W_k^-1 is not positive definite keep their precision of ``previous``.
             Without it, the precision of a collapsed component is zero.
@@ -286,12 +286,12 @@ class NormalWishartPrior:
         counts = nk if model.per_component else np.asarray(nk.sum() / K)
         nu = np.asarray(self.degrees_of_freedom + counts)
         one = np.ones(K)
-        scatter = model.estimate(second, one, d, 0.0)
-        ridge = model.estimate(np.zeros_like(second), one, d, reg_covar)
+        scatter = model.estimate(second, one, d)
+        ridge = model.regularize(np.zeros_like(scatter), reg_covar)
         shape = (*counts.shape, *[1] * (scatter.ndim - counts.ndim))
         scatter = scatter + counts.reshape(shape) * ridge
         covariances = (self.covariance + scatter) / nu.reshape(shape)
-        factors, collapsed = model.factor(covariances, smallest_variances(means))
+        factors, collapsed = model.factor(covariances, distances_from_origin(means))
         if previous is not None:
             covariances = model.replace(covariances, collapsed, previous.covariances)
             factors = model.replace(factors, collapsed, previous.precisions_cholesky)
@@ -330,7 +330,7 @@ class NormalWishartPrior:
         """
         model = mixture.covariance_model
         nk, d = n_samples * mixture.weights, mixture.n_features
-        one = model.estimate(np.ones_like(mixture.covariances), nk, d, 0.0)
+        one = model.estimate(np.ones_like(mixture.covariances), nk, d)
         second = mixture.covariances / one
         moments = Moments(nk, np.zeros_like(mixture.means), second)
         parameters, collapsed = self.posterior(SufficientStatistics(model, mixture.means, moments))

@@ -219,7 +219,7 @@ def sample_moments(
     _, center, _ = _moments_about(samples, Spherical(), first, n_threads).central()
     nk, mean, second = _moments_about(samples, covariance_model, center, n_threads).central()
     counts = np.maximum(nk - 1.0, 0.5 * nk)
-    covariance = covariance_model.estimate(second, counts, samples.n_features, 0.0)
+    covariance = covariance_model.estimate(second, counts, samples.n_features)
     return mean[0], covariance[0] if covariance_model.per_component else covariance
 
 

@@ -196,7 +196,7 @@ def implied_statistics(parameters: MixtureParameters, weight: float) -> Sufficie
     model = parameters.covariance_model
     covariances, means = parameters.covariances, parameters.means
     # covariances are second moments times this
-    factors = model.estimate(np.ones_like(covariances), safe, parameters.n_features, 0.0)
+    factors = model.estimate(np.ones_like(covariances), safe, parameters.n_features)
     moments = Moments(nk, np.zeros_like(means), covariances / factors)
     return SufficientStatistics(model, means, moments, weight=weight)
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..._kernels.layout import Array
 from ..._kernels.threads import count_threads
-from ...model.parameters import MixtureParameters, smallest_variances
+from ...model.parameters import MixtureParameters, distances_from_origin
+from ...model.regularization import RegCovar, added_variances, check_reg_covar
 from ...model.statistics import SufficientStatistics
 from .base import Update, Updated
 
@@ -18,31 +19,34 @@ class ClosedForm(Update):
 
         weight_k = nk / N
         mean_k = sum w r x / nk
-        covariance_k = sum w r z z^T / nk + reg_covar I    with z = x - mean_k
+        covariance_k = sum w r z z^T / nk + diag(reg_covar)    with z = x - mean_k
 
-    A component whose new covariance would not be positive definite keeps its previous covariance. A
-    component without samples also keeps its previous mean. Both are generalized EM steps: the
-    likelihood does not fall, and the fit goes on.
+    A component whose new covariance would not be positive definite, or too narrow for float64 where
+    it lies, keeps its previous covariance. A component without samples also keeps its previous
+    mean. Both are generalized EM steps: the likelihood does not fall, and the fit goes on. What
+    ``reg_covar`` adds is not part of the maximum: with it the likelihood may fall by a little where
+    it makes up a good part of a variance.
 
     Parameters
     ----------
-    reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances.
+    reg_covar : float, (d,) array or 'auto', default='auto'
+        Added to the variances, in squared units of the features: one number, or one for each
+        feature. ``auto`` is 1e-6 times the variance of each feature over all samples.
     n_jobs : int or None, default=None
         Number of threads, for large covariances; None: all cores.
     """
 
     is_em_step: ClassVar[bool] = True
 
-    def __init__(self, reg_covar: float = 1e-6, n_jobs: int | None = None) -> None:
-        self.reg_covar = reg_covar
+    def __init__(self, reg_covar: RegCovar = "auto", n_jobs: int | None = None) -> None:
+        self.reg_covar = check_reg_covar(reg_covar)
         self.n_threads = count_threads(n_jobs)
 
     def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
         """Return the next parameters."""
         model = statistics.covariance_model
         weights, means, covariances = estimate(statistics, self.reg_covar)
-        factors, collapsed = model.factor(covariances, smallest_variances(means), self.n_threads)
+        factors, collapsed = model.factor(covariances, distances_from_origin(means), self.n_threads)
         dead = statistics.moments.nk <= 0
         kept = collapsed | dead if model.per_component else collapsed
         parameters = MixtureParameters(
@@ -55,10 +59,14 @@ class ClosedForm(Update):
         return Updated(parameters, frozenset(np.flatnonzero(collapsed & ~dead).tolist()))
 
 
-def estimate(statistics: SufficientStatistics, reg_covar: float) -> tuple[Array, Array, Array]:
+def estimate(statistics: SufficientStatistics, reg_covar: RegCovar) -> tuple[Array, Array, Array]:
     """Return the weights, means and covariances that maximise Q, without checks."""
     nk, means, second = statistics.central()
     model = statistics.covariance_model
     # a tied covariance is divided by the sum of nk, which is positive
     safe = np.where(nk > 0, nk, 1.0) if model.per_component else nk
-    return nk / nk.sum(), means, model.estimate(second, safe, means.shape[1], reg_covar)
+    weights, (K, d) = nk / nk.sum(), means.shape
+    covariances = model.estimate(second, safe, d)
+    variances = model.variances(covariances, K, d)
+    added = added_variances(reg_covar, weights, means, variances)
+    return weights, means, model.regularize(covariances, added)

@@ -4,10 +4,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..._kernels.layout import Array
 from ...model.parameters import MixtureParameters
 from ...model.priors import NormalWishartPrior, VariationalParameters
+from ...model.regularization import RegCovar, added_variances, check_reg_covar
 from ...model.statistics import SufficientStatistics
 from .base import Update, Updated
+from .closed_form import estimate
 
 
 class ConjugatePrior(Update):
@@ -25,8 +28,8 @@ class ConjugatePrior(Update):
     Parameters
     ----------
     prior : NormalWishartPrior
-    reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances of the samples of each component.
+    reg_covar : float, (d,) array or 'auto', default='auto'
+        Added to the variances of the samples of each component, as in `ClosedForm`.
 
     References
     ----------
@@ -36,16 +39,24 @@ class ConjugatePrior(Update):
 
     parameters_type: ClassVar[type[MixtureParameters]] = VariationalParameters
 
-    def __init__(self, prior: NormalWishartPrior, reg_covar: float = 1e-6) -> None:
+    def __init__(self, prior: NormalWishartPrior, reg_covar: RegCovar = "auto") -> None:
         self.prior = prior
-        self.reg_covar = reg_covar
+        self.reg_covar = check_reg_covar(reg_covar)
 
     def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
         """Return the next posterior and its bound."""
-        parameters, collapsed = self.prior.posterior(statistics, self.reg_covar, previous)
+        added = self._added_variances(statistics)
+        parameters, collapsed = self.prior.posterior(statistics, added, previous)
         bound = entropy(statistics, previous) + parameters.log_partition()
         failed = np.flatnonzero(collapsed & (statistics.moments.nk > 0))
         return Updated(parameters, frozenset(failed.tolist()), bound)
+
+    def _added_variances(self, statistics: SufficientStatistics) -> float | Array:
+        if not isinstance(self.reg_covar, str):
+            return self.reg_covar
+        weights, means, covariances = estimate(statistics, 0.0)
+        variances = statistics.covariance_model.variances(covariances, *means.shape)
+        return added_variances(self.reg_covar, weights, means, variances)
 
 
 def entropy(statistics: SufficientStatistics, parameters: MixtureParameters) -> float:

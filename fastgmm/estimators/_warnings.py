@@ -1,0 +1,142 @@
+"""Warnings after a fit: what a user should know before trusting it."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from .._kernels.layout import Array
+from ..data.samples import Samples
+from ..em.posteriors.exact import ExactPosterior
+from ..em.result import EMResult
+from ..model.covariance import Diag
+from ..model.parameters import MixtureParameters
+from ..model.priors import VariationalParameters
+from ..model.statistics import sample_moments
+
+# A larger part of a variance that is not from the samples is worth a warning.
+_LARGEST_SHARE = 0.01
+# Variances below these squares of units in the last place are rounding.
+_ROUNDING = 16.0 * np.finfo(np.float64).eps ** 2
+_SHOWN = 10
+
+
+def warn_about(
+    estimator: Any, result: EMResult, samples: Samples, reg_covar: float | Array
+) -> None:
+    """Warn of what is wrong with a fit; each kind of fault gives one warning."""
+    for text in _faults(estimator, result, samples, reg_covar):
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
+    warn_about_convergence(estimator, result, stacklevel=5)
+
+
+def warn_about_convergence(estimator: Any, result: EMResult, stacklevel: int) -> None:
+    """Warn of a run that did not converge."""
+    if not result.converged and estimator.max_iter > 0:
+        warnings.warn(
+            "Best performing initialization did not converge. Try different init parameters, "
+            "or increase max_iter, tol, or check for degenerate data. "
+            f"(max_iter={estimator.max_iter}, tol={estimator.tol}, "
+            f"last change {result.history[-1].change:.3g})",
+            ConvergenceWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def _faults(
+    estimator: Any, result: EMResult, samples: Samples, reg_covar: float | Array
+) -> Iterator[str]:
+    remedy = (
+        f"Increase reg_covar (now {_shown(estimator)}) or decrease n_components "
+        f"(now {estimator.n_components})."
+    )
+    if result.collapsed:
+        yield (
+            f"The covariance of component(s) {_some(sorted(result.collapsed))} was not positive "
+            "definite, or too narrow for float64, in some iteration and was kept as it was. "
+            f"{remedy}"
+        )
+    if not result.history:
+        return  # nothing was estimated
+    few, needed = _with_few_samples(result.parameters, samples)
+    if few:
+        yield (
+            f"Component(s) {_some(few)} have fewer samples than their covariance needs, which is "
+            f"{needed}: what they lack comes from reg_covar. {remedy}"
+        )
+    yield from _regularized(estimator, result.parameters, samples, reg_covar)
+
+
+def _with_few_samples(parameters: MixtureParameters, samples: Samples) -> tuple[list[int], int]:
+    """Return the components that have too few samples for a covariance, and how many it needs."""
+    model = parameters.covariance_model
+    if not model.per_component or isinstance(parameters, VariationalParameters):
+        return [], 0
+    needed = parameters.n_features + 1 if model.is_matrix else 2
+    rows = samples.n_samples
+    if samples.is_weighted:
+        rows = int(np.count_nonzero(samples.sample_weight))
+    # a component of just as many samples may be counted a little lower
+    few = parameters.weights * rows < needed - 0.5
+    return np.flatnonzero(few).tolist(), needed
+
+
+def _regularized(
+    estimator: Any, parameters: MixtureParameters, samples: Samples, reg_covar: float | Array
+) -> Iterator[str]:
+    """Yield a text where ``reg_covar`` explains a good part of a variance."""
+    model, (K, d) = parameters.covariance_model, parameters.means.shape
+    alone = model.regularize(np.zeros_like(parameters.covariances), reg_covar)
+    added = model.variances(alone, K, d)
+    share = added / model.variances(parameters.covariances, K, d)
+    if share.max() <= _LARGEST_SHARE:
+        return
+    share[_without_variance(parameters, samples, estimator.reg_covar == "auto")] = 0.0
+    k, j = np.unravel_index(share.argmax(), share.shape)
+    if share[k, j] <= _LARGEST_SHARE:
+        return
+    name = getattr(estimator, "feature_names_in_", range(d))[j]
+    remedy = (
+        "Use a smaller number if components are that narrow."
+        if estimator.reg_covar == "auto"
+        else "Use reg_covar='auto', which is relative to the variance of each feature, or a "
+        "smaller number."
+    )
+    yield (
+        f"reg_covar={_shown(estimator)} makes up {100.0 * share[k, j]:.3g} % of the variance "
+        f"of feature {name} in component {k}. {remedy}"
+    )
+
+
+def _without_variance(
+    parameters: MixtureParameters, samples: Samples, in_components: bool
+) -> NDArray[np.bool_]:
+    """Return where no variance is left without ``reg_covar``: features that are constant.
+
+    In all samples, or also in those of a component. A (K, d) mask.
+    """
+    mean, variance = sample_moments(samples, Diag(), 1)
+    shape = parameters.means.shape
+    is_constant = np.broadcast_to(variance <= _ROUNDING * mean**2, shape)
+    if not in_components:
+        return is_constant
+    model, (K, d) = parameters.covariance_model, shape
+    statistics = ExactPosterior(1).summarize(samples, parameters)
+    nk, means, second = statistics.central()
+    safe = np.where(nk > 0, nk, 1.0) if model.per_component else nk
+    variances = model.variances(model.estimate(second, safe, d), K, d)
+    return is_constant | (variances <= _ROUNDING * means**2)
+
+
+def _shown(estimator: Any) -> str:
+    value = estimator.reg_covar
+    return repr(value) if isinstance(value, str) else f"{value:g}"
+
+
+def _some(components: list[int]) -> str:
+    more = len(components) - _SHOWN
+    shown = ", ".join(map(str, components[:_SHOWN]))
+    return f"{shown} and {more} more" if more > 0 else shown
