@@ -1,4 +1,4 @@
-"""Files: fitted models in .npz files, without pickle, and tables of numbers.
+"""Fitted models in .npz files, without pickle.
 
 A model's file holds the fitted arrays, and a ``header``: one JSON string with the format version,
 the class, the constructor parameters and the scalar attributes.
@@ -7,14 +7,12 @@ the class, the constructor parameters and the scalar attributes.
 import json
 import os
 import secrets
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
 from numbers import Integral
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TextIO
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +25,6 @@ from .estimators._fitting import IteratedMixture
 from .model.covariance import get_covariance_model
 
 FORMAT = 1
-
-_TEXT_ROWS = 2**14
 
 _Path = str | os.PathLike[str]
 
@@ -156,35 +152,6 @@ def load(path: _Path) -> Any:
         model.feature_names_in_ = arrays["feature_names_in_"].astype(object)
     _check_shapes(path, model)
     return model
-
-
-def write_table(output: str | None, table: NDArray[Any]) -> None:
-    """Write an array to a .npy or .csv file, or as text to stdout.
-
-    Text has a row of comma-separated numbers for each sample, with all digits that are needed to
-    read the same numbers back.
-
-    Parameters
-    ----------
-    output : str or None
-        None: stdout.
-    table : array of shape (n_samples,) or (n_samples, n_columns)
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; an older file of that name is then unchanged.
-    """
-    if output is None:
-        _write_text(sys.stdout, table)
-        return
-    with replacing(output) as file:
-        if Path(output).suffix.lower() == ".npy":
-            np.save(file, table)
-        else:
-            text = TextIOWrapper(file, encoding="utf-8", newline="\n")
-            _write_text(text, table)
-            text.detach()
 
 
 @contextmanager
@@ -325,10 +292,3 @@ def _check_shapes(path: _Path, model: Any) -> None:
                 f"{os.fspath(path)}: damaged model file, expected {key} of shape {want} and "
                 f"float64, found {array.shape} and {array.dtype}."
             )
-
-
-def _write_text(file: TextIO, table: NDArray[Any]) -> None:
-    table = table.reshape(len(table), -1)
-    for start in range(0, len(table), _TEXT_ROWS):
-        rows = table[start : start + _TEXT_ROWS].tolist()
-        file.write("".join(",".join(map(repr, row)) + "\n" for row in rows))

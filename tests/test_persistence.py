@@ -9,9 +9,10 @@ from sklearn.exceptions import NotFittedError
 
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm.cli.table_output import write_table
 from fastgmm.data.sample_data import load_sample, read_table
 from fastgmm.model.covariance import COVARIANCE_MODELS
-from fastgmm.persistence import FORMAT, load, replacing, save, write_table
+from fastgmm.persistence import FORMAT, load, replacing, save
 
 IRIS = load_sample("iris")
 NAMES = "GaussianMixture or BayesianGaussianMixture"

@@ -153,7 +153,7 @@ def _warn_not_converged(model: Any) -> None:
 
 
 def _predict(args: argparse.Namespace) -> None:
-    from ..persistence import write_table
+    from .table_output import write_table
 
     model, table, _ = _load_and_read(args)
     numbers = model.predict_proba(table.X) if args.proba else model.predict(table.X)
@@ -161,8 +161,8 @@ def _predict(args: argparse.Namespace) -> None:
 
 
 def _score(args: argparse.Namespace) -> None:
-    from ..persistence import write_table
     from .output import evaluate, format_score
+    from .table_output import write_table
 
     if args.output is not None and not args.samples:
         args.error("--output needs --samples")
