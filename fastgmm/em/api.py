@@ -56,13 +56,14 @@ def fit(
     max_iter : int, default=100
         Largest number of iterations; 0 returns the start.
     callback : callable, optional
-        Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
+        Called with an Iteration (number, lower_bound, change, seconds) after each iteration. If it
+        returns True, the run ends there, with the parameters of that iteration.
 
     Returns
     -------
     EMResult
-        Parameters, converged, lower_bound, history, collapsed. It can predict and score, and can be
-        turned into an estimator.
+        Parameters, converged, lower_bound, history, collapsed, stopped. It can predict and score,
+        and can be turned into an estimator.
 
     Raises
     ------

@@ -67,7 +67,7 @@ def gradient_ascent(
     n_jobs : int or None, default=None
         Number of threads; None: all cores.
     callback : callable, optional
-        Called with an Iteration after each iteration.
+        Called with an Iteration after each iteration. If it returns True, the ascent ends there.
 
     Returns
     -------
@@ -125,19 +125,22 @@ class _Ascent:
         self.max_iter = max_iter
         self.callback = callback
         self.history: list[Iteration] = []
+        self.stopped = False
 
     def run(self, parameters: MixtureParameters) -> EMResult:
         """Search about the start, then about each point reached, until a search gains nothing."""
         search = self._begin(parameters, self.posterior.summarize(self.samples, parameters))
         converged, confirmed, gain = False, False, math.inf
-        while gain > 0.0 and not confirmed and len(self.history) < self.max_iter:
+        while gain > 0.0 and not (confirmed or self.stopped) and len(self.history) < self.max_iter:
             if self.history:
                 search = self._begin(search.best, search.statistics)
             before, again = search.lower_bound, converged
             converged = self._climb(search)
             gain = search.lower_bound - before
             confirmed = converged and again and gain < self.tol
-        return EMResult(search.best, converged, search.lower_bound, self.history)
+        return EMResult(
+            search.best, converged, search.lower_bound, self.history, stopped=self.stopped
+        )
 
     def _begin(self, parameters: MixtureParameters, statistics: SufficientStatistics) -> "_Search":
         return _Search(self.posterior, self.samples, parameters, statistics)
@@ -155,9 +158,9 @@ class _Ascent:
             self.history.append(Iteration(len(self.history) + 1, last, change, now - clock))
             clock = now
             if self.callback is not None:
-                self.callback(self.history[-1])
+                self.stopped = bool(self.callback(self.history[-1]))
             converged = change < self.tol and search.expected_gain < self.tol
-            if converged or search.distance > _LARGEST_CHANGE:
+            if converged or self.stopped or search.distance > _LARGEST_CHANGE:
                 raise StopIteration
 
         options = {

@@ -44,7 +44,7 @@ def run(
     lower_bound : float
         Of an earlier run that this one continues.
     callback : callable, optional
-        Called with each Iteration.
+        Called with each Iteration. The run ends after the iteration in which it returns True.
 
     Returns
     -------
@@ -81,9 +81,9 @@ def _run(
     posterior, update, convergence, acceleration = policies
     history: list[Iteration] = []
     collapsed: dict[int, int] = {}
-    converged = False
+    converged = stopped = False
     point = parameters
-    while not converged and len(history) < max_iter:
+    while not (converged or stopped) and len(history) < max_iter:
         start = perf_counter()
         statistics = posterior.summarize(samples, point)
         _check_finite(statistics.lower_bound, len(history) + 1)
@@ -99,8 +99,8 @@ def _run(
             point = acceleration.retreat()
         history.append(Iteration(len(history) + 1, lower_bound, change, perf_counter() - start))
         if callback is not None:
-            callback(history[-1])
-    return EMResult(parameters, converged, lower_bound, history, collapsed)
+            stopped = bool(callback(history[-1]))
+    return EMResult(parameters, converged, lower_bound, history, collapsed, stopped)
 
 
 def is_finite(lower_bound: float) -> bool:

@@ -54,6 +54,8 @@ class EMResult:
     collapsed : dict of int to int
         Components whose covariance could not be updated in some iteration, and the number of the
         first one.
+    stopped : bool
+        Whether a callback returned True, which ended the run.
     """
 
     parameters: MixtureParameters
@@ -61,6 +63,7 @@ class EMResult:
     lower_bound: float
     history: list[Iteration] = field(default_factory=list)
     collapsed: dict[int, int] = field(default_factory=dict)
+    stopped: bool = False
 
     @property
     def n_iter(self) -> int:

@@ -102,6 +102,9 @@ class IteratedMixture(FittedMixture):
             Non-negative; each counts as that many copies of its sample.
         callback : callable, optional
             Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
+            If it returns True, the fit ends there, also if other starts were to follow. The
+            estimator then holds the best start so far; ``converged_`` is False unless that start
+            had converged.
 
         Returns
         -------
@@ -116,8 +119,9 @@ class IteratedMixture(FittedMixture):
         Warns
         -----
         ConvergenceWarning
-            If the best start did not converge, if a component's covariance collapsed or has too
-            few samples, or if ``reg_covar`` makes up more than 1 % of a variance.
+            If the best start did not converge or was stopped by the callback, if a component's
+            covariance collapsed or has too few samples, or if ``reg_covar`` makes up more than
+            1 % of a variance.
         """
         self._fit(X, sample_weight, callback)
         return self
@@ -186,6 +190,8 @@ class IteratedMixture(FittedMixture):
             verbose.end(result)
             if best is None or result.lower_bound > best.lower_bound:
                 best = result
+            if result.stopped:
+                break
         if best is None:
             assert failure is not None
             raise failure

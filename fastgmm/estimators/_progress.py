@@ -22,13 +22,12 @@ class Verbose:
         if self._level:
             print(f"Initialization {start}")
 
-    def iteration(self, iteration: Iteration) -> None:
-        """Report an iteration."""
-        if self._callback is not None:
-            self._callback(iteration)
+    def iteration(self, iteration: Iteration) -> bool:
+        """Report an iteration; return whether the user's callback stops the fit."""
         if self._level and iteration.number % self._interval == 0:
             detail = f"\t time lapse {iteration.seconds:.5f}s\t ll change {iteration.change:.5f}"
             print(f"  Iteration {iteration.number}" + (detail if self._level > 1 else ""))
+        return self._callback is not None and bool(self._callback(iteration))
 
     def end(self, result: EMResult) -> None:
         """Report the outcome of the start."""

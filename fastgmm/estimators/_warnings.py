@@ -35,15 +35,21 @@ def warn_about(
 
 def warn_about_convergence(estimator: Any, result: EMResult, stacklevel: int) -> None:
     """Warn of a run that did not converge."""
-    if not result.converged and estimator.max_iter > 0:
-        warnings.warn(
+    if result.converged or estimator.max_iter == 0:
+        return
+    if result.stopped:
+        message = (
+            f"The callback stopped the fit in iteration {result.n_iter}, before it converged: "
+            f"the last change is {result.history[-1].change:.3g}, tol is {estimator.tol}."
+        )
+    else:
+        message = (
             "Best performing initialization did not converge. Try different init parameters, "
             "or increase max_iter, tol, or check for degenerate data. "
             f"(max_iter={estimator.max_iter}, tol={estimator.tol}, "
-            f"last change {result.history[-1].change:.3g})",
-            ConvergenceWarning,
-            stacklevel=stacklevel,
+            f"last change {result.history[-1].change:.3g})"
         )
+    warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def _faults(

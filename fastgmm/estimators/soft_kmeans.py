@@ -1,5 +1,6 @@
 """SoftKMeans: k-means with soft assignments of a fixed stiffness."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from ..data.samples import Samples
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
-from ..em.result import EMResult
+from ..em.result import EMResult, Iteration
 from ..em.updates.means_only import MeansOnly
 from ..init import initial_parameters
 from ..model.covariance import Spherical
@@ -124,7 +125,14 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "SoftKMeans":
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        callback: Callable[[Iteration], object] | None = None,
+    ) -> "SoftKMeans":
         """Find the centres.
 
         Parameters
@@ -134,6 +142,11 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         y : Ignored
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative; each counts as that many copies of its sample.
+        callback : callable, optional
+            Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
+            If it returns True, the fit ends there, also if other starts were to follow. The
+            estimator then holds the best start so far; ``converged_`` is False unless that start
+            had converged.
 
         Returns
         -------
@@ -148,14 +161,14 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         Warns
         -----
         ConvergenceWarning
-            If the best start did not converge.
+            If the best start did not converge or was stopped by the callback.
         """
         self._validate_params()
         with unchanged_on_error(self), numpys_rules():
             samples = check_samples(self, X, sample_weight, reset=True)
             check_enough(samples, self.n_clusters, "n_clusters")
             check_magnitude(samples)
-            result = self._best_run(samples)
+            result = self._best_run(samples, callback)
             self.cluster_centers_ = result.parameters.means
             self.converged_ = result.converged
             self.n_iter_ = result.n_iter
@@ -215,11 +228,16 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         # the expanded square of a sample on a centre may be rounded below zero
         return np.sqrt(np.maximum(distances, 0.0, out=distances), out=distances)
 
-    def _best_run(self, samples: Samples) -> EMResult:
+    def _best_run(
+        self, samples: Samples, callback: Callable[[Iteration], object] | None
+    ) -> EMResult:
         given = not isinstance(self.init, str)
         random_state = check_random_state(self.random_state)
-        starts = range(1 if given else self.n_init)
-        results = (self._run(samples, self._start(samples, random_state)) for _ in starts)
+        results: list[EMResult] = []
+        for _ in range(1 if given else self.n_init):
+            results.append(self._run(samples, self._start(samples, random_state), callback))
+            if results[-1].stopped:
+                break
         return max(results, key=lambda result: result.lower_bound)
 
     def _start(self, samples: Samples, random_state: np.random.RandomState) -> MixtureParameters:
@@ -238,7 +256,12 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         )
         return self._mixture(start.means, self.beta)
 
-    def _run(self, samples: Samples, parameters: MixtureParameters) -> EMResult:
+    def _run(
+        self,
+        samples: Samples,
+        parameters: MixtureParameters,
+        callback: Callable[[Iteration], object] | None,
+    ) -> EMResult:
         return run(
             samples,
             parameters,
@@ -246,6 +269,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             update=MeansOnly(),
             convergence=LowerBoundChange(self.tol),
             max_iter=self.max_iter,
+            callback=callback,
         )
 
     def _mixture(self, centers: Array, beta: float) -> MixtureParameters:

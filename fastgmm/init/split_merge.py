@@ -84,13 +84,14 @@ class SplitMerge:
     ) -> EMResult:
         """Search, run EM on all samples, and repeat from its end while that gains.
 
-        An iteration below the best lower bound so far keeps that bound. Its change is 0.
+        An iteration below the best lower bound so far keeps that bound. Its change is 0. The
+        callback is called for iterations on all samples, and may stop the fit there.
         """
         record = _Record(callback)
         found, _ = self._search(samples, start, _FAILURES)
         best = self._em(samples, found, convergence, max_iter, record)
         in_vain = 0 if self.with_moves else _SEARCHES_IN_VAIN
-        while in_vain < _SEARCHES_IN_VAIN and len(record.history) < max_iter:
+        while in_vain < _SEARCHES_IN_VAIN and record.wants_more(max_iter):
             in_vain += 1
             found, moved = self._search(samples, best.parameters, _LATER_FAILURES)
             if not moved:
@@ -103,7 +104,7 @@ class SplitMerge:
                 in_vain = 0
             if result.lower_bound > best.lower_bound:
                 best = result
-        return replace(best, history=record.up_to(best.lower_bound))
+        return replace(best, history=record.up_to(best.lower_bound), stopped=record.stopped)
 
     def _search(
         self, samples: Samples, parameters: MixtureParameters, allowed_failures: int
@@ -174,10 +175,15 @@ class _Record:
 
     def __init__(self, callback: Callable[[Iteration], object] | None) -> None:
         self.history: list[Iteration] = []
+        self.stopped = False
         self._callback = callback
 
-    def __call__(self, iteration: Iteration) -> None:
-        """Add an iteration and pass it on."""
+    def wants_more(self, max_iter: int) -> bool:
+        """Return whether iterations are left, and the callback stopped none."""
+        return not self.stopped and len(self.history) < max_iter
+
+    def __call__(self, iteration: Iteration) -> bool:
+        """Add an iteration and pass it on; return whether the callback stops the fit."""
         best = self.history[-1].lower_bound if self.history else -np.inf
         lower_bound = max(best, iteration.lower_bound)
         number = len(self.history) + 1
@@ -185,7 +191,8 @@ class _Record:
             iteration._replace(number=number, lower_bound=lower_bound, change=lower_bound - best)
         )
         if self._callback is not None:
-            self._callback(self.history[-1])
+            self.stopped = bool(self._callback(self.history[-1]))
+        return self.stopped
 
     def up_to(self, lower_bound: float) -> list[Iteration]:
         """Return the history without what was lost again: no bound is above the last one.
