@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import fastgmm
+from fastgmm.cli import progress
+from fastgmm.cli.main import main
 
 # Numba starts no more threads than this; the machine may have fewer cores.
 os.environ.setdefault("NUMBA_NUM_THREADS", "8")
@@ -39,3 +42,34 @@ def run_python(tmp_path: Path) -> Callable[..., str]:
         return outcome.stdout
 
     return run
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run a command in an empty folder; return exit status, stdout and stderr.
+
+    However long it takes, no line tells of its progress.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress, "_LINE_SECONDS", math.inf)
+
+    def run(*argv):
+        capsys.readouterr()
+        code = main([str(arg) for arg in argv])
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def fail(run):
+    """Run a command that must fail with one line on stderr; return that line."""
+
+    def fail(*argv, code=1):
+        status, out, err = run(*argv)
+        assert (status, out) == (code, "")
+        assert err.startswith("fastgmm: error: ")
+        assert err.count("\n") == 1
+        return err.removeprefix("fastgmm: error: ").rstrip("\n")
+
+    return fail

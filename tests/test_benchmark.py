@@ -57,7 +57,7 @@ def bench(measured, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(_cli_bench, "_LINE_SECONDS", np.inf)
 
     def bench(*options, shapes=TINY):
-        args = cli._parser().parse_args(["bench", *map(str, options)])
+        args = cli.parse(["bench", *map(str, options)])
         _cli_bench.run(args, shapes)
         return capsys.readouterr()
 

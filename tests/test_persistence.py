@@ -9,8 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm.cli.table_output import write_table
-from fastgmm.data.sample_data import load_sample, read_table
+from fastgmm.data.sample_data import load_sample
 from fastgmm.model.covariance import COVARIANCE_MODELS
 from fastgmm.persistence import FORMAT, load, replacing, save
 
@@ -258,16 +257,3 @@ def test_invalid_parameter(path):
     rewrite(path, {"parameters": parameters | {"tol": -1.0}})
     with pytest.raises(ValueError, match=r"damaged model file, found .*'tol' parameter"):
         load(path)
-
-
-@pytest.mark.parametrize("suffix", [".npy", ".csv"])
-def test_written_tables_are_read_back_exactly(tmp_path, suffix):
-    path = str(tmp_path / f"x{suffix}")
-    table = np.random.default_rng(0).normal(size=(20, 3))
-    write_table(path, table)
-    np.testing.assert_array_equal(read_table(path).X, table)
-
-
-def test_write_to_stdout(capsys):
-    write_table(None, np.array([2, 0, 1]))
-    assert capsys.readouterr().out == "2\n0\n1\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._versions import __version__
 from .options import file_type, number
+from .output_file import add_force
 
 if TYPE_CHECKING:
     from ..benchmark import Shape, Timing
@@ -45,6 +46,7 @@ def add_options(add: Callable[..., object]) -> None:
     picture = file_type(".png", ".pdf", ".svg")
     plot = "draw speed-ups and a roofline into a .png, .pdf or .svg file (needs matplotlib)"
     add("--plot", dest="output", type=picture, metavar="FILE", help=plot)
+    add_force(add)
 
 
 def run(args: argparse.Namespace, shapes: "Sequence[Shape] | None" = None) -> None:
@@ -243,7 +245,7 @@ class _Progress:
     """Progress on stderr: a bar on a terminal, elsewhere a line every 10 s."""
 
     def __init__(self, total: int) -> None:
-        from .output import open_bar
+        from .progress import open_bar
 
         self._title = ""
         self._last_line = perf_counter()

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,3 +35,28 @@ def file_type(*suffixes: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def name(text: str) -> str:
+    """Return a name, such as that of a file."""
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a name, got {text!r}")
+    return text
+
+
+def names(text: str) -> list[str]:
+    """Return names that are separated by commas; one that has a comma stands in double quotes."""
+    found: list[str] = []
+    with contextlib.suppress(csv.Error):
+        found = [cell.strip() for cell in next(csv.reader([text], skipinitialspace=True), [])]
+    if not found or not all(found):
+        raise argparse.ArgumentTypeError(f"expected names separated by commas, got {text!r}")
+    return found
+
+
+def character(text: str) -> str:
+    """Return one character; "tab" is a tabulator, and so is a backslash with a t."""
+    text = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(text) != 1 or text in '"\r\n' or not text.isascii():
+        raise argparse.ArgumentTypeError(f"expected one character or tab, got {text!r}")
+    return text

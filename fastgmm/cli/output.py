@@ -1,100 +1,19 @@
-"""Output of the command line: progress, and reports as dictionaries and as text."""
+"""Reports of the command line, as dictionaries and as text."""
 
 import math
-import sys
-from collections.abc import Callable
-from shutil import get_terminal_size
-from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import Array
-from ..em.result import Iteration
 from ..model import criteria
+from .components import describe_components, format_components
 
-_LINE_SECONDS = 10.0
-_BAR_COLUMNS = 96
-_SHOWN_COMPONENTS = 10
-_SHOWN_FEATURES = 5
-_NUMBERS_WIDTH = 66
+if TYPE_CHECKING:
+    from .progress import Progress
 
 Report = dict[str, Any]
-
-
-class Progress:
-    """Phases and iterations on stderr: a bar on a terminal, elsewhere a line every 10 s.
-
-    Attributes
-    ----------
-    n_samples : int
-        How many an iteration reads.
-    seconds : list of float
-        Wall time of each iteration so far, over all starts.
-    """
-
-    def __init__(self, quiet: bool, max_iter: int, n_init: int) -> None:
-        self.n_samples = 0
-        self.seconds: list[float] = []
-        self._n_init = n_init
-        self._start = 0
-        self._quiet = quiet
-        self._last_line = perf_counter()
-        self._bar = None if quiet or not sys.stderr.isatty() else open_bar(max_iter)
-
-    def phase(self, text: str) -> None:
-        """Show what is done before the first iteration."""
-        if self._bar is not None:
-            self._bar.set_description_str(text)
-
-    def __call__(self, iteration: Iteration) -> None:
-        """Show an iteration."""
-        self.seconds.append(iteration.seconds)
-        self._start += iteration.number == 1
-        if self._bar is not None:
-            self._advance(self._bar, iteration)
-        elif not self._quiet and perf_counter() - self._last_line > _LINE_SECONDS:
-            self._last_line = perf_counter()
-            print(
-                f"fastgmm: {self._title()}, iteration {iteration.number}: {self._state(iteration)}",
-                file=sys.stderr,
-            )
-
-    def close(self) -> None:
-        """Remove the bar."""
-        if self._bar is not None:
-            self._bar.close()
-
-    def _advance(self, bar: Any, iteration: Iteration) -> None:
-        bar.set_postfix_str(self._state(iteration), refresh=False)
-        if iteration.number == 1:
-            bar.bar_format = "{desc} {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}"
-            bar.set_description_str(self._title(), refresh=False)
-            bar.reset()
-        bar.update()
-
-    def _title(self) -> str:
-        return "EM" if self._n_init == 1 else f"start {self._start}/{self._n_init}"
-
-    def _state(self, iteration: Iteration) -> str:
-        change = f" ({iteration.change:+.1e})" if math.isfinite(iteration.change) else ""
-        rate = 1e-6 * self.n_samples / max(iteration.seconds, 1e-9)
-        return f"log-likelihood {iteration.lower_bound:.5f}{change}, {rate:.3f} M samples/s"
-
-
-def open_bar(total: int) -> Any:
-    """Return a bar on stderr, or None, with a hint, where tqdm is missing."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        print("fastgmm: for a progress bar: pip install 'fastgmm[cli]'", file=sys.stderr)
-        return None
-    # tqdm shows nothing on a terminal that does not tell its size; get_terminal_size falls back to
-    # 80 x 24
-    columns, lines = get_terminal_size()
-    shape = {"ncols": min(_BAR_COLUMNS, columns), "nrows": lines}
-    return tqdm(total=total, file=sys.stderr, leave=False, bar_format="{desc}", **shape)
 
 
 def evaluate(model: Any, X: NDArray[Any], sample_weight: Array | None) -> Report:
@@ -113,32 +32,25 @@ def evaluate(model: Any, X: NDArray[Any], sample_weight: Array | None) -> Report
 
 def describe_model(model: Any) -> Report:
     """Return size, outcome and components (by falling weight) of a fitted model."""
-    deviations = _standard_deviations(model)
+    parameters = model._parameters()
+    changes = [iteration.change for iteration in model.history_]
     return {
         "class": type(model).__name__,
-        "n_components": model.n_components,
+        "n_components": parameters.n_components,
         "n_features": model.n_features_in_,
-        "covariance_type": model.covariance_type,
+        "covariance_type": parameters.covariance_model.name,
         "n_parameters": model._n_parameters(),
         "feature_names": list(getattr(model, "feature_names_in_", [])) or None,
         "converged": bool(model.converged_),
         "n_iter": model.n_iter_,
         "tol": model.tol,
         "lower_bound": model.lower_bound_,
-        "last_change": model.history_[-1].change if model.history_ else None,
-        "components": [
-            {
-                "label": int(k),
-                "weight": float(model.weights_[k]),
-                "standard_deviation": float(deviations[k]),
-                "mean": model.means_[k].tolist(),
-            }
-            for k in np.argsort(-model.weights_, kind="stable")
-        ],
+        "last_change": changes[-1] if changes else None,
+        "components": describe_components(parameters),
     }
 
 
-def describe_speed(progress: Progress, n_components: int) -> Report | None:
+def describe_speed(progress: "Progress", n_components: int) -> Report | None:
     """Return the median time of an iteration, in several units; None without iterations."""
     if not progress.seconds:
         return None
@@ -148,20 +60,6 @@ def describe_speed(progress: Progress, n_components: int) -> Report | None:
         "ns_per_sample_and_component": 1e9 * seconds / (progress.n_samples * n_components),
         "samples_per_second": progress.n_samples / seconds,
     }
-
-
-_MEAN_VARIANCE: dict[str, Callable[[Array], Any]] = {
-    "full": lambda covariances: np.einsum("kii->k", covariances) / covariances.shape[1],
-    "tied": lambda covariance: np.trace(covariance) / len(covariance),
-    "diag": lambda variances: variances.mean(axis=1),
-    "spherical": lambda variances: variances,
-}
-
-
-def _standard_deviations(model: Any) -> Array:
-    """Return the root of the mean variance over the features, for each component."""
-    variances = _MEAN_VARIANCE[model.covariance_type](model.covariances_)
-    return np.broadcast_to(np.sqrt(variances), (model.n_components,))
 
 
 def finite(value: Any) -> Any:
@@ -190,7 +88,7 @@ def format_fit(report: Report) -> str:
     ]
     if report["output"] is not None:
         rows.append(("saved to", report["output"]))
-    return f"{_align(rows)}\n\n{_format_components(report['model'])}"
+    return f"{_align(rows)}\n\n{_components(report['model'])}"
 
 
 def format_model(path: str, model: Report) -> str:
@@ -202,7 +100,7 @@ def format_model(path: str, model: Report) -> str:
         ("outcome", _format_outcome(model)),
         ("lower bound", f"{model['lower_bound']:.6f} nats per sample, before the last update"),
     ]
-    return f"{_align(rows)}\n\n{_format_components(model)}"
+    return f"{_align(rows)}\n\n{_components(model)}"
 
 
 def format_score(score: Report) -> str:
@@ -264,27 +162,5 @@ def digits(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _format_components(model: Report) -> str:
-    """Return the table of the heaviest components; labels are those that predict returns."""
-    n_shown = min(model["n_features"], _SHOWN_FEATURES)
-    names = (model["feature_names"] or [f"mean[{i}]" for i in range(n_shown)])[:n_shown]
-    width = max(12, min(_NUMBERS_WIDTH // n_shown, max(map(len, names)) + 2))
-    cut = " ..." if model["n_features"] > n_shown else ""
-    heads = [f"{_shorten(name, width - 2):>{width}}" for name in names]
-    lines = [f"label    weight   std. dev.{''.join(heads)}{cut}"]
-    shown = model["components"][:_SHOWN_COMPONENTS]
-    columns = [_fixed([row["standard_deviation"] for row in shown], 12)]
-    columns += [_fixed([row["mean"][i] for row in shown], width) for i in range(n_shown)]
-    for row, numbers in zip(shown, zip(*columns, strict=True), strict=True):
-        lines.append(f"{row['label']:>5}{row['weight']:>10.6f}{''.join(numbers)}{cut}")
-    hidden = len(model["components"]) - len(shown)
-    return "\n".join([*lines, f"... and {hidden} more"] if hidden else lines)
-
-
-def _fixed(values: list[float], width: int) -> list[str]:
-    """Format a column with five significant digits of its largest number."""
-    largest = max(map(abs, values))
-    if not 1e-4 <= largest < 1e8:
-        return [f"{value:>{width}.4g}" for value in values]
-    decimals = max(4 - math.floor(math.log10(largest)), 0)
-    return [f"{value:>{width}.{decimals}f}" for value in values]
+def _components(model: Report) -> str:
+    return format_components(model["components"], model["feature_names"])

@@ -1,0 +1,66 @@
+"""DATA and how it is read: what ``fit``, ``predict`` and ``score`` share."""
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .options import character, name, names
+
+if TYPE_CHECKING:
+    from ..data.table import Table
+
+DATA = (
+    "a .csv, .tsv, .csv.gz, .parquet, .npy or .npz file (FILE.npz:NAME for one of its arrays), "
+    "- for text on standard input, or sample:NAME (patches, pixels or iris)"
+)
+WEIGHTS = (
+    "one weight for each sample: a column of DATA, or a file if it ends as the files of DATA do"
+)
+
+
+def add_data_options(add: Callable[..., object]) -> None:
+    """Declare the options that say how DATA is read."""
+    columns = "features: names, or numbers from 1 (default: those of the model, or all others)"
+    add("--columns", type=names, metavar="A,B,..", help=columns)
+    add("--drop-missing", action="store_true", help="leave out rows with missing values")
+    add("--separator", type=character, metavar="CHAR", help="of a text file (default: found)")
+    encoding = "of a text file (default: UTF-8, or UTF-16 with a byte order mark)"
+    add("--encoding", type=name, metavar="NAME", help=encoding)
+    header = "whether the first row of a text file holds names (default: if it has no number)"
+    add("--header", action=argparse.BooleanOptionalAction, help=header)
+
+
+def add_ids(add: Callable[..., object]) -> None:
+    """Declare the option for columns that the output repeats."""
+    kept = "columns of DATA that the output repeats, such as a name of each sample"
+    add("--id", dest="ids", type=names, default=(), metavar="A,B,..", help=kept)
+
+
+def read_data(args: argparse.Namespace, model: Any = None) -> "Table":
+    """Read DATA; the features of a model are found by name, if both have names.
+
+    Raises
+    ------
+    ValueError, OSError, ImportError
+        As ``read_table``.
+    """
+    from ..data.columns import Request
+    from ..data.csv_layout import TextFormat
+    from ..data.table import is_file, read_table
+
+    weights = getattr(args, "weights", None)
+    weights_file = weights if weights is not None and is_file(weights) else None
+    model_features = list(getattr(model, "feature_names_in_", [])) or None
+    return read_table(
+        args.data,
+        Request(
+            args.columns,
+            model_features,
+            weights if weights_file is None else None,
+            getattr(args, "ids", ()),
+        ),
+        text_format=TextFormat(args.separator, args.encoding, args.header),
+        weights_file=weights_file,
+        dtype=getattr(args, "dtype", None),
+        drop_missing=args.drop_missing,
+    )

@@ -1,0 +1,170 @@
+"""``fastgmm fit``: fit a mixture to data, save it and summarize it."""
+
+import argparse
+import warnings
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from .._versions import __version__
+from .data_options import DATA, WEIGHTS, add_data_options, read_data
+from .options import name, number
+from .output_file import add_force
+
+if TYPE_CHECKING:
+    from ..data.table import Table
+    from .output import Report
+    from .progress import Progress
+
+ABOUT = "fit a mixture to data"
+
+PARAMETERS = (
+    *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
+    *("init_params", "random_state", "acceleration", "stop_rule", "n_jobs"),
+)
+
+
+def add_options(add: Callable[..., object]) -> None:
+    """Declare the options."""
+    kinds = ("full", "tied", "diag", "spherical")
+    starts = ("kmeans", "k-means++", "random", "random_from_data")
+    accelerations = ("quasi-newton", "subsample", "split-merge")
+    count, positive = number(int, 1), number(float, 0)
+    add("data", type=name, metavar="DATA", help=DATA)
+    add("-K", "--n-components", type=count, required=True, metavar="N", help="components")
+    add("--covariance-type", choices=kinds, default="full", help="shape of the covariances")
+    add("--tol", type=positive, default=1e-3, help="smallest change of the mean log-likelihood")
+    add("--reg-covar", type=positive, default=1e-6, metavar="VAR", help="added to the variances")
+    add("--max-iter", type=number(int, 0), default=100, metavar="N", help="most iterations")
+    add("--n-init", type=count, default=1, metavar="N", help="starts, of which the best is kept")
+    rules = ("last-change", "remaining-gain")
+    add("--stop-rule", choices=rules, default="last-change", help="what --tol bounds")
+    add("--acceleration", choices=accelerations, help="fewer iterations for a small --tol")
+    add("--init", dest="init_params", choices=starts, default="kmeans", help="starting points")
+    seed = number(int, 0, 2**32 - 1)
+    add("--seed", dest="random_state", type=seed, default=0, metavar="N", help="of the starts")
+    add("--n-jobs", type=count, metavar="N", help="threads (default: all cores)")
+    add("--dtype", choices=("float32", "float64"), help="convert the data (default: as it is)")
+    add_data_options(add)
+    add("--weights", type=name, metavar="COLUMN|FILE", help=WEIGHTS)
+    standardize = "fit to features in standard deviations; the model is in their own units"
+    add("--standardize", action="store_true", help=standardize)
+    add("-o", "--output", type=name, metavar="MODEL", help="file for the model, such as model.npz")
+    add_force(add)
+    add("--quiet", action="store_true", help="no progress and no summary")
+    add("--json", action="store_true", help="summary as one JSON object")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fit, save and report.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C. The model of the last complete iteration is then saved, where there is
+        an output.
+    """
+    from .output import describe_model, describe_speed, evaluate
+    from .progress import Progress
+
+    if args.standardize and args.covariance_type == "spherical":
+        args.error(
+            "--standardize does not go with --covariance-type spherical, whose components have one "
+            "variance for all features in their own units: diag has one for each"
+        )
+    progress = Progress(args.quiet, args.max_iter, args.n_init)
+    try:
+        table, model, seconds = _read_and_fit(args, progress)
+    finally:
+        progress.close()
+    start = perf_counter()
+    score = evaluate(model, table.X, table.weights)
+    seconds["scoring"] = perf_counter() - start
+    data = {"source": args.data, "weights": args.weights, "dtype": str(table.X.dtype)}
+    data |= dict(zip(("n_samples", "n_features"), table.X.shape, strict=True))
+    report = {
+        "fastgmm": __version__,
+        "parameters": _parameters(args),
+        "standardize": args.standardize,
+        "output": args.output,
+        "data": data,
+        "model": describe_model(model),
+        "score": score,
+        "seconds": seconds,
+        "speed": describe_speed(progress, args.n_components),
+    }
+    _print(args, report)
+    _warn_not_converged(model)
+
+
+def _read_and_fit(
+    args: argparse.Namespace, progress: "Progress"
+) -> tuple["Table", Any, dict[str, float]]:
+    """Return the data, the model, which is saved, and the time that each phase took."""
+    start = perf_counter()
+    progress.phase(f"reading {args.data}")
+    table = read_data(args)
+    seconds = {"reading": perf_counter() - start}
+    start = perf_counter()
+    progress.phase("initializing (the first run also compiles the kernels, about 6 s)")
+    progress.n_samples = len(table.X)
+    model = _fit_model(args, table, progress)
+    em = sum(progress.seconds)
+    seconds |= {"initialization": perf_counter() - start - em, "EM": em}
+    return table, model, seconds
+
+
+def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -> Any:
+    """Fit and save; after Ctrl-C save what there is, if it is to be saved, and raise."""
+    from ..estimators import GaussianMixture
+    from ..persistence import save
+    from .interruption import Interruption
+    from .standardized import Standardized
+
+    model: Any = GaussianMixture(**_parameters(args))
+    standardized = Standardized(table.X, table.weights) if args.standardize else None
+    X = table.X if standardized is None else standardized.X
+    with Interruption(lambda: args.output is not None and bool(progress.seconds)) as interruption:
+
+        def callback(iteration: Any) -> bool:
+            progress(iteration)
+            return interruption.requested
+
+        model.fit(X, sample_weight=table.weights, callback=callback)
+    if standardized is not None:
+        standardized.restore(model)
+    if table.names is not None:
+        model.feature_names_in_ = table.names
+    if args.output is not None:
+        save(model, args.output)
+    if interruption.requested:
+        raise KeyboardInterrupt(
+            f"{args.output} holds the model after {model.n_iter_} "
+            f"iteration{'' if model.n_iter_ == 1 else 's'}"
+        )
+    return model
+
+
+def _parameters(args: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in PARAMETERS}
+
+
+def _print(args: argparse.Namespace, report: "Report") -> None:
+    from .output import finite, format_fit
+
+    if args.json:
+        import json
+
+        print(json.dumps(finite(report), allow_nan=False))
+    elif not args.quiet:
+        print(format_fit(report))
+
+
+def _warn_not_converged(model: Any) -> None:
+    if not model.converged_ and model.history_:
+        warnings.warn(
+            f"not converged after {model.n_iter_} iterations: the last change is "
+            f"{model.history_[-1].change:.2g}, tol is {model.tol:g}. "
+            "Increase --max-iter or --tol.",
+            stacklevel=1,
+        )

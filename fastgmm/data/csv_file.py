@@ -1,0 +1,136 @@
+"""Tables in text files, read by pyarrow."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from .arrow import copy_cells, import_pyarrow
+from .cells import Cells, damage_of
+from .columns import Choice, Columns
+from .csv_layout import MISSING, TextFormat, find_layout
+
+_HEAD = 2**16
+_HEAD_LINES = 3
+_CSV_BLOCK = 2**22  # the longest row
+_CSV_ERROR = re.compile(
+    r"In CSV column #(?P<column>\d+): (?:Row #(?P<row>\d+): )?"
+    r"CSV conversion error to \w+: invalid (?:value '(?P<cell>.*)'|UTF8)",
+    re.DOTALL,
+)
+_CSV_ROW_ERROR = re.compile(
+    r"CSV parse error: (?:Row #(?P<row>\d+): )?(?P<what>Expected .*? got \d+)"
+)
+
+
+class CsvFile:
+    """A text file with one row for each sample.
+
+    Parameters
+    ----------
+    source : str
+        A file, which may be compressed by gzip, or ``-`` for standard input.
+    given : TextFormat
+    """
+
+    def __init__(self, source: str, given: TextFormat) -> None:
+        self._source = source
+        import_pyarrow(self._title)
+        self._text = sys.stdin.buffer.read() if source == "-" else None
+        with damage_of(self._title), self._open() as file:
+            head, rest = file.read(_HEAD), file.read(1)
+            while rest and _count_lines(head) < _HEAD_LINES and len(head) < _CSV_BLOCK:
+                head, rest = head + rest + file.read(len(head)), file.read(1)
+        self._layout = find_layout(self._title, head, not rest, given)
+        names = self._layout.names
+        self.columns = Columns(self._title, len(self._layout.first), names)
+        self.first_row = 1 + self._layout.has_header
+
+    @property
+    def _title(self) -> str:
+        return "standard input" if self._source == "-" else self._source
+
+    def read(self, choice: Choice, dtype: str | None) -> Cells:
+        """Return the columns that are chosen.
+
+        Raises
+        ------
+        ValueError
+            If a cell is no number, or rows differ in length.
+        """
+        table = self._table(choice)
+        columns = {int(name[1:]): table.column(name) for name in table.column_names}
+        del table
+        return copy_cells(columns, choice, dtype or "float64")
+
+    def _open(self) -> Any:
+        import pyarrow
+
+        if self._text is not None:
+            return pyarrow.BufferReader(self._text)
+        with Path(self._source).open("rb"):  # raises what Python raises
+            compression = "gzip" if self._source.lower().endswith(".gz") else None
+            return pyarrow.input_stream(self._source, compression)
+
+    def _table(self, choice: Choice) -> Any:
+        """Return the columns f0, f1, ... that are chosen."""
+        from pyarrow import ArrowInvalid
+
+        message = ""
+        for use_threads in (True, False):  # a second time, for the row in the message
+            with damage_of(self._title):
+                try:
+                    return self._parse(choice, use_threads)
+                except ArrowInvalid as error:
+                    message = str(error)
+        raise ValueError(f"{self._title}{self._explain(message)}")
+
+    def _parse(self, choice: Choice, use_threads: bool) -> Any:
+        import pyarrow
+        from pyarrow import csv
+
+        layout = self._layout
+        numbers = {f"f{i}": pyarrow.float64() for i in choice.numbers}
+        texts = {f"f{i}": pyarrow.string() for i in choice.ids}
+        types = texts | numbers
+        with self._open() as file:
+            return csv.read_csv(
+                file,
+                csv.ReadOptions(
+                    use_threads=use_threads,
+                    block_size=_CSV_BLOCK,
+                    skip_rows=layout.n_blank,
+                    skip_rows_after_names=int(layout.has_header),
+                    autogenerate_column_names=True,
+                    encoding=layout.encoding,
+                ),
+                csv.ParseOptions(delimiter=layout.separator, newlines_in_values=layout.is_quoted),
+                csv.ConvertOptions(
+                    column_types=types,
+                    include_columns=list(types),
+                    null_values=list(MISSING),
+                    decimal_point=layout.decimal,
+                ),
+            )
+
+    def _explain(self, message: str) -> str:
+        found = _CSV_ERROR.match(message)
+        if found is not None:
+            row = f", row {found['row']}" if found["row"] else ""
+            column = self.columns.name(int(found["column"]))
+            if found["cell"] is None:
+                return f"{row}, {column}: expected text in {self._layout.encoding.upper()}."
+            return (
+                f"{row}, {column}: expected a number, got {found['cell'][:60]!r}. "
+                "Choose the features with --columns."
+            )
+        found = _CSV_ROW_ERROR.match(message)
+        if found is not None:
+            row = f", row {found['row']}" if found["row"] else ""
+            return f"{row}: {found['what'].replace('Expected', 'expected')}."
+        return f": {message.partition(chr(10))[0]}"
+
+
+def _count_lines(text: bytes) -> int:
+    text = text.lstrip(b"\r\n")
+    return max(text.count(b"\n"), text.count(b"\r"))

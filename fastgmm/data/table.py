@@ -1,0 +1,205 @@
+"""Tables of samples: from a file, from standard input, or built in."""
+
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .array_file import ArrayTable, read_npy, read_npz, split_member
+from .cells import Cells
+from .columns import Choice, Columns, Request
+from .csv_file import CsvFile
+from .csv_layout import TextFormat
+from .parquet_file import ParquetFile
+from .sample_data import load_sample
+
+_PREFIX = "sample:"
+_TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_ARRAYS = {".npy": read_npy, ".npz": read_npz}
+_BLOCK_ROWS = 2**16
+
+#: What a table can be read from.
+KINDS = "a .csv, .tsv, .csv.gz, .parquet, .npy or .npz file, - (standard input) or sample:NAME"
+
+
+class Table(NamedTuple):
+    """Samples, with what belongs to each.
+
+    Attributes
+    ----------
+    X : array of shape (n_samples, n_features)
+        Finite. A read-only memory map for a .npy file.
+    names : list of str or None
+        Names of the features, where the columns have names.
+    weights : array of shape (n_samples,) or None
+        Finite.
+    ids : dict
+        The columns that are kept as they are, by name: arrays of NumPy or of pyarrow.
+    """
+
+    X: NDArray[Any]
+    names: list[str] | None = None
+    weights: NDArray[Any] | None = None
+    ids: dict[str, Any] = {}  # noqa: RUF012
+
+
+class _Reader(Protocol):
+    @property
+    def columns(self) -> Columns: ...
+
+    @property
+    def first_row(self) -> int: ...
+
+    def read(self, choice: Choice, dtype: str | None) -> Cells: ...
+
+
+def is_file(text: str) -> bool:
+    """Return whether a text names a file of a table, and not a column."""
+    name = split_member(text)[0].lower()
+    return name.endswith((*_TEXT, *_ARRAYS, ".parquet"))
+
+
+def read_table(
+    source: str,
+    request: Request | None = None,
+    *,
+    text_format: TextFormat | None = None,
+    weights_file: str | None = None,
+    dtype: str | None = None,
+    drop_missing: bool = False,
+) -> Table:
+    """Read samples, and what belongs to each.
+
+    Parameters
+    ----------
+    source : str
+        One of `KINDS`.
+    request : Request, optional
+        The columns; by default all are features.
+    text_format : TextFormat, optional
+        How a text file is written; by default that is found.
+    weights_file : str, optional
+        A file with one weight for each row of the source.
+    dtype : {'float32', 'float64'}, optional
+        Of X; by default as in the file, and float64 for text.
+    drop_missing : bool
+        Leave out rows with a missing value, instead of raising.
+
+    Raises
+    ------
+    ValueError
+        If the source is damaged or none of these, or does not hold a table of finite numbers.
+    OSError
+        If the file cannot be read.
+    ImportError
+        If the file needs a package that is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If rows are left out, or the first row of a text file may be a header of numbers.
+    """
+    request = Request() if request is None else request
+    reader = _open(source, TextFormat() if text_format is None else text_format)
+    choice = reader.columns.choose(request)
+    cells = reader.read(choice, dtype)
+    if not len(cells.X):
+        raise ValueError(f"{reader.columns.source}: expected rows of numbers, got none.")
+    if weights_file is not None:
+        cells = cells._replace(weights=_read_weights(weights_file, len(cells.X)))
+    missing = _missing_rows(reader, choice, cells)
+    if missing.any():
+        cells = _without(reader, choice, cells, missing, drop_missing)
+    columns = reader.columns
+    ids = dict(zip(columns.labels(choice.ids), cells.ids, strict=True))
+    names = None if columns.names is None else columns.labels(choice.features)
+    return Table(cells.X, names, cells.weights, ids)
+
+
+def _open(source: str, text_format: TextFormat) -> _Reader:
+    name = split_member(source)[0].lower()
+    suffix = Path(name).suffix
+    if source.startswith(_PREFIX):
+        return ArrayTable(source, load_sample(source.removeprefix(_PREFIX)))
+    if suffix in _ARRAYS:
+        return ArrayTable(source, _ARRAYS[suffix](source))
+    if suffix == ".parquet":
+        return ParquetFile(source)
+    if source != "-" and not name.endswith(_TEXT):
+        raise ValueError(f"{source}: expected {KINDS}.")
+    if ".tsv" in name and text_format.separator is None:
+        text_format = text_format._replace(separator="\t")
+    return CsvFile(source, text_format)
+
+
+def _read_weights(source: str, n_samples: int) -> NDArray[Any]:
+    suffix = Path(split_member(source)[0].lower()).suffix
+    if suffix in _ARRAYS:
+        weights = _ARRAYS[suffix](source)
+    else:
+        with warnings.catch_warnings():
+            # a header of numbers that is read as a weight is one too many
+            warnings.simplefilter("ignore")
+            reader = _open(source, TextFormat())
+        weights = reader.read(reader.columns.choose(Request()), None).X
+    if weights.shape not in ((n_samples,), (n_samples, 1)):
+        raise ValueError(
+            f"{source}: expected {n_samples} weights, one for each sample, "
+            f"got an array of shape {weights.shape}."
+        )
+    return weights.reshape(-1)
+
+
+def _missing_rows(reader: _Reader, choice: Choice, cells: Cells) -> NDArray[np.bool_]:
+    """Return which rows have no value in some column; raise ValueError for an infinite one."""
+    X, weights = cells.X, cells.weights
+    missing = np.zeros(len(X), np.bool_)
+    for start in range(0, len(X), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        finite = np.isfinite(X[rows])
+        if not finite.all():
+            _check_not_infinite(reader, choice, X[rows], start)
+            missing[rows] = ~finite.all(axis=1)
+    if weights is not None:
+        _check_not_infinite(reader, Choice([], None, []), weights[:, np.newaxis], 0)
+        missing |= np.isnan(weights)
+    return missing
+
+
+def _check_not_infinite(reader: _Reader, choice: Choice, X: NDArray[Any], start: int) -> None:
+    infinite = np.argwhere(np.isinf(X))
+    if len(infinite):
+        row, column = map(int, infinite[0])
+        name = reader.columns.name(choice.features[column]) if choice.features else "weights"
+        raise ValueError(
+            f"{reader.columns.source}, row {start + row + reader.first_row}, {name}: "
+            f"expected a finite number, got {X[row, column]}."
+        )
+
+
+def _without(
+    reader: _Reader, choice: Choice, cells: Cells, missing: NDArray[np.bool_], drop_missing: bool
+) -> Cells:
+    """Leave out rows with a warning, or raise ValueError that says how many they are."""
+    source, count = reader.columns.source, np.count_nonzero(missing)
+    first = int(missing.argmax())
+    gaps = np.flatnonzero(np.isnan(cells.X[first]))
+    column = reader.columns.name(choice.features[gaps[0]]) if len(gaps) else "weights"
+    what = (
+        f"{count:,} of {len(missing):,} rows with missing values, "
+        f"the first in row {first + reader.first_row}, {column}."
+    )
+    if not drop_missing:
+        raise ValueError(f"{source}: found {what} --drop-missing leaves such rows out.")
+    if count == len(missing):
+        raise ValueError(f"{source}: found {what} No row is left.")
+    warnings.warn(f"{source}: left out {what}", stacklevel=3)
+    kept = ~missing
+    weights = None if cells.weights is None else cells.weights[kept]
+    return Cells(cells.X[kept], weights, [_take(column, kept) for column in cells.ids])
+
+
+def _take(column: Any, kept: NDArray[np.bool_]) -> Any:
+    return column[kept] if isinstance(column, np.ndarray) else column.filter(kept)
