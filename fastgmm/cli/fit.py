@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._versions import __version__
 from .data_options import DATA, WEIGHTS, add_data_options, read_data
 from .options import name, number
-from .output_file import add_force
+from .output_file import add_force, writing
 
 if TYPE_CHECKING:
     from ..data.table import Table
@@ -136,7 +136,8 @@ def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -
     if table.names is not None:
         model.feature_names_in_ = table.names
     if args.output is not None:
-        save(model, args.output)
+        with writing(args.output):
+            save(model, args.output)
     if interruption.requested:
         raise KeyboardInterrupt(
             f"{args.output} holds the model after {model.n_iter_} "

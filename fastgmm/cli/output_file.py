@@ -37,6 +37,21 @@ def check_output(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.output}: the file exists. --force replaces it.")
 
 
+@contextlib.contextmanager
+def writing(output: str) -> Iterator[None]:
+    """Name the output in errors, as the user typed it: not a temporary file, and not nothing.
+
+    Raises
+    ------
+    OSError
+        If the output cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), output) from error
+
+
 def _inputs(args: argparse.Namespace) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the files that a command reads."""
     from ..data.array_file import split_member

@@ -25,7 +25,10 @@ class Standardized:
     """
 
     def __init__(self, X: NDArray[Any], sample_weight: Array | None) -> None:
-        scaler = StandardScaler().fit(X, sample_weight=sample_weight)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            scaler = StandardScaler().fit(X, sample_weight=sample_weight)
+        varies = np.ptp(X, axis=0) > 0
+        _check_range(scaler.var_[varies])
         self.X: NDArray[Any] = scaler.transform(X)
         self._mean: Array = np.asarray(scaler.mean_)
         self._scale: Array = np.asarray(scaler.scale_)
@@ -55,11 +58,7 @@ class Standardized:
             model.precisions_cholesky_ = model.precisions_cholesky_ / rows
             model.precisions_ = kind.precisions(model.precisions_cholesky_)
         variances = kind.variances(model.covariances_, *model.means_.shape)
-        if not (np.isfinite(variances).all() and (variances > 0).all()):
-            raise ValueError(
-                "--standardize: float64 cannot hold the variances of the features, whose "
-                f"deviations are {s.min():.3g} to {s.max():.3g}. Scale the input data."
-            )
+        _check_range(variances)
         self._shift_bounds(model)
 
     def _shift_bounds(self, model: Any) -> None:
@@ -70,3 +69,13 @@ class Standardized:
         ]
         model.lower_bounds_ = [iteration.lower_bound for iteration in model.history_]
         model.lower_bound_ -= shift
+
+
+def _check_range(variances: Array) -> None:
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        inverses = 1.0 / variances
+    if not (np.isfinite(inverses).all() and np.isfinite(variances).all()):
+        raise ValueError(
+            "--standardize: float64 cannot hold the variances of the features, or their inverses. "
+            "Scale the input data."
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .options import file_type
+from .output_file import writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def write_table(output: str | None, columns: dict[str, Any], numbers: "NDArray[A
         return
     from ..persistence import replacing
 
-    with replacing(output) as file:
+    with writing(output), replacing(output) as file:
         if _suffix(output) == ".npy":
             import numpy as np
 

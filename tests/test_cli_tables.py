@@ -1,0 +1,449 @@
+"""The command line and people's tables: columns, weights, units, identifiers, files of output."""
+
+import gzip
+import io
+import json
+import random
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+from sklearn.datasets import load_iris
+from sklearn.preprocessing import StandardScaler
+
+import fastgmm
+from fastgmm import GaussianMixture
+
+pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+
+IRIS = load_iris().data
+NAMES = ["sl", "sw", "pl", "pw"]
+FIT = ["-K", "3", "--quiet", "-o", "m.npz"]
+
+
+@pytest.fixture
+def flowers(run):
+    """Write iris with a name and a weight for each flower, in two files of other column orders."""
+    rows = [[f"flower {i}", *map(repr, x), repr(1.0 + i % 2)] for i, x in enumerate(IRIS.tolist())]
+    head = ["name", *NAMES, "weight"]
+    for path, order in (("iris.csv", [0, 1, 2, 3, 4, 5]), ("turned.csv", [5, 4, 0, 2, 3, 1])):
+        lines = [",".join(row[i] for i in order) for row in [head, *rows]]
+        Path(path).write_text("\n".join(lines) + "\n")
+    return run
+
+
+def fit(run, *options):
+    code, out, _ = run("fit", *options, *FIT)
+    assert (code, out) == (0, "")
+    return fastgmm.load("m.npz")
+
+
+def rows_of(text):
+    """Return the columns of text output."""
+    return csv.read_csv(io.BytesIO(text.encode())).to_pydict()
+
+
+# what is read
+
+
+def test_columns_of_a_model_in_any_order(flowers):
+    model = fit(flowers, "iris.csv", "--columns", ",".join(NAMES))
+    assert model.feature_names_in_.tolist() == NAMES
+    expected = GaussianMixture(3, random_state=0).fit(IRIS)
+    np.testing.assert_array_equal(model.means_, expected.means_)
+    for source in ("iris.csv", "turned.csv"):
+        code, out, err = flowers("predict", "m.npz", source, "--id", "name")
+        assert (code, err) == (0, "")
+        assert rows_of(out) == {
+            "name": [f"flower {i}" for i in range(150)],
+            "label": expected.predict(IRIS).tolist(),
+        }
+        code, out, err = flowers("score", "m.npz", source)
+        assert (code, err) == (0, "")
+        assert f"{expected.score(IRIS):.6f} nats" in out
+
+
+def test_weights_are_a_column_or_a_file(flowers):
+    weights = 1.0 + np.arange(150) % 2
+    np.save("w.npy", weights)
+    expected = GaussianMixture(3, random_state=0).fit(IRIS, sample_weight=weights)
+    for given in ("weight", "6", "w.npy"):
+        model = fit(flowers, "iris.csv", "--columns", "sl,sw,pl,pw", "--weights", given)
+        np.testing.assert_array_equal(model.means_, expected.means_)
+        Path("m.npz").unlink()
+    fit(flowers, "iris.csv", "--columns", "2,3,4,5", "--weights", "weight")
+    _, out, _ = flowers("score", "m.npz", "turned.csv", "--weights", "weight")
+    assert f"{expected.score(IRIS, sample_weight=weights):.6f} nats" in out
+    assert re.search(r"sum of weights +225\n", out)
+
+
+def test_errors_name_the_column_and_the_remedy(flowers, fail):
+    assert fail("fit", "iris.csv", "-K", 3) == (
+        "iris.csv, row 2, column 'name': expected a number, got 'flower 0'. "
+        "Choose the features with --columns."
+    )
+    assert fail("fit", "iris.csv", "-K", 3, "--columns", "sl,pW", "--weights", "zz") == (
+        "iris.csv: no column 'zz': it has name, sl, sw, pl, pw, weight."
+    )
+    fit(flowers, "iris.csv", "--columns", "sl,pw")
+    Path("x.csv").write_text("sl,sw\n1,2\n")
+    assert fail("predict", "m.npz", "x.csv") == (
+        "x.csv: the model needs the columns sl, pw, but none is named 'pw'."
+    )
+
+
+def test_standard_input(run, monkeypatch):
+    model = fit(run, "sample:iris")
+    text = "".join(",".join(map(repr, row)) + "\n" for row in IRIS.tolist())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    code, out, err = run("predict", "m.npz", "-", "--no-header")
+    assert (code, err) == (0, "")
+    assert rows_of(out)["label"] == model.predict(IRIS).tolist()
+
+
+def test_numeric_header_is_a_warning(run):
+    np.savetxt("x.csv", np.vstack([np.arange(4), IRIS]), delimiter=";", fmt="%g")
+    code, out, err = run("fit", "x.csv", "-K", 3)
+    assert (code, err.count("\n")) == (0, 1)
+    assert "x.csv: 151 samples x 4 features" in out
+    assert err == (
+        "fastgmm: warning: x.csv: the first row holds numbers (0, 1, 2, 3) and is read as a "
+        "sample. Say --header if they are names, or --no-header.\n"
+    )
+    code, out, err = run("fit", "x.csv", "-K", 3, "--header", "--separator", ";")
+    assert (code, err) == (0, "")
+    assert "x.csv: 150 samples x 4 features" in out
+
+
+def test_missing_values(run, fail):
+    X = IRIS.copy()
+    X[[3, 77], [1, 2]] = np.nan
+    np.save("x.npy", X)
+    message = fail("fit", "x.npy", "-K", 3)
+    assert message == (
+        "x.npy: found 2 of 150 rows with missing values, the first in row 4, column 2. "
+        "--drop-missing leaves such rows out."
+    )
+    np.save("w.npy", np.linspace(1, 2, 150))
+    code, _, err = run("fit", "x.npy", "--drop-missing", "--weights", "w.npy", *FIT)
+    assert (code, err) == (
+        0,
+        "fastgmm: warning: x.npy: left out 2 of 150 rows with missing values, "
+        "the first in row 4, column 2.\n",
+    )
+    keep = ~np.isnan(X).any(axis=1)
+    expected = GaussianMixture(3, random_state=0)
+    expected.fit(X[keep], sample_weight=np.linspace(1, 2, 150)[keep])
+    np.testing.assert_array_equal(fastgmm.load("m.npz").means_, expected.means_)
+    _, out, _ = run("predict", "m.npz", "x.npy", "--drop-missing")
+    assert rows_of(out)["label"] == expected.predict(X[keep]).tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float32_stays(run, dtype):
+    table = {name: IRIS[:, i].astype(dtype) for i, name in enumerate(NAMES)}
+    parquet.write_table(pa.table(table), "iris.parquet")
+    _, out, _ = run("fit", "iris.parquet", "-K", 3)
+    assert f"iris.parquet: 150 samples x 4 features, {np.dtype(dtype)}" in out
+
+
+# units
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_standardize_stores_the_model_in_the_own_units(run, covariance_type):
+    X = IRIS * [1e-6, 1.0, 1e3, 1e6] + [0, 5, 0, -1e7]
+    np.save("x.npy", X)
+    options = ["--covariance-type", covariance_type, "--reg-covar", "1e-6"]
+    code, out, err = run("fit", "x.npy", "--standardize", *options, "-K", 3, "-o", "m.npz")
+    assert (code, err) == (0, "")
+    model = fastgmm.load("m.npz")
+    scaler = StandardScaler().fit(X)
+    Z = scaler.transform(X)
+    fitted = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(Z)
+    shift = np.log(scaler.scale_).sum()
+    np.testing.assert_allclose(model.score_samples(X), fitted.score_samples(Z) - shift, rtol=1e-9)
+    np.testing.assert_array_equal(model.predict(X), fitted.predict(Z))
+    np.testing.assert_allclose(model.lower_bounds_, np.subtract(fitted.lower_bounds_, shift))
+    assert f"{model.score(X):.6f} nats per sample" in out
+    dense = {
+        "full": lambda c: c, "tied": lambda c: c, "diag": lambda c: c[..., np.newaxis] * np.eye(4)
+    }[covariance_type]  # fmt: skip
+    covariances, precisions = dense(model.covariances_), dense(model.precisions_)
+    identity = np.broadcast_to(np.eye(4), covariances.shape)
+    scaled = (covariances @ precisions) * scaler.scale_ / scaler.scale_[:, np.newaxis]
+    np.testing.assert_allclose(scaled, identity, atol=1e-7)
+    _, out, _ = run("score", "m.npz", "x.npy")
+    assert f"{model.score(X):.6f} nats per sample" in out
+
+
+def test_standardize_with_weights_constant_features_and_tiny_units(run, fail):
+    X = np.column_stack([IRIS, np.ones(150)])
+    weights = np.linspace(0, 2, 150)
+    np.save("x.npy", X)
+    np.save("w.npy", weights)
+    model = fit(run, "x.npy", "--standardize", "--weights", "w.npy", "--covariance-type", "diag")
+    scaler = StandardScaler().fit(X, sample_weight=weights)
+    Z = scaler.transform(X)
+    fitted = GaussianMixture(3, covariance_type="diag", random_state=0)
+    fitted.fit(Z, sample_weight=weights)
+    np.testing.assert_allclose(model.means_, scaler.mean_ + scaler.scale_ * fitted.means_)
+    np.save("tiny.npy", IRIS * 1e-170)
+    assert fail("fit", "tiny.npy", "-K", 1, "--standardize").startswith(
+        "--standardize: float64 cannot hold the variances of the features, or their inverses. "
+    )
+    message = fail(
+        "fit", "x.npy", "-K", 1, "--standardize", "--covariance-type", "spherical", code=2
+    )
+    assert message.startswith("--standardize does not go with --covariance-type spherical, whose ")
+
+
+# what is written
+
+
+def test_identifiers_and_probabilities_in_text_and_parquet(flowers):
+    model = fit(flowers, "iris.csv", "--columns", "sl,sw,pl,pw")
+    proba = model.predict_proba(IRIS)
+    options = ["predict", "m.npz", "turned.csv", "--id", "weight,name", "--proba"]
+    _, text, _ = flowers(*options)
+    assert text.startswith("weight,name,label,p0,p1,p2\n")
+    assert flowers(*options, "-o", "y.parquet") == (0, "", "")
+    assert flowers(*options, "-o", "y.csv") == (0, "", "")
+    assert Path("y.csv").read_text() == text
+    for columns in (rows_of(text), parquet.read_table("y.parquet").to_pydict()):
+        assert columns["name"][149] == "flower 149"
+        assert [float(value) for value in columns["weight"]] == (1.0 + np.arange(150) % 2).tolist()
+        assert columns["label"] == model.predict(IRIS).tolist()
+        np.testing.assert_array_equal([columns[f"p{k}"] for k in range(3)], proba.T)
+
+
+def test_npy_holds_numbers_alone(flowers, fail):
+    model = fit(flowers, "iris.csv", "--columns", "sl,sw,pl,pw")
+    assert flowers("predict", "m.npz", "iris.csv", "-o", "y.npy") == (0, "", "")
+    np.testing.assert_array_equal(np.load("y.npy"), model.predict(IRIS), strict=True)
+    assert flowers("predict", "m.npz", "iris.csv", "--proba", "-o", "p.npy") == (0, "", "")
+    np.testing.assert_array_equal(np.load("p.npy"), model.predict_proba(IRIS), strict=True)
+    message = fail("predict", "m.npz", "iris.csv", "--id", "name", "-o", "z.npy")
+    assert message == "z.npy: --id needs a .csv or .parquet file."
+    assert flowers("score", "m.npz", "iris.csv", "--samples", "--id", "name", "-o", "s.csv")[0] == 0
+    columns = rows_of(Path("s.csv").read_text())
+    assert list(columns) == ["name", "log_density"]
+    assert columns["log_density"] == model.score_samples(IRIS).tolist()
+
+
+def test_identifiers_that_need_quotes_or_take_a_name(run, fail):
+    Path("x.csv").write_text('id,label,a\n"a ""b"", c",1,2\n007,2,3\n"line\nbreak",3,5\n')
+    run("fit", "x.csv", "--columns", "a", "-K", "1", "--quiet", "-o", "m.npz")
+    _, out, _ = run("predict", "m.npz", "x.csv", "--id", "id")
+    assert out == 'id,label\n"a ""b"", c",0\n007,0\n"line\nbreak",0\n'
+    message = fail("predict", "m.npz", "x.csv", "--id", "label")
+    assert message == "--id label: the output has a column of that name."
+
+
+# files that exist
+
+
+OUTPUTS = {
+    "fit": ("fit sample:iris -K 2 --quiet -o", "out.npz"),
+    "predict": ("predict m.npz sample:iris -o", "out.csv"),
+    "score": ("score m.npz sample:iris --samples -o", "out.parquet"),
+    "bench": ("bench --quick --no-peer --covariance-type tied --plot", "out.png"),
+}
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_nothing_is_replaced_without_force(run, fail, monkeypatch, command):
+    fit(run, "sample:iris")
+    options, output = OUTPUTS[command]
+    Path(output).write_text("precious")
+    argv = [*options.split(), output]
+    assert fail(*argv) == f"{output}: the file exists. --force replaces it."
+    assert Path(output).read_text() == "precious"
+    if command != "bench":
+        code, _, err = run(*argv, "--force")
+        assert (code, err) == (0, "")
+        assert Path(output).read_bytes() != b"precious"
+
+
+def alias(kind, path):
+    """Return another name of a file."""
+    if kind == "itself":
+        return path
+    if kind == "relative path":
+        return f"../{Path.cwd().name}/./{path}"
+    if kind == "absolute path":
+        return str(Path(path).resolve())
+    other = f"other{Path(path).suffix}"
+    if kind == "symlink":
+        Path(other).symlink_to(path)
+    else:
+        Path(other).hardlink_to(path)
+    return other
+
+
+ALIASES = ("itself", "relative path", "absolute path", "symlink", "hard link")
+
+
+@pytest.mark.parametrize("kind", ALIASES)
+@pytest.mark.parametrize("read", ["DATA", "WEIGHTS", "MODEL"])
+def test_what_is_read_is_never_replaced(run, fail, kind, read):
+    fit(run, "sample:iris")
+    np.savetxt("x.csv", IRIS, delimiter=",", header=",".join(NAMES), comments="")
+    np.savetxt("w.csv", np.ones(150))
+    source = {"DATA": "x.csv", "WEIGHTS": "w.csv", "MODEL": "m.npz"}[read]
+    content = Path(source).read_bytes()
+    output = alias(kind, source)
+    argv = ["fit", "x.csv", "-K", 3, "--weights", "w.csv"]
+    if read == "MODEL":
+        # a model is no name of an output table, but a link to it may be
+        argv = ["predict", "m.npz", "x.csv"]
+        output = "y.csv"
+        Path(output).hardlink_to(source) if kind == "hard link" else Path(output).symlink_to(source)
+    for force in ([], ["--force"]):
+        message = fail(*argv, "-o", output, *force)
+        assert message == f"{output}: expected another file than {read}, which is read."
+    assert Path(source).read_bytes() == content
+
+
+def test_arrays_and_standard_input_are_files_too(run, fail, monkeypatch):
+    np.savez("x.npz", a=IRIS, b=IRIS)
+    message = fail("fit", "x.npz:a", "-K", 3, "-o", "x.npz", "--force")
+    assert message == "x.npz: expected another file than DATA, which is read."
+    np.savetxt("x.csv", IRIS, delimiter=",")
+    with Path("x.csv").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        message = fail("fit", "-", "-K", 3, "-o", "x.csv", "--force")
+    assert message == "x.csv: expected another file than DATA, which is read."
+
+
+def test_no_internal_names_in_errors(fail):
+    name = "x" * 250 + ".npz"
+    message = fail("fit", "sample:iris", "-K", 3, "--quiet", "-o", name)
+    assert message == f"{name}: File name too long"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    ["fit '' -K 3", "fit x -K 3 -o ''", "fit x -K 3 --weights ''", "predict '' x", "info ''",
+     "fit x -K 3 --columns ''", "predict m x -o ''", "fit x -K 3 --separator ''",
+     "fit x -K 3 --encoding ''", "predict m x --id ''"],
+)  # fmt: skip
+def test_no_empty_names(fail, argv):
+    arguments = [word.replace("''", "") for word in argv.split()]
+    message = fail(*arguments, code=2)
+    assert re.search(r"argument \S+: expected .*, got ''", message)
+
+
+# damaged files
+
+
+def text_of(X):
+    return "a,b,c\n" + "".join(",".join(map(repr, row)) + "\n" for row in X.tolist())
+
+
+def write_kind(name, X):
+    """Write a table of the kind that the name tells."""
+    if name.endswith(".npy"):
+        np.save(name, X)
+    elif name.endswith(".npz"):
+        np.savez_compressed(name, X)
+    elif name.endswith(".csv"):
+        Path(name).write_text(text_of(X))
+    elif name.endswith(".gz"):
+        Path(name).write_bytes(gzip.compress(text_of(X).encode()))
+    else:
+        parquet.write_table(pa.table({k: X[:, i] for i, k in enumerate("abc")}), name)
+
+
+#: Of 600 bits and 100 cuts, how many at least are noticed; else a number is another number.
+NOTICED = {"x.npz": 600, "x.csv.gz": 650, "x.csv": 400, "x.npy": 150, "x.parquet": 200}
+
+
+@pytest.mark.parametrize("size", [0.2, pytest.param(1.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", NOTICED)
+def test_damaged_files_are_one_line(run, name, size):
+    X = np.random.default_rng(0).normal(size=(40, 3)).round(2)
+    write_kind(name, X)
+    fastgmm.save(GaussianMixture(1, random_state=0).fit(X), "m.npz")
+    good, draw = Path(name).read_bytes(), random.Random(0)
+    bits = [draw.randrange(8 * len(good)) for _ in range(int(600 * size))]
+    damaged = [
+        good[: b // 8] + bytes([good[b // 8] ^ 1 << b % 8]) + good[b // 8 + 1 :] for b in bits
+    ]
+    damaged += [good[: draw.randrange(len(good))] for _ in range(int(100 * size))]
+    n_noticed = 0
+    for content in damaged:
+        Path(f"bad_{name}").write_bytes(content)
+        code, out, err = run("score", "m.npz", f"bad_{name}")
+        assert code in (0, 1)
+        if code == 1:
+            n_noticed += 1
+            assert out == ""
+            *warnings, error = err.splitlines()
+            assert error.startswith(f"fastgmm: error: bad_{name}")
+            assert all(line.startswith("fastgmm: warning: bad_") for line in warnings)
+    assert n_noticed >= size * NOTICED[name]
+
+
+HUGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (9000000000, 3), }"
+
+
+def test_sizes_are_checked_before_memory_is_taken(fail):
+    text = HUGE.ljust(117).encode() + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    Path("x.npy").write_bytes(content)
+    with zipfile.ZipFile("x.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    for source in ("x.npy", "x.npz"):
+        assert fail("fit", source, "-K", 2) == (
+            f"{source}: damaged, or not of the kind of its name (an array of shape "
+            "(9000000000, 3) and dtype float64 makes a file of 216,000,000,128 bytes, but it has "
+            "128)."
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs wait4")
+def test_damage_takes_little_memory(tmp_path, run_python):
+    names = ["x.npy", "x.npz", "x.csv", "x.csv.gz", "x.parquet"]
+    for name in names:
+        path = str(tmp_path / name)
+        write_kind(path, np.random.default_rng(0).normal(size=(400, 3)))
+        Path(path).write_bytes(Path(path).read_bytes()[:1500])
+    # the peak of a process counts that of its parent before exec: the parent must be small
+    script = f"""
+import os, subprocess, sys
+for name in {names}:
+    process = subprocess.Popen([sys.executable, "-m", "fastgmm", "fit", name, "-K", "2"])
+    _, status, usage = os.wait4(process.pid, 0)
+    print(os.waitstatus_to_exitcode(status), usage.ru_maxrss // 1024)
+"""
+    for line in run_python(script).splitlines():
+        code, megabytes = map(int, line.split())
+        assert code == 1
+        assert megabytes < 200
+
+
+def test_report_of_a_fit(flowers):
+    options = ["--columns", "sl,pw", "--weights", "weight", "--standardize", "--json"]
+    _, out, _ = flowers("fit", "iris.csv", "-K", 2, *options)
+    report = json.loads(out)
+    assert report["data"] == {
+        "source": "iris.csv",
+        "weights": "weight",
+        "dtype": "float64",
+        "n_samples": 150,
+        "n_features": 2,
+    }
+    assert (report["standardize"], report["model"]["feature_names"]) == (True, ["sl", "pw"])
+
+
+def test_help_says_that_text_has_a_header(run):
+    for command in ("predict", "score"):
+        text = " ".join(run(command, "--help")[1].split())
+        assert "default: text with a header on stdout" in text
