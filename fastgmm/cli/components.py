@@ -68,6 +68,7 @@ def _block(name: str, components: list[dict[str, Any]], i: int) -> list[str]:
     finest = min((value for value in deviations if value > 0), default=1.0)
     columns = [_aligned("mean", means, finest), _aligned("std. dev.", deviations, finest)]
     lines = ["".join(cells) for cells in zip(*columns, strict=True)]
+    name = "".join(letter if letter.isprintable() else " " for letter in name)
     name = name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 2]}.."
     width = max(len(lines[0]), len(name) + 2)
     return [line.rjust(width) for line in (name, *lines)]

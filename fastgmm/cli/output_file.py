@@ -61,7 +61,7 @@ def _inputs(args: argparse.Namespace) -> Iterator[tuple[str, os.stat_result]]:
         text = getattr(args, name, None)
         if text is None or (name == "weights" and not is_file(text)):
             continue
-        with contextlib.suppress(OSError, ValueError):  # no such file, or no stdin
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # no such file, no stdin
             if text == "-":
                 yield name.upper(), os.fstat(sys.stdin.fileno())
             else:

@@ -60,6 +60,8 @@ def write_table(output: str | None, columns: dict[str, Any], numbers: "NDArray[A
         If the file cannot be written; an older file of that name is then unchanged.
     """
     if output is None:
+        if sys.stdout is None:
+            raise OSError("standard output is closed: --output names a file.")
         _write_text(sys.stdout, columns)
         return
     from ..persistence import replacing

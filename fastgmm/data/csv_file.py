@@ -36,7 +36,7 @@ class CsvFile:
     def __init__(self, source: str, given: TextFormat) -> None:
         self._source = source
         import_pyarrow(self._title)
-        self._text = sys.stdin.buffer.read() if source == "-" else None
+        self._text = _read_stdin() if source == "-" else None
         with damage_of(self._title), self._open() as file:
             head, rest = file.read(_HEAD), file.read(1)
             while rest and _count_lines(head) < _HEAD_LINES and len(head) < _CSV_BLOCK:
@@ -128,7 +128,15 @@ class CsvFile:
         if found is not None:
             row = f", row {found['row']}" if found["row"] else ""
             return f"{row}: {found['what'].replace('Expected', 'expected')}."
+        if "Empty CSV file" in message:
+            return ": expected rows of numbers, got none."
         return f": {message.partition(chr(10))[0]}"
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise ValueError("standard input: expected a table, but it is closed.")
+    return sys.stdin.buffer.read()
 
 
 def _count_lines(text: bytes) -> int:
