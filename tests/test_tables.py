@@ -62,6 +62,7 @@ def error_of(source, *args, **options):
         "a,b\r\n1,2.5\r\n-3,40\r\n",
         "a,b\r1,2.5\r-3,40\r",
         "\n\na,b\n1,2.5\n\n-3,40\n\n",
+        "\r\n\r\na,b\r\n1,2.5\r\n\r\n-3,40\r\n",
         '\ufeff"a","b"\n"1","2.5"\n-3,40\n',
         "# a,b\n1,2.5\n-3,40\n",
         " a , b \n 1 , +2.5 \n-3,.4e2\n",

@@ -102,14 +102,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+        return _one_line(f"{error.filename}: {error.strerror}")
     if isinstance(error, MemoryError):
         return f"not enough memory. {_one_line(error)}".strip()
     return _one_line(error)
 
 
 def _one_line(message: object) -> str:
-    return str(message).strip().partition("\n")[0]
+    """Return the first line, without characters that a terminal obeys."""
+    line = next(iter(str(message).strip().splitlines()), "")
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 @contextlib.contextmanager

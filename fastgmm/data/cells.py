@@ -42,7 +42,8 @@ def damage_of(source: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        lines = str(error).strip().splitlines()
+        reason = lines[0].rstrip(".") if lines else type(error).__name__
         raise ValueError(
             f"{source}: damaged, or not of the kind of its name ({reason})."
         ) from error
