@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
 
     model: Any = load(args.model)
     table = read_data(args, model)
-    probabilities = [f"p{k}" for k in range(len(model.weights_))] if args.proba else []
+    probabilities = [f"p{k}" for k in range(model._parameters().n_components)] if args.proba else []
     check_columns(args.output, table.ids, ["label", *probabilities])
     labels = model.predict(table.X)
     columns, numbers = {**table.ids, "label": labels}, labels
