@@ -1,8 +1,10 @@
 """The command line and people's tables: columns, weights, units, identifiers, files of output."""
 
+import errno
 import gzip
 import io
 import json
+import os
 import random
 import re
 import sys
@@ -321,10 +323,17 @@ def test_arrays_and_standard_input_are_files_too(run, fail, monkeypatch):
     assert message == "x.csv: expected another file than DATA, which is read."
 
 
-def test_no_internal_names_in_errors(fail):
-    name = "x" * 250 + ".npz"
-    message = fail("fit", "sample:iris", "-K", 3, "--quiet", "-o", name)
+def test_errors_name_the_output_as_it_was_typed(fail, monkeypatch):
+    name = "x" * 300 + ".npz"
+    message = fail("fit", "nothing.npy", "-K", 3, "-o", name)
     assert message == f"{name}: File name too long"
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert fail("fit", "sample:iris", *FIT) == "m.npz: No space left on device"
+    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize(

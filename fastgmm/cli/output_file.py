@@ -26,9 +26,10 @@ def check_output(args: argparse.Namespace) -> None:
         return
     from ..persistence import check_target
 
-    check_target(args.output)
-    if not Path(args.output).exists():
-        return
+    with writing(args.output):
+        check_target(args.output)
+        if not Path(args.output).exists():
+            return
     output = Path(args.output).stat()
     for name, file in _inputs(args):
         if os.path.samestat(file, output):
