@@ -288,9 +288,7 @@ def test_missing_values(write):
         table = read_table(source, request, drop_missing=True)
     assert values(table) == ([[3.0, 4.0], [7.0, 8.0]], ["a", "b"])
     assert (table.weights.tolist(), table.ids["id"].to_pylist()) == ([1, 2], ["y", "u"])
-    assert error_of(write("a,b\n,\n"), drop_missing=True) == (
-        ": found 1 of 1 rows with missing values, the first in row 2, column 'a'. No row is left."
-    )
+    assert error_of(write("a,b\n,\n"), drop_missing=True) == (": no row has all values.")
     np.save("x.npy", np.array([[1.0, 2], [3, np.nan]]))
     assert error_of("x.npy") == (
         ": found 1 of 2 rows with missing values, the first in row 2, column 2. "
@@ -467,3 +465,12 @@ def test_pyarrow_missing(write, monkeypatch, name):
         ImportError, match=r"reading it needs pyarrow: pip install 'fastgmm\[cli\]'$"
     ):
         read_table(name)
+
+
+def test_rows_of_weight_zero_are_absent(write):
+    source = write("a,w\n1,1\n,0\ninf,0\n4,2\n")
+    table = read_table(source, Request(weights="w"))
+    assert (table.X.tolist(), table.weights.tolist()) == ([[1.0], [4.0]], [1.0, 2.0])
+    assert error_of(write("a,w\n1,1\n2,inf\n"), Request(weights="w")) == (
+        ", row 3: expected a finite weight, got inf."
+    )

@@ -34,16 +34,12 @@ class ArrayTable:
     Attributes
     ----------
     columns : Columns
-    first_row : int
-        The number of the first sample in messages.
 
     Raises
     ------
     ValueError
         If the array has another shape.
     """
-
-    first_row = 1
 
     def __init__(self, source: str, array: NDArray[Any]) -> None:
         if array.ndim != 2:
@@ -139,8 +135,10 @@ def _read_header(source: str, file: IO[bytes], size: int) -> _Header:
     """Read the header of a .npy file, and check it against the size of the file."""
     with damage_of(source), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python 2 wrote other headers
-        read = _HEADERS[np.lib.format.read_magic(file)]
-        shape, is_fortran, dtype = read(file)
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"no table has format {version}")
+        shape, is_fortran, dtype = _HEADERS[version](file)
         offset = file.tell()
     if dtype.kind not in "biuf":
         raise ValueError(f"{source}: expected real numbers, got dtype {dtype}.")

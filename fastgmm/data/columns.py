@@ -60,12 +60,15 @@ class Columns(NamedTuple):
         '' for a column without a name; None if no column has one.
     n_index : int
         Number of columns at the end that hold the index of a data frame.
+    first_row : int
+        Number of the first sample in messages.
     """
 
     source: str
     n_columns: int
     names: list[str] | None = None
     n_index: int = 0
+    first_row: int = 1
 
     def choose(self, request: Request) -> Choice:
         """Find the columns that are wanted.
@@ -109,6 +112,10 @@ class Columns(NamedTuple):
         name = self.names[position] if self.names is not None else ""
         return f"column {name!r}" if name else f"column {position + 1}"
 
+    def row(self, position: int) -> str:
+        """Return how messages begin that are about a row."""
+        return f"{self.source}, row {position + self.first_row}"
+
     def labels(self, positions: Sequence[int]) -> list[str]:
         """Return the names of some columns in results: 'column 3' where there is none."""
         names = self.names or [""] * self.n_columns
@@ -123,14 +130,14 @@ class Columns(NamedTuple):
     def _of_model(self, names: Sequence[str]) -> list[int]:
         """Find the features of a model, in its order."""
         own = self.labels(range(self.n_columns))
-        counts = Counter(own)
+        counts, places = Counter(own), {name: i for i, name in enumerate(own)}
         for name in names:
             if counts[name] != 1:
                 raise ValueError(
                     f"{self.source}: the model needs the columns {_listed(names)}, but "
                     f"{'several are' if counts[name] else 'none is'} named {name!r}."
                 )
-        return [own.index(name) for name in names]
+        return [places[name] for name in names]
 
     def _in_order(self, features: list[int], names: Sequence[str]) -> list[int]:
         """Return chosen features in the order of the model's."""
@@ -140,7 +147,8 @@ class Columns(NamedTuple):
                 f"{self.source}: the model needs the columns {_listed(names)}, "
                 f"but --columns chooses {_listed(own)}."
             )
-        return [features[own.index(name)] for name in names]
+        places = dict(zip(own, features, strict=True))
+        return [places[name] for name in names]
 
     def _check_named(self, features: list[int]) -> None:
         unnamed = [i for i in features if self.names is not None and not self.names[i]]

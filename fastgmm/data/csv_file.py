@@ -31,6 +31,10 @@ class CsvFile:
     source : str
         A file, which may be compressed by gzip, or ``-`` for standard input.
     given : TextFormat
+
+    Attributes
+    ----------
+    columns : Columns
     """
 
     def __init__(self, source: str, given: TextFormat) -> None:
@@ -42,9 +46,8 @@ class CsvFile:
             while rest and _count_lines(head) < _HEAD_LINES and len(head) < _CSV_BLOCK:
                 head, rest = head + rest + file.read(len(head)), file.read(1)
         self._layout = find_layout(self._title, head, not rest, given)
-        names = self._layout.names
-        self.columns = Columns(self._title, len(self._layout.first), names)
-        self.first_row = 1 + self._layout.has_header
+        n_columns, first_row = len(self._layout.first), 1 + self._layout.has_header
+        self.columns = Columns(self._title, n_columns, self._layout.names, first_row=first_row)
 
     @property
     def _title(self) -> str:

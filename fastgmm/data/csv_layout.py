@@ -14,22 +14,10 @@ _ROWS = 50
 
 #: Cells that hold no value.
 MISSING = frozenset(
-    [
-        "",
-        "NA",
-        "N/A",
-        "n/a",
-        "#N/A",
-        "#NA",
-        "<NA>",
-        "NaN",
-        "nan",
-        "-nan",
-        "NULL",
-        "null",
-        "None",
-        "?",
-    ]
+    (
+        *("", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>"),
+        *("NaN", "nan", "-nan", "NULL", "null", "None", "?"),
+    )
 )
 
 

@@ -20,11 +20,7 @@ class ParquetFile:
     Attributes
     ----------
     columns : Columns
-    first_row : int
-        The number of the first sample in messages.
     """
-
-    first_row = 1
 
     def __init__(self, source: str) -> None:
         import_pyarrow(source)

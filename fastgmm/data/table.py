@@ -4,12 +4,12 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .array_file import ArrayTable, read_npy, read_npz, split_member
 from .cells import Cells
 from .columns import Choice, Columns, Request
+from .complete import complete_rows
 from .csv_file import CsvFile
 from .csv_layout import TextFormat
 from .parquet_file import ParquetFile
@@ -18,7 +18,6 @@ from .sample_data import load_sample
 _PREFIX = "sample:"
 _TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _ARRAYS = {".npy": read_npy, ".npz": read_npz}
-_BLOCK_ROWS = 2**16
 
 #: What a table can be read from.
 KINDS = "a .csv, .tsv, .csv.gz, .parquet, .npy or .npz file, - (standard input) or sample:NAME"
@@ -40,17 +39,14 @@ class Table(NamedTuple):
     """
 
     X: NDArray[Any]
-    names: list[str] | None = None
-    weights: NDArray[Any] | None = None
-    ids: dict[str, Any] = {}  # noqa: RUF012
+    names: list[str] | None
+    weights: NDArray[Any] | None
+    ids: dict[str, Any]
 
 
 class _Reader(Protocol):
     @property
     def columns(self) -> Columns: ...
-
-    @property
-    def first_row(self) -> int: ...
 
     def read(self, choice: Choice, dtype: str | None) -> Cells: ...
 
@@ -109,10 +105,8 @@ def read_table(
         raise ValueError(f"{reader.columns.source}: expected rows of numbers, got none.")
     if weights_file is not None:
         cells = cells._replace(weights=_read_weights(weights_file, len(cells.X)))
-    missing = _missing_rows(reader, choice, cells)
-    if missing.any():
-        cells = _without(reader, choice, cells, missing, drop_missing)
     columns = reader.columns
+    cells = complete_rows(cells, columns, choice, drop_missing)
     ids = dict(zip(columns.labels(choice.ids), cells.ids, strict=True))
     names = None if columns.names is None else columns.labels(choice.features)
     return Table(cells.X, names, cells.weights, ids)
@@ -150,56 +144,3 @@ def _read_weights(source: str, n_samples: int) -> NDArray[Any]:
             f"got an array of shape {weights.shape}."
         )
     return weights.reshape(-1)
-
-
-def _missing_rows(reader: _Reader, choice: Choice, cells: Cells) -> NDArray[np.bool_]:
-    """Return which rows have no value in some column; raise ValueError for an infinite one."""
-    X, weights = cells.X, cells.weights
-    missing = np.zeros(len(X), np.bool_)
-    for start in range(0, len(X), _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        finite = np.isfinite(X[rows])
-        if not finite.all():
-            _check_not_infinite(reader, choice, X[rows], start)
-            missing[rows] = ~finite.all(axis=1)
-    if weights is not None:
-        _check_not_infinite(reader, Choice([], None, []), weights[:, np.newaxis], 0)
-        missing |= np.isnan(weights)
-    return missing
-
-
-def _check_not_infinite(reader: _Reader, choice: Choice, X: NDArray[Any], start: int) -> None:
-    infinite = np.argwhere(np.isinf(X))
-    if len(infinite):
-        row, column = map(int, infinite[0])
-        name = reader.columns.name(choice.features[column]) if choice.features else "weights"
-        raise ValueError(
-            f"{reader.columns.source}, row {start + row + reader.first_row}, {name}: "
-            f"expected a finite number, got {X[row, column]}."
-        )
-
-
-def _without(
-    reader: _Reader, choice: Choice, cells: Cells, missing: NDArray[np.bool_], drop_missing: bool
-) -> Cells:
-    """Leave out rows with a warning, or raise ValueError that says how many they are."""
-    source, count = reader.columns.source, np.count_nonzero(missing)
-    first = int(missing.argmax())
-    gaps = np.flatnonzero(np.isnan(cells.X[first]))
-    column = reader.columns.name(choice.features[gaps[0]]) if len(gaps) else "weights"
-    what = (
-        f"{count:,} of {len(missing):,} rows with missing values, "
-        f"the first in row {first + reader.first_row}, {column}."
-    )
-    if not drop_missing:
-        raise ValueError(f"{source}: found {what} --drop-missing leaves such rows out.")
-    if count == len(missing):
-        raise ValueError(f"{source}: found {what} No row is left.")
-    warnings.warn(f"{source}: left out {what}", stacklevel=3)
-    kept = ~missing
-    weights = None if cells.weights is None else cells.weights[kept]
-    return Cells(cells.X[kept], weights, [_take(column, kept) for column in cells.ids])
-
-
-def _take(column: Any, kept: NDArray[np.bool_]) -> Any:
-    return column[kept] if isinstance(column, np.ndarray) else column.filter(kept)

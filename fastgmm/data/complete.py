@@ -1,0 +1,98 @@
+"""Rows with missing values: refused with their number, or left out."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cells import Cells
+from .columns import Choice, Columns
+
+_BLOCK_ROWS = 2**16
+
+_Mask = NDArray[np.bool_]
+
+
+def complete_rows(cells: Cells, columns: Columns, choice: Choice, drop_missing: bool) -> Cells:
+    """Return the rows that have all values; a row of weight 0 is absent and needs none.
+
+    Parameters
+    ----------
+    cells : Cells
+    columns : Columns
+        For messages.
+    choice : Choice
+    drop_missing : bool
+        Leave out rows with missing values.
+
+    Raises
+    ------
+    ValueError
+        If a value is infinite, or one is missing and ``drop_missing`` is False, or no row is left.
+
+    Warns
+    -----
+    UserWarning
+        If rows are left out.
+    """
+    X, weights = cells.X, cells.weights
+    present = np.ones(len(X), np.bool_) if weights is None else weights != 0
+    incomplete = _incomplete(X, present, columns, choice)
+    if weights is not None:
+        if np.isinf(weights).any():
+            row = columns.row(int(np.isinf(weights).argmax()))
+            raise ValueError(f"{row}: expected a finite weight, got {weights.max()}.")
+        incomplete |= np.isnan(weights)
+    if not incomplete.any():
+        return cells
+    kept = ~incomplete
+    if not kept.any():
+        raise ValueError(f"{columns.source}: no row has all values.")
+    _report(incomplete & present, cells, columns, choice, drop_missing)
+    return Cells(
+        X[kept],
+        None if weights is None else weights[kept],
+        [_take(column, kept) for column in cells.ids],
+    )
+
+
+def _incomplete(X: NDArray[Any], present: _Mask, columns: Columns, choice: Choice) -> _Mask:
+    """Return which rows of X are not finite; raise where one that is present is infinite."""
+    incomplete = np.zeros(len(X), np.bool_)
+    for start in range(0, len(X), _BLOCK_ROWS):
+        block = X[start : start + _BLOCK_ROWS]
+        finite = np.isfinite(block)
+        if finite.all():
+            continue
+        infinite = np.argwhere(np.isinf(block) & present[start : start + len(block), np.newaxis])
+        for row, column in infinite[:1].tolist():
+            raise ValueError(
+                f"{columns.row(start + row)}, {columns.name(choice.features[column])}: "
+                f"expected a finite number, got {block[row, column]}."
+            )
+        incomplete[start : start + len(block)] = ~finite.all(axis=1)
+    return incomplete
+
+
+def _report(
+    missing: _Mask, cells: Cells, columns: Columns, choice: Choice, drop_missing: bool
+) -> None:
+    """Warn of rows that are left out, or raise."""
+    count = np.count_nonzero(missing)
+    if not count:
+        return
+    first = int(missing.argmax())
+    gaps = np.flatnonzero(np.isnan(cells.X[first]))
+    column = columns.name(choice.features[gaps[0]]) if len(gaps) else "weights"
+    what = (
+        f"{count:,} of {len(missing):,} rows with missing values, "
+        f"the first in row {first + columns.first_row}, {column}."
+    )
+    if not drop_missing:
+        raise ValueError(f"{columns.source}: found {what} --drop-missing leaves such rows out.")
+    warnings.warn(f"{columns.source}: left out {what}", stacklevel=4)
+
+
+def _take(column: Any, kept: _Mask) -> Any:
+    return column[kept] if isinstance(column, np.ndarray) else column.filter(kept)
