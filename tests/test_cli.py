@@ -127,7 +127,6 @@ def test_defaults_are_those_of_the_library():
         ("fti x -K 2", "no command 'fti', did you mean fit? (see fastgmm --help)"),
         ("fit x y -K 2", "unexpected argument 'y' (see fastgmm fit --help)"),
         ("predict m x y z", "unexpected argument 'y' (see fastgmm predict --help)"),
-        ("score m x --id a", "--id needs --samples (see fastgmm score --help)"),
         ("fit x -K 2 --columns a,,b", "--columns: expected names separated by commas, got 'a,,b'"),
         ("fit x -K 2 --separator ab", "--separator: expected one character or tab, got 'ab'"),
     ],

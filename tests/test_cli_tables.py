@@ -70,6 +70,13 @@ def test_columns_of_a_model_in_any_order(flowers):
         assert f"{expected.score(IRIS):.6f} nats" in out
 
 
+def test_identifiers_are_no_features(flowers):
+    model = fit(flowers, "iris.csv", "--id", "name", "--weights", "weight")
+    assert model.feature_names_in_.tolist() == NAMES
+    _, out, _ = flowers("score", "m.npz", "turned.csv", "--id", "name", "--weights", "weight")
+    assert out.startswith("samples              150\n")
+
+
 def test_weights_are_a_column_or_a_file(flowers):
     weights = 1.0 + np.arange(150) % 2
     np.save("w.npy", weights)
@@ -87,7 +94,7 @@ def test_weights_are_a_column_or_a_file(flowers):
 def test_errors_name_the_column_and_the_remedy(flowers, fail):
     assert fail("fit", "iris.csv", "-K", 3) == (
         "iris.csv, row 2, column 'name': expected a number, got 'flower 0'. "
-        "Choose the features with --columns."
+        "Choose features with --columns, or leave it out with --id."
     )
     assert fail("fit", "iris.csv", "-K", 3, "--columns", "sl,pW", "--weights", "zz") == (
         "iris.csv: no column 'zz': it has name, sl, sw, pl, pw, weight."

@@ -221,7 +221,7 @@ def test_columns_of_a_model_are_found_by_name(write):
         (TEXT, Request(ids=["ID"]), ": no column 'ID'. Did you mean 'id'?"),
         (TEXT, Request(["a", "4"]), ": column 'a' is chosen twice."),
         (TEXT, Request(), ", row 3, column 'id': expected a number, got 'x, y'. "
-         "Choose the features with --columns."),
+         "Choose features with --columns, or leave it out with --id."),
         ("1,1\n", Request(["a"]), ": no column 'a': expected a number from 1 to 2, as the columns "
          "have no names."),
         ("a\n1\n", Request(weights="a"), ": expected a feature at least, got no column."),
@@ -229,9 +229,9 @@ def test_columns_of_a_model_are_found_by_name(write):
         ("a,b,a\n1,2,3\n", Request(), ": 2 columns are named 'a'. Rename them, or choose other "
          "features with --columns."),
         (",a,b\n0,1,2\n1,3,4\n", Request(), ": column 1 has no name, as the index of a data frame. "
-         "Choose the features with --columns."),
+         "Choose features with --columns, or leave it out with --id."),
         ("a,b,\n1,2,\n", Request(), ": column 3 has no name, as the index of a data frame. "
-         "Choose the features with --columns."),
+         "Choose features with --columns, or leave it out with --id."),
     ],
 )  # fmt: skip
 def test_wrong_columns(write, text, request_, message):
@@ -257,15 +257,15 @@ def test_some_of_many_columns(write):
     "text, message",
     [
         ("a,b\n1,2\n\n3,x\n", ", row 3, column 'b': expected a number, got 'x'. "
-         "Choose the features with --columns."),
+         "Choose features with --columns, or leave it out with --id."),
         ("1,1\n3,4,5\n", ", row 2: expected 2 columns, got 3."),
         ("a,b\n1,2\n3\n", ", row 3: expected 2 columns, got 1."),
         ("a,b\n1,2\n3,true\n", ", row 3, column 'b': expected a number, got 'true'. "
-         "Choose the features with --columns."),
+         "Choose features with --columns, or leave it out with --id."),
         ("a,b\n1,2\n3,2024-01-01\n", ", row 3, column 'b': expected a number, got '2024-01-01'. "
-         "Choose the features with --columns."),
+         "Choose features with --columns, or leave it out with --id."),
         ("a;b\n1;1.000,5\n", ", row 2, column 'b': expected a number, got '1.000,5'. "
-         "Choose the features with --columns."),
+         "Choose features with --columns, or leave it out with --id."),
         ("a,b\n1,2\n3,inf\n", ", row 3, column 'b': expected a finite number, got inf."),
         ("a,b\n1,-1e999\n", ", row 2, column 'b': expected a finite number, got -inf."),
         ("", ": expected rows of numbers, got none."),
@@ -348,7 +348,7 @@ def test_other_columns_in_parquet(column, kind):
     message = error_of("x.parquet")
     assert message.startswith(", column 'other': expected numbers, got ")
     assert kind in message
-    assert message.endswith("Choose the features with --columns.")
+    assert message.endswith("Choose features with --columns, or leave it out with --id.")
     table = read_table("x.parquet", Request(["a"], ids=["other"]))
     assert (table.X.tolist(), len(table.ids["other"])) == ([[1.0]], 1)
 

@@ -22,6 +22,8 @@ def add_data_options(add: Callable[..., object]) -> None:
     """Declare the options that say how DATA is read."""
     columns = "features: names, or numbers from 1 (default: those of the model, or all others)"
     add("--columns", type=names, metavar="A,B,..", help=columns)
+    ids = "columns that are no features: predict and score --samples repeat them"
+    add("--id", dest="ids", type=names, default=(), metavar="A,B,..", help=ids)
     add("--drop-missing", action="store_true", help="leave out rows with missing values")
     add("--separator", type=character, metavar="CHAR", help="of a text file (default: found)")
     encoding = "of a text file (default: UTF-8, or UTF-16 with a byte order mark)"
@@ -30,14 +32,10 @@ def add_data_options(add: Callable[..., object]) -> None:
     add("--header", action=argparse.BooleanOptionalAction, help=header)
 
 
-def add_ids(add: Callable[..., object]) -> None:
-    """Declare the option for columns that the output repeats."""
-    kept = "columns of DATA that the output repeats, such as a name of each sample"
-    add("--id", dest="ids", type=names, default=(), metavar="A,B,..", help=kept)
-
-
-def read_data(args: argparse.Namespace, model: Any = None) -> "Table":
+def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = False) -> "Table":
     """Read DATA; the features of a model are found by name, if both have names.
+
+    The columns of ``--id`` are read with ``keep_ids`` alone.
 
     Raises
     ------
@@ -57,7 +55,8 @@ def read_data(args: argparse.Namespace, model: Any = None) -> "Table":
             args.columns,
             model_features,
             weights if weights_file is None else None,
-            getattr(args, "ids", ()),
+            args.ids,
+            keep_ids,
         ),
         text_format=TextFormat(args.separator, args.encoding, args.header),
         weights_file=weights_file,

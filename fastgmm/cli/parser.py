@@ -52,5 +52,5 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Shows the default of each option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        default = action.default not in (None, False, argparse.SUPPRESS)
+        default = action.default not in (None, False, (), argparse.SUPPRESS)
         return f"{action.help or ''}{' (default: %(default)s)' if default else ''}"

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from .data_options import DATA, add_data_options, add_ids, read_data
+from .data_options import DATA, add_data_options, read_data
 from .options import name
 from .output_file import add_force
 from .table_output import TABLE, TABLE_FILE, check_columns, write_table
@@ -19,7 +19,6 @@ def add_options(add: Callable[..., object]) -> None:
     add("data", type=name, metavar="DATA", help=DATA)
     proba = "also the probability of each component: p0, p1, ... (in a .npy file, these alone)"
     add("--proba", action="store_true", help=proba)
-    add_ids(add)
     add_data_options(add)
     add("-o", "--output", type=TABLE_FILE, metavar="FILE", help=TABLE)
     add_force(add)
@@ -30,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from ..persistence import load
 
     model: Any = load(args.model)
-    table = read_data(args, model)
+    table = read_data(args, model, keep_ids=True)
     probabilities = [f"p{k}" for k in range(model._parameters().n_components)] if args.proba else []
     check_columns(args.output, table.ids, ["label", *probabilities])
     labels = model.predict(table.X)

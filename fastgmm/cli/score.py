@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from .data_options import DATA, WEIGHTS, add_data_options, add_ids, read_data
+from .data_options import DATA, WEIGHTS, add_data_options, read_data
 from .options import name
 from .output_file import add_force
 from .predict import MODEL
@@ -21,7 +21,6 @@ def add_options(add: Callable[..., object]) -> None:
     add("data", type=name, metavar="DATA", help=DATA)
     add("--weights", type=name, metavar="COLUMN|FILE", help=WEIGHTS)
     add("--samples", action="store_true", help="log-density of each sample instead, in nats")
-    add_ids(add)
     add_data_options(add)
     add("-o", "--output", type=TABLE_FILE, metavar="FILE", help=f"with --samples: {TABLE}")
     add_force(add)
@@ -32,12 +31,12 @@ def run(args: argparse.Namespace) -> None:
     from ..persistence import load
     from .output import evaluate, format_score
 
-    if not args.samples and (args.output is not None or args.ids):
-        args.error(f"{'--id' if args.output is None else '--output'} needs --samples")
+    if args.output is not None and not args.samples:
+        args.error("--output needs --samples")
     if args.weights is not None and args.samples:
         args.error("--weights does not go with --samples")
     model: Any = load(args.model)
-    table = read_data(args, model)
+    table = read_data(args, model, keep_ids=args.samples)
     if args.samples:
         check_columns(args.output, table.ids, [_DENSITY])
         densities = model.score_samples(table.X)

@@ -21,13 +21,16 @@ class Request(NamedTuple):
     weights : str or None
         A column.
     ids : sequence of str
-        Columns that are kept as they are.
+        Columns that are no features.
+    keep_ids : bool
+        Whether these are read, as they are.
     """
 
     features: Sequence[str] | None = None
     model_features: Sequence[str] | None = None
     weights: str | None = None
     ids: Sequence[str] = ()
+    keep_ids: bool = True
 
 
 class Choice(NamedTuple):
@@ -91,7 +94,7 @@ class Columns(NamedTuple):
         self._check_different(features)
         if request.features is not None and request.model_features is not None and self.names:
             features = self._in_order(features, request.model_features)
-        return Choice(features, weights, ids)
+        return Choice(features, weights, ids if request.keep_ids else [])
 
     def find(self, wanted: str) -> int:
         """Return the position of a column: by its name, else by its number."""
@@ -155,7 +158,7 @@ class Columns(NamedTuple):
         if unnamed:
             raise ValueError(
                 f"{self.source}: column {unnamed[0] + 1} has no name, as the index of a data "
-                "frame. Choose the features with --columns."
+                "frame. Choose features with --columns, or leave it out with --id."
             )
 
     def _check_different(self, features: list[int]) -> None:

@@ -125,7 +125,7 @@ class CsvFile:
                 return f"{row}, {column}: expected text in {self._layout.encoding.upper()}."
             return (
                 f"{row}, {column}: expected a number, got {found['cell'][:60]!r}. "
-                "Choose the features with --columns."
+                "Choose features with --columns, or leave it out with --id."
             )
         found = _CSV_ROW_ERROR.match(message)
         if found is not None:

@@ -80,5 +80,5 @@ class ParquetFile:
         ):
             raise ValueError(
                 f"{self.columns.source}, {self.columns.name(position)}: expected numbers, got "
-                f"{kind}. Choose the features with --columns."
+                f"{kind}. Choose features with --columns, or leave it out with --id."
             )
