@@ -364,7 +364,7 @@ def test_bad_data(fail, source, message):
 
 def test_errors_of_the_fit(fail):
     message = fail("fit", "sample:iris", "-K", 200)
-    assert message.endswith("got n_components = 200, n_samples = 150")
+    assert message.endswith("got --n-components = 200, n_samples = 150")
     np.save("same.npy", np.ones((20, 2)))
     message = fail("fit", "same.npy", "-K", 1, "--reg-covar", 0)
     assert "Component 0 is not positive definite" in message
@@ -374,6 +374,20 @@ def test_errors_of_the_fit(fail):
     message = fail(*FIT, "--weights", "w.npy")
     assert message == (
         "w.npy: expected 150 weights, one for each sample, got an array of shape (149,)."
+    )
+
+
+def test_messages_of_the_library_name_options(run, monkeypatch):
+    def fit(self, *args, **kwargs):
+        warnings.warn("Increase reg_covar (now 0), not init_params=x.", UserWarning, stacklevel=1)
+        raise ValueError("sample_weight of n_jobs.csv and a/n_init: random_state.")
+
+    monkeypatch.setattr(GaussianMixture, "fit", fit)
+    assert run(*FIT) == (
+        1,
+        "",
+        "fastgmm: warning: Increase --reg-covar (now 0), not --init=x.\n"
+        "fastgmm: error: --weights of n_jobs.csv and a/n_init: --seed.\n",
     )
 
 

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .._versions import __version__
 from . import bench, fit, info, predict, score
@@ -53,11 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         Exit status: 0 success, 1 error, 2 wrong usage, 130 interrupted.
     """
     try:
-        args = parse(sys.argv[1:] if argv is None else argv)
-        with _one_line_warnings():
-            check_output(args)
-            args.run(args)
-            sys.stdout.flush()
+        return _run(parse(sys.argv[1:] if argv is None else argv))
     except SystemExit as stop:
         return int(stop.code or 0)
     except BrokenPipeError:
@@ -66,14 +62,25 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         print(": ".join(["fastgmm: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return _INTERRUPTED
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run a command; messages name its options where the library names parameters."""
+    try:
+        with _one_line_warnings(args.with_options):
+            check_output(args)
+            args.run(args)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except _ERRORS as error:
-        print(f"fastgmm: error: {_explain(error)}", file=sys.stderr)
+        print(f"fastgmm: error: {args.with_options(_explain(error))}", file=sys.stderr)
         return 1
     return 0
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments of a command line, with ``run`` and ``error`` of its command.
+    """Return the arguments of a command line, and what its command does with them and errors.
 
     Raises
     ------
@@ -89,7 +96,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         sentence = f"{command.ABOUT[0].upper()}{command.ABOUT[1:]}."
         parsers[name] = commands.add_parser(name, help=command.ABOUT, description=sentence)
         command.add_options(parsers[name].add_argument)
-        parsers[name].set_defaults(run=command.run, error=parsers[name].error, output=None)
+        parsers[name].set_defaults(
+            run=command.run,
+            error=parsers[name].error,
+            with_options=parsers[name].with_options,
+            output=None,
+        )
     first = argv[0] if argv and not argv[0].startswith("-") else ""
     if argv and first not in parsers:
         parser.error(f"no command {first!r}{did_you_mean(first, list(_COMMANDS))}")
@@ -115,7 +127,7 @@ def _one_line(message: object) -> str:
 
 
 @contextlib.contextmanager
-def _one_line_warnings() -> Iterator[None]:
+def _one_line_warnings(with_options: Callable[[str], str]) -> Iterator[None]:
     """Print each warning once, at the end, without those that the commands replace."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -127,7 +139,7 @@ def _one_line_warnings() -> Iterator[None]:
             yield
         finally:
             for text in dict.fromkeys(_one_line(warning.message) for warning in caught):
-                print(f"fastgmm: warning: {text}", file=sys.stderr)
+                print(f"fastgmm: warning: {with_options(text)}", file=sys.stderr)
 
 
 def _discard_stdout() -> None:

@@ -19,13 +19,22 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         self._options: list[str] = []
+        self._parameters = {"sample_weight": "--weights"}
         super().__init__(formatter_class=_Formatter, **options)
 
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
         """Add an argument, and remember its names."""
         action = super().add_argument(*names, **options)
         self._options += action.option_strings
+        if action.option_strings and "_" in action.dest:
+            self._parameters[action.dest] = action.option_strings[-1]
         return action
+
+    def with_options(self, text: str) -> str:
+        """Return a message of the library that names options and not its parameters."""
+        for name, option in self._parameters.items():
+            text = re.sub(rf"(?<![\w./-]){name}(?![\w/-]|\.\w)", option, text)
+        return text
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and one line."""
