@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 import fastgmm
-from fastgmm.cli import progress
-from fastgmm.cli.main import main
 
 # Numba starts no more threads than this; the machine may have fewer cores.
 os.environ.setdefault("NUMBA_NUM_THREADS", "8")
@@ -50,6 +48,10 @@ def run(capsys, tmp_path, monkeypatch):
 
     However long it takes, no line tells of its progress.
     """
+    # here, since they may load Numba, which reads its variables once
+    from fastgmm.cli import progress
+    from fastgmm.cli.main import main
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(progress, "_LINE_SECONDS", math.inf)
 
