@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import mixture
 from sklearn.datasets import load_iris
 
 import fastgmm
@@ -40,7 +41,7 @@ def model(run):
 
 
 def reference(**parameters):
-    return GaussianMixture(3, random_state=0, **parameters).fit(IRIS)
+    return mixture(3, **parameters).fit(IRIS)
 
 
 # help and usage
@@ -246,7 +247,7 @@ def test_fit_options(run):
     assert code == 0
     assert re.search(r"^weights +w\.npy: sum 150$", out, re.MULTILINE)
     assert re.search(r"^starts +2, of which the best is kept$", out, re.MULTILINE)
-    expected = GaussianMixture(
+    expected = mixture(
         3,
         covariance_type="tied",
         tol=1e-4,

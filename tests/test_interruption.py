@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import mixture
 from sklearn.datasets import load_iris
 
 import fastgmm
-from fastgmm import GaussianMixture
 from fastgmm.cli.interruption import Interruption
 from fastgmm.cli.progress import Progress
 
@@ -47,7 +47,7 @@ def press(monkeypatch):
 
 
 def stopped(number, **options):
-    model = GaussianMixture(3, tol=0.0, random_state=0, **options)
+    model = mixture(3, tol=0.0, **options)
     with pytest.warns(match="The callback stopped the fit"):
         return model.fit(IRIS, callback=lambda iteration: iteration.number == number)
 
