@@ -108,22 +108,37 @@ def _read_and_fit(
     start = perf_counter()
     progress.phase("initializing (the first run also compiles the kernels, about 6 s)")
     progress.n_samples = len(table.X)
-    model = _fit_model(args, table, progress)
+    model = _fit_and_save(args, table, progress)
     em = sum(progress.seconds)
     seconds |= {"initialization": perf_counter() - start - em, "EM": em}
     return table, model, seconds
 
 
-def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -> Any:
-    """Fit and save; after Ctrl-C save what there is, if it is to be saved, and raise."""
-    from ..estimators import GaussianMixture
+def _fit_and_save(args: argparse.Namespace, table: "Table", progress: "Progress") -> Any:
+    """Return the model; after Ctrl-C save what there is, if it is to be saved, and raise."""
     from ..persistence import save
+
+    model, is_interrupted = _fit_model(args, table, progress)
+    if table.names is not None:
+        model.feature_names_in_ = table.names
+    if args.output is not None:
+        with writing(args.output):
+            save(model, args.output)
+    if is_interrupted:
+        raise KeyboardInterrupt(
+            f"{args.output} holds the model after {model.n_iter_} "
+            f"iteration{'' if model.n_iter_ == 1 else 's'}"
+        )
+    return model
+
+
+def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -> tuple[Any, bool]:
+    """Return the model in the features' own units, and whether Ctrl-C stopped it."""
+    from ..estimators import GaussianMixture
     from .interruption import Interruption
-    from .standardized import Standardized
 
     model: Any = GaussianMixture(**_parameters(args))
-    standardized = Standardized(table.X, table.weights) if args.standardize else None
-    X = table.X if standardized is None else standardized.X
+    X, restore = _prepared(args, table)
     with Interruption(lambda: args.output is not None and bool(progress.seconds)) as interruption:
 
         def callback(iteration: Any) -> bool:
@@ -131,19 +146,18 @@ def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -
             return interruption.requested
 
         model.fit(X, sample_weight=table.weights, callback=callback)
-    if standardized is not None:
-        standardized.restore(model)
-    if table.names is not None:
-        model.feature_names_in_ = table.names
-    if args.output is not None:
-        with writing(args.output):
-            save(model, args.output)
-    if interruption.requested:
-        raise KeyboardInterrupt(
-            f"{args.output} holds the model after {model.n_iter_} "
-            f"iteration{'' if model.n_iter_ == 1 else 's'}"
-        )
-    return model
+    restore(model)
+    return model, interruption.requested
+
+
+def _prepared(args: argparse.Namespace, table: "Table") -> tuple[Any, Callable[[Any], None]]:
+    """Return the samples of the fit, and what turns its model into one of the table."""
+    if not args.standardize:
+        return table.X, lambda _model: None
+    from .standardized import Standardized
+
+    standardized = Standardized(table.X, table.weights)
+    return standardized.X, standardized.restore
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, Any]:
