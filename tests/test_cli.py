@@ -85,7 +85,8 @@ def test_defaults_are_those_of_the_library():
     args = vars(parse(FIT))
     library = GaussianMixture().get_params()
     differing = {name for name in PARAMETERS if args[name] != library[name]}
-    assert differing == {"n_components", "random_state"}
+    assert differing == {"n_components", "random_state", "reg_covar"}
+    assert args["reg_covar"] == "auto"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_defaults_are_those_of_the_library():
         ("fit x -K 2.5", "-K/--n-components: expected an integer of at least 1, got '2.5'"),
         ("fit x -K 2 --tol -1", "--tol: expected a number of at least 0, got '-1'"),
         ("fit x -K 2 --tol nan", "--tol: expected a number of at least 0, got 'nan'"),
-        ("fit x -K 2 --reg-covar inf", "--reg-covar: expected a number of at least 0, got 'inf'"),
+        ("fit x -K 2 --reg-covar inf", "--reg-covar: expected auto or a number of at least 0, got"),
         ("fit x -K 2 --max-iter -1", "--max-iter: expected an integer of at least 0, got '-1'"),
         ("fit x -K 2 --seed 4294967296", "at least 0 and at most 4294967295, got '4294967296'"),
         ("fit x -K 2 --n-jobs 0", "--n-jobs: expected an integer of at least 1, got '0'"),

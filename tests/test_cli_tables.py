@@ -463,3 +463,15 @@ def test_help_says_that_text_has_a_header(run):
     for command in ("predict", "score"):
         text = " ".join(run(command, "--help")[1].split())
         assert "default: text with a header on stdout" in text
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_standardized_fits_do_not_depend_on_units(run, unit):
+    labels = {}
+    for name, scale in (("as it is", [1, 1, 1, 1]), ("scaled", [1, unit, 1, 1])):
+        np.save("x.npy", IRIS * scale)
+        code, _, err = run("fit", "x.npy", "--standardize", *FIT, "--force")
+        assert (code, err) == (0, "")
+        labels[name] = rows_of(run("predict", "m.npz", "x.npy")[1])["label"]
+    assert fastgmm.load("m.npz").reg_covar == "auto"
+    assert labels["as it is"] == labels["scaled"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._versions import __version__
 from .data_options import DATA, WEIGHTS, add_data_options, read_data
-from .options import name, number
+from .options import name, number, number_or
 from .output_file import add_force, writing
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def add_options(add: Callable[..., object]) -> None:
     add("-K", "--n-components", type=count, required=True, metavar="N", help="components")
     add("--covariance-type", choices=kinds, default="full", help="shape of the covariances")
     add("--tol", type=positive, default=1e-3, help="smallest change of the mean log-likelihood")
-    add("--reg-covar", type=positive, default=1e-6, metavar="VAR", help="added to the variances")
+    added = "added to the variances; auto: 1e-6 of the variance of each feature"
+    automatic = number_or("auto", positive)
+    add("--reg-covar", type=automatic, default="auto", metavar="VAR|auto", help=added)
     add("--max-iter", type=number(int, 0), default=100, metavar="N", help="most iterations")
     add("--n-init", type=count, default=1, metavar="N", help="starts, of which the best is kept")
     rules = ("last-change", "remaining-gain")

@@ -24,6 +24,21 @@ def number(kind: type[Any], low: float, high: float = sys.float_info.max) -> Cal
     return parse
 
 
+def number_or(word: str, parse_number: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a parser of numbers that takes a word, too."""
+
+    def parse(text: str) -> Any:
+        if text == word:
+            return word
+        try:
+            return parse_number(text)
+        except argparse.ArgumentTypeError as error:
+            expected = str(error).replace("expected ", f"expected {word} or ", 1)
+            raise argparse.ArgumentTypeError(expected) from None
+
+    return parse
+
+
 def file_type(*suffixes: str) -> Callable[[str], str]:
     """Return a parser of file names that end in one of some suffixes."""
     *most, last = suffixes
