@@ -248,3 +248,12 @@ def test_the_last_lower_bound_is_the_lower_bound(acceleration):
             model.fit(X)
             assert model.lower_bounds_[-1] == model.lower_bound_
             assert (np.diff(model.lower_bounds_) >= -1e-6).all()
+
+
+@each_type
+def test_weights_whose_bound_overflows(covariance_type):
+    X = two_clusters()[:60]
+    model = BayesianGaussianMixture(n_components=2, covariance_type=covariance_type)
+    message = r"The lower bound in iteration 1 is nan: sample_weight, or .* Scale the weights\."
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, sample_weight=np.geomspace(1e-300, 1e300, 60))

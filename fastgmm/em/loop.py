@@ -92,6 +92,7 @@ def _run(
             parameters, failed, own_bound = update(statistics, point)
             collapsed = dict.fromkeys(sorted(failed), len(history) + 1) | collapsed
             bound = statistics.lower_bound if own_bound is None else own_bound
+            _check_own_bound(bound, len(history) + 1)
             change, lower_bound = bound - lower_bound, bound
             point = acceleration.advance(statistics, point, parameters)
             converged = posterior.settled and convergence(change, acceleration.remaining())
@@ -101,6 +102,14 @@ def _run(
         if callback is not None:
             stopped = bool(callback(history[-1]))
     return EMResult(parameters, converged, lower_bound, history, collapsed, stopped)
+
+
+def _check_own_bound(bound: float, number: int) -> None:
+    if not math.isfinite(bound):
+        raise ValueError(
+            f"The lower bound in iteration {number} is {bound}: sample_weight, or a parameter of "
+            "the prior, is too large or too small for float64. Scale the weights."
+        )
 
 
 def is_finite(lower_bound: float) -> bool:
