@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ._versions import __version__
+from .data.containers import to_array
 from .em.result import Iteration
 from .estimators import BayesianGaussianMixture, GaussianMixture
 from .estimators._fitting import IteratedMixture
@@ -43,6 +44,7 @@ _PARAMETERS = (
     *("init_params", "random_state", "warm_start", "verbose", "verbose_interval", "n_jobs"),
 )
 _SCALARS = ("n_features_in_", "converged_", "n_iter_", "lower_bound_")
+_SAMPLES_DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
 _ARRAYS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
 _LAYOUTS = {
@@ -72,8 +74,8 @@ _LAYOUTS = {
 def save(model: IteratedMixture, path: _Path) -> None:
     """Write a fitted model to a file, replacing the file only once all is written.
 
-    Starting values (``weights_init``, ``means_init``, ``precisions_init``) are not stored, and
-    ``random_state`` only where it is an integer. Priors that are arrays are loaded as lists.
+    Starting values (``weights_init`` ...) are not stored, and ``random_state`` only where it is an
+    integer. Priors that are arrays are loaded as lists.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def save(model: IteratedMixture, path: _Path) -> None:
     Raises
     ------
     NotFittedError
-        If ``fit`` has not been called.
+        If ``fit`` has not been called, or attributes were set by hand.
     TypeError
         If the model is not an estimator that this version can store.
     ValueError
@@ -101,7 +103,11 @@ def save(model: IteratedMixture, path: _Path) -> None:
         raise TypeError(f"model should be a fitted {_names()}, got {type(model).__name__}.")
     check_is_fitted(model)
     layout = _LAYOUTS[name]
-    arrays = {key: getattr(model, key) for key in layout.arrays}
+    by_hand = "Attributes of this %(name)s were set by hand: use fit or from_parameters."
+    check_is_fitted(model, [*layout.scalars, *layout.arrays], msg=by_hand)
+    arrays: dict[str, Any] = {key: _stored(getattr(model, key), key) for key in layout.arrays}
+    mixture = model._mixture()  # with factors of its covariances, also where these were edited
+    arrays |= {key: getattr(mixture, key.rstrip("_")) for key in _ARRAYS}
     arrays["history_"] = np.array(model.history_, dtype=np.float64).reshape(-1, 4)
     if hasattr(model, "feature_names_in_"):
         arrays["feature_names_in_"] = np.asarray(model.feature_names_in_, dtype=np.str_)
@@ -143,6 +149,7 @@ def load(path: _Path) -> Any:
             setattr(model, key, header["scalars"][key])
         for key in layout.arrays:
             setattr(model, key, _restored(key, arrays[key]))
+        model._samples_dtype = _SAMPLES_DTYPES[header.get("samples_dtype", "float64")]
         model.history_ = [Iteration(int(row[0]), *row[1:]) for row in arrays["history_"].tolist()]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)}: damaged model file, found {error!r}.") from error
@@ -151,6 +158,7 @@ def load(path: _Path) -> Any:
     if "feature_names_in_" in arrays:
         model.feature_names_in_ = arrays["feature_names_in_"].astype(object)
     _check_shapes(path, model)
+    model._remember()
     return model
 
 
@@ -211,6 +219,7 @@ def _header(model: Any, name: str, layout: _Layout) -> dict[str, Any]:
         "parameters": parameters,
         "scalars": {key: getattr(model, key) for key in layout.scalars},
         "collapsed": list(model.collapsed_.items()),
+        "samples_dtype": model._samples_dtype.name,
     }
 
 
@@ -219,6 +228,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"expected a number, a string or None, got {value!r}.")
+
+
+def _stored(value: Any, key: str) -> NDArray[Any]:
+    """Return an attribute as an array of NumPy, whatever library it is of."""
+    parts = [to_array(part, key) for part in (value if isinstance(value, tuple) else [value])]
+    return np.asarray(parts) if isinstance(value, tuple) else parts[0]
 
 
 def _restored(key: str, array: NDArray[Any]) -> Any:

@@ -5,6 +5,8 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 
 def load(ours: type, *names: str) -> list[ModuleType]:
     """Run test modules of sklearn.mixture with our class of the same name imported."""
@@ -28,4 +30,14 @@ def collect(modules: list[ModuleType]) -> dict[str, Any]:
         own = {name: test for name, test in vars(module).items() if name.startswith("test_")}
         assert not tests.keys() & own.keys()
         tests |= own
+    for test in tests.values():
+        test.pytestmark = [_listed(mark) for mark in getattr(test, "pytestmark", [])]
     return tests
+
+
+def _listed(mark: pytest.Mark) -> pytest.Mark:
+    """Return a mark with its cases in a list: pytest 9 deprecates generators."""
+    if mark.name != "parametrize":
+        return mark
+    names, cases, *others = mark.args
+    return pytest.mark.parametrize(names, list(cases), *others, **mark.kwargs).mark

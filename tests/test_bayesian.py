@@ -66,9 +66,9 @@ def test_parameters_and_defaults_are_those_of_scikit_learn():
 
 def test_fitted_attributes_are_those_of_scikit_learn():
     ours, theirs = fit_both(make_data(), n_components=2, random_state=0)
-    assert set(vars(theirs)) | {"history_", "lower_bounds_", "collapsed_", "n_jobs"} == set(
-        vars(ours)
-    )
+    assert set(vars(theirs)) | {"history_", "lower_bounds_", "collapsed_", "n_jobs"} == {
+        name for name in vars(ours) if not name.startswith("_")
+    }
     assert not hasattr(ours, "aic")
     assert isinstance(ours.weight_concentration_, tuple)
     for name in vars(theirs):
@@ -450,11 +450,11 @@ def test_verbose_prints_what_scikit_learn_prints(verbose, capsys):
         ({"mean_prior": [1.0, 2.0]}, r"'mean_prior' should have the shape of \(4,\), but got \(2,"),
         ({"mean_prior": [1.0, np.nan, 0, 0]}, r"'mean_prior' should be finite, but got nan at \(1"),
         ({"covariance_prior": 1.0}, r"'covariance_prior' should have .* \(4, 4\), but got \(\)"),
-        ({"covariance_prior": -np.eye(4)}, r"definite, got a smallest eigenvalue of -1\.0"),
-        ({"covariance_prior": np.tri(4)}, "positive-definite, got an asymmetric matrix"),
+        ({"covariance_prior": -np.eye(4)}, r"positive definite, but got a variance of -1\.0\."),
+        ({"covariance_prior": np.tri(4)}, "positive definite, but got an asymmetric matrix"),
         (
             {"covariance_prior": [1.0, 0.0, 1.0, 1.0], "covariance_type": "diag"},
-            r"definite, got a smallest eigenvalue of 0\.0",
+            r"should be positive, but got a variance of 0\.0\.",
         ),
         (
             {"covariance_prior": [1.0], "covariance_type": "spherical"},

@@ -26,8 +26,9 @@ def test_log_likelihood_is_elbo_plus_divergence(covariance_type, dtype, weighted
     model, X = fitted(covariance_type, dtype)
     weight = sample_weights(len(X)) if weighted else np.ones(len(X))
     given = weight if weighted else None
-    log_likelihood = weight @ model.score_samples(X)
-    posterior = model.predict_proba(X)
+    double = X.astype(np.float64)  # of float32 samples results would be rounded to float32
+    log_likelihood = weight @ model.score_samples(double)
+    posterior = model.predict_proba(double)
     hard = np.eye(3)[model.predict(X)]
     for resp in (random_resp(len(X), 3), hard, posterior, np.full((len(X), 3), 1 / 3)):
         bound = fastgmm.elbo(model, X, resp, given)

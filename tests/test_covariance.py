@@ -237,32 +237,6 @@ def test_any_units_are_fine(name, d):
         np.testing.assert_allclose(factors, expected, rtol=1e-12)
 
 
-@each_type
-def test_check_precisions(name, d):
-    kind, values, _ = example(name, d)
-    kind.check_precisions(kind.precisions(kind.precisions_cholesky(values)))
-    bad = values.copy()
-    if name in ("diag", "spherical"):
-        bad[1] = -2.5
-        message = f"'{name} precision' should be positive, got -2.5"
-    else:
-        bad[...] = np.diag([1.0] * (d - 1) + [-2.5])
-        message = f"'{name} precision' should be symmetric, positive-definite, "
-        message += "got a smallest eigenvalue of -2.5"
-        message += " in component 0" if name == "full" else ""
-    with pytest.raises(ValueError, match=f"^{message}.$"):
-        kind.check_precisions(bad)
-
-
-@pytest.mark.parametrize("name", ["full", "tied"])
-def test_check_precisions_of_asymmetric_matrices(name, d):
-    bad = np.array([[1.0, 0.5], [0.0, 1.0]])
-    values = np.stack([np.eye(2), bad]) if name == "full" else bad
-    where = " in component 1" if name == "full" else ""
-    with pytest.raises(ValueError, match=f"got an asymmetric matrix{where}.$"):
-        get_covariance_model(name).check_precisions(values)
-
-
 @pytest.mark.parametrize("wrong", ["Full", "", None, 3, ["full"]])
 def test_unknown_type(wrong, d):
     with pytest.raises(ValueError, match="covariance_type must be one of") as caught:

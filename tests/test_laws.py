@@ -281,9 +281,10 @@ def test_score_is_the_mean_of_score_samples(covariance_type, dtype):
     X, _ = problem(covariance_type, dtype)
     model = GaussianMixture(3, covariance_type=covariance_type, random_state=0, tol=1e-2).fit(X)
     weight = sample_weights(len(X))
-    log_prob_norm = model.score_samples(X)
+    double = X.astype(np.float64)  # of float32 samples results would be rounded to float32
+    log_prob_norm = model.score_samples(double)
     expected = np.average(log_prob_norm, weights=weight)
     assert model.score(X, sample_weight=weight) == pytest.approx(expected, rel=1e-12)
-    resp = model.predict_proba(X)
+    resp = model.predict_proba(double)
     np.testing.assert_allclose(resp.sum(axis=1), 1.0, rtol=1e-14)
     np.testing.assert_array_equal(model.predict(X), resp.argmax(axis=1))

@@ -183,10 +183,10 @@ def test_policies_that_do_not_fit_fail_before_the_data_is_touched(policies, erro
 @pytest.mark.parametrize(
     "X, message",
     [
-        (np.ones((3, 5)), r"X should have the shape of \(n_samples, 4\) .*, but got \(3, 5\)"),
-        (np.ones(4), r"but got \(4,\)"),
-        (np.ones((0, 4)), r"but got \(0, 4\)"),
-        ([[1.0, 2.0, 3.0, np.inf]], "X should be finite, but got inf in sample 0, feature 3"),
+        (np.ones((3, 5)), "X has 5 features, but 4 are expected"),
+        (np.ones(4), r"Expected 2D array, got 1D array instead: X has the shape \(4,\)"),
+        (np.ones((0, 4)), r"0 sample\(s\) \(shape=\(0, 4\)\)"),
+        ([[1.0, 2.0, 3.0, np.inf]], "infinity .*: inf, first in row 0, feature 3"),
         (np.ones((3, 4), complex), "Complex data not supported"),
     ],
 )

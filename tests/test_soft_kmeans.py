@@ -18,8 +18,6 @@ CHECKS = parametrize_with_checks([SoftKMeans(n_clusters=3, max_iter=5, n_init=2)
 @ignore_unconverged
 @pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_estimator_checks(estimator, check):
-    if "check_sample_weight_equivalence" in str(check):
-        pytest.skip("k-means++ draws other samples of repeated rows, as scikit-learn's KMeans does")
     check(estimator)
 
 
@@ -59,6 +57,24 @@ def test_is_the_plain_one(beta, K, d, weighted):
     expected, _ = plain_soft_kmeans(X, start, beta, n, weight)
     np.testing.assert_allclose(model.cluster_centers_, expected, rtol=1e-8, atol=1e-8)
     assert np.diff(model.lower_bounds_).min(initial=0.0) > -1e-12
+
+
+def test_repeated_weighted_and_reordered_samples_give_the_same_centers():
+    X = make_data(300).round(1)
+    times = np.arange(300) % 4  # a fourth of the samples does not count
+    order = np.random.default_rng(0).permutation(300)
+    options = {"n_clusters": 4, "beta": 0.2, "random_state": 0, "n_init": 3}
+    expected = SoftKMeans(**options).fit(np.repeat(X, times, axis=0))
+    for data, weight in ((X, times), (X[order], times[order])):
+        model = SoftKMeans(**options).fit(data, sample_weight=weight)
+        np.testing.assert_allclose(model.cluster_centers_, expected.cluster_centers_, rtol=1e-9)
+        assert model.lower_bound_ == pytest.approx(expected.lower_bound_, rel=1e-12)
+
+
+def test_fewer_distinct_samples_than_clusters():
+    X = np.repeat([[0.0], [9.0]], 20, axis=0)
+    model = SoftKMeans(3, random_state=0).fit(X)
+    assert set(model.cluster_centers_.ravel().round(6)) == {0.0, 9.0}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -213,7 +229,7 @@ def test_warning_points_at_the_caller():
         ({"beta": 0.0}, "The 'beta' parameter of SoftKMeans must be a float in the range"),
         ({"n_clusters": 0}, "The 'n_clusters' parameter of SoftKMeans"),
         ({"init": "random"}, "The 'init' parameter of SoftKMeans"),
-        ({"init": np.zeros((2, 3))}, r"'means' should have the shape of \(4, 3\), but got \(2, 3"),
+        ({"init": np.zeros((2, 3))}, r"'init' should have the shape of \(4, 3\), but got \(2, 3"),
         ({"n_clusters": 13}, "n_samples >= n_clusters but got n_clusters = 13, n_samples = 12"),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import LARGEST_BLOCK, Array
+from .containers import Frame, to_table
 
 # Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
 _CONVERTED_ELEMENTS = 2**21
@@ -21,13 +22,13 @@ class Samples:
 
     Parameters
     ----------
-    X : array or data frame of shape (n_samples, n_features)
+    X : array-like or data frame of shape (n_samples, n_features)
     sample_weight : (n_samples,) array, optional
         Weights; each counts as that many copies of its row. None: 1 for all, without an array.
     """
 
     def __init__(self, X: Any, sample_weight: Array | None = None) -> None:
-        self._table = _single_array(X)
+        self._table = to_table(X)
         self.n_samples, self.n_features = (int(size) for size in self._table.shape)
         self.is_weighted = sample_weight is not None
         if sample_weight is None:
@@ -40,9 +41,20 @@ class Samples:
         return not _is_float_array(self._table)
 
     @property
+    def is_integer(self) -> bool:
+        """Whether all numbers are integers or bools, which are finite."""
+        return self._table.dtype.kind in "biu"
+
+    @property
     def dtype(self) -> "np.dtype[Any]":
         """The type of the rows that the kernels get."""
-        return np.dtype(np.float64) if self.is_converted else np.dtype(self._table.dtype)
+        return np.dtype(np.float32 if self._table.dtype == np.float32 else np.float64)
+
+    @property
+    def result_dtype(self) -> "np.dtype[Any]":
+        """The type of results that are as precise as the samples: float32 or float64."""
+        dtype = self._table.dtype
+        return np.dtype(np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64)
 
     def with_weight(self, sample_weight: Array | None) -> "Samples":
         """Return the same samples with other weights.
@@ -68,11 +80,19 @@ class Samples:
         for rows in self.block_slices():
             yield self.rows(rows), self.sample_weight[rows]
 
-    def block_slices(self) -> Iterator[slice]:
-        """Yield the rows of each block."""
-        step = self.n_samples
+    def block_slices(self, largest: int | None = None) -> Iterator[slice]:
+        """Yield the rows of each block.
+
+        Parameters
+        ----------
+        largest : int, optional
+            Largest number of rows in a block. None: all where X can be read in place.
+        """
+        step = self.n_samples if largest is None else largest
         if self.is_converted:
-            step = max(_CONVERTED_ELEMENTS // self.n_features // LARGEST_BLOCK, 1) * LARGEST_BLOCK
+            step = min(step, _CONVERTED_ELEMENTS // self.n_features)
+        if step < self.n_samples:
+            step = max(step // LARGEST_BLOCK, 1) * LARGEST_BLOCK
         for start in range(0, self.n_samples, step):
             yield slice(start, min(start + step, self.n_samples))
 
@@ -89,11 +109,14 @@ class Samples:
             float64 or float32.
         """
         selected = self.unconverted_rows(rows)
-        if not isinstance(selected, np.ndarray):
-            selected = selected.to_numpy()
-        return selected if _is_float_array(selected) else np.require(selected, np.float64, "A")
+        if isinstance(selected, Frame):
+            selected = selected.to_array()
+        if _is_float_array(selected):
+            return selected
+        with np.errstate(over="ignore"):  # a long double may be too large: it becomes infinite
+            return np.require(selected, self.dtype, "A")
 
-    def unconverted_rows(self, rows: Any) -> Any:
+    def unconverted_rows(self, rows: Any) -> "NDArray[Any] | Frame":
         """Return some rows as they are held.
 
         Parameters
@@ -102,9 +125,9 @@ class Samples:
 
         Returns
         -------
-        array or data frame
+        array or Frame
         """
-        return (self._table.iloc if hasattr(self._table, "iloc") else self._table)[rows]
+        return self._table[rows]
 
 
 def _is_float_array(table: Any) -> bool:
@@ -115,14 +138,3 @@ def _is_float_array(table: Any) -> bool:
         and table.dtype.isnative
         and table.flags.aligned
     )
-
-
-def _single_array(X: Any) -> Any:
-    """Return the one array behind a data frame, where there is one; else X itself."""
-    if isinstance(X, np.ndarray) or not hasattr(X, "iloc"):
-        return X
-    first = X.iloc[:1]
-    column = first.iloc[:, 0].to_numpy()
-    if np.shares_memory(first.to_numpy(), column):
-        return X.to_numpy()
-    return X

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .._kernels.floating_point import numpys_rules
-from ..data.samples import Samples
+from ..data.checks import check_samples
 from ..model.parameters import MixtureParameters
-from ..model.validation import check_sample_weight, check_table
 from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence, LowerBoundChange, Never
 from .loop import run
@@ -39,11 +38,11 @@ def fit(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features)
+    X : array-like or data frame of shape (n_samples, n_features)
         float64 and float32 arrays are read in place, in any memory order.
     parameters : MixtureParameters
         Where to start.
-    sample_weight : array-like of shape (n_samples,), optional
+    sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative; each counts as that many copies of its sample.
     posterior : Posterior, optional
         ``ExactPosterior()`` by default.
@@ -101,6 +100,5 @@ def fit(
     policies.check(parameters)
     if max_iter < 0:
         raise ValueError(f"max_iter should be at least 0, got {max_iter}.")
-    table = check_table(X, parameters.n_features)
-    samples = Samples(table, check_sample_weight(sample_weight, len(table)))
+    samples = check_samples(X, sample_weight, n_features=parameters.n_features)
     return run(samples, parameters, **policies._asdict(), max_iter=max_iter, callback=callback)

@@ -10,11 +10,11 @@ import numpy as np
 from .._kernels.blas import one_blas_thread
 from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
+from ..data.checks import check_samples
 from ..data.samples import Samples
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
-from ..model.validation import check_sample_weight, check_table
 from .coordinates import EMCoordinates
 from .loop import is_finite
 from .posteriors.exact import ExactPosterior
@@ -53,11 +53,11 @@ def gradient_ascent(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features)
+    X : array-like or data frame of shape (n_samples, n_features)
         float64 and float32 arrays are read in place, in any memory order.
     parameters : MixtureParameters
         Where to start.
-    sample_weight : array-like of shape (n_samples,), optional
+    sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative; each counts as that many copies of its sample.
     tol : float, default=1e-3
         In nats per unit of weight. A search has converged when an iteration gains less than
@@ -101,8 +101,7 @@ def gradient_ascent(
     """
     if max_iter < 0:
         raise ValueError(f"max_iter should be at least 0, got {max_iter}.")
-    table = check_table(X, parameters.n_features)
-    samples = Samples(table, check_sample_weight(sample_weight, len(table)))
+    samples = check_samples(X, sample_weight, n_features=parameters.n_features)
     # a weight of 0 stays 0: its logarithm is the only one that is not finite
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return _Ascent(samples, n_jobs, tol, max_iter, callback).run(parameters)
@@ -139,7 +138,12 @@ class _Ascent:
             gain = search.lower_bound - before
             confirmed = converged and again and gain < self.tol
         return EMResult(
-            search.best, converged, search.lower_bound, self.history, stopped=self.stopped
+            search.best,
+            converged,
+            search.lower_bound,
+            self.history,
+            stopped=self.stopped,
+            dtype=self.samples.dtype,
         )
 
     def _begin(self, parameters: MixtureParameters, statistics: SufficientStatistics) -> "_Search":

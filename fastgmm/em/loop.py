@@ -101,7 +101,7 @@ def _run(
         history.append(Iteration(len(history) + 1, lower_bound, change, perf_counter() - start))
         if callback is not None:
             stopped = bool(callback(history[-1]))
-    return EMResult(parameters, converged, lower_bound, history, collapsed, stopped)
+    return EMResult(parameters, converged, lower_bound, history, collapsed, stopped, samples.dtype)
 
 
 def _check_own_bound(bound: float, number: int) -> None:

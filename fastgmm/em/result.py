@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.checks import check_samples
 from ..data.samples import Samples
 from ..model.parameters import MixtureParameters
-from ..model.prediction import best_components, log_density, log_likelihood, responsibilities
+from ..model.prediction import (
+    best_components,
+    log_density,
+    log_likelihood,
+    responsibilities,
+    result_dtype,
+)
 from ..model.priors import NormalWishartPrior
-from ..model.validation import check_sample_weight, check_table
 
 if TYPE_CHECKING:
     from ..estimators import BayesianGaussianMixture, GaussianMixture
@@ -56,6 +61,8 @@ class EMResult:
         first one.
     stopped : bool
         Whether a callback returned True, which ended the run.
+    dtype : dtype
+        Of the samples: float32 or float64. Parameters are float64 in any case.
     """
 
     parameters: MixtureParameters
@@ -64,6 +71,7 @@ class EMResult:
     history: list[Iteration] = field(default_factory=list)
     collapsed: dict[int, int] = field(default_factory=dict)
     stopped: bool = False
+    dtype: "np.dtype[Any]" = field(default_factory=lambda: np.dtype(np.float64))
 
     @property
     def n_iter(self) -> int:
@@ -80,7 +88,7 @@ class EMResult:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
         n_jobs : int or None, default=None
             Number of threads; None: all cores.
 
@@ -97,7 +105,7 @@ class EMResult:
         """
         return best_components(*self._on("predict", X), count_threads(n_jobs))
 
-    def predict_proba(self, X: Any, *, n_jobs: int | None = None) -> Array:
+    def predict_proba(self, X: Any, *, n_jobs: int | None = None) -> NDArray[np.floating[Any]]:
         r"""Compute the responsibilities p(k | x).
 
         .. math:: r_k = w_k N(x \mid \mu_k, \Sigma_k) / p(x)
@@ -106,14 +114,15 @@ class EMResult:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
         n_jobs : int or None, default=None
             Number of threads; None: all cores.
 
         Returns
         -------
         ndarray of shape (n_samples, n_components)
-            Rows sum to 1.
+            Rows sum to 1. float32 where X and the samples of the fit are float32, computed in
+            float64, as those of `GaussianMixture`.
 
         Raises
         ------
@@ -122,9 +131,11 @@ class EMResult:
         TypeError
             If the parameters are not those of a Gaussian mixture.
         """
-        return responsibilities(*self._on("predict_proba", X), count_threads(n_jobs))
+        samples, parameters = self._on("predict_proba", X)
+        dtype = result_dtype(samples, parameters, self.dtype)
+        return responsibilities(samples, parameters, count_threads(n_jobs), dtype)
 
-    def score_samples(self, X: Any, *, n_jobs: int | None = None) -> Array:
+    def score_samples(self, X: Any, *, n_jobs: int | None = None) -> NDArray[np.floating[Any]]:
         r"""Compute the log-density of each sample.
 
         .. math:: \log p(x) = \log \sum_k w_k \, N(x \mid \mu_k, \Sigma_k)
@@ -133,14 +144,15 @@ class EMResult:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
         n_jobs : int or None, default=None
             Number of threads; None: all cores.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            log p(x), in nats.
+            log p(x), in nats. float32 where X and the samples of the fit are float32, computed in
+            float64, as those of `GaussianMixture`.
 
         Raises
         ------
@@ -149,7 +161,9 @@ class EMResult:
         TypeError
             If the parameters are not those of a Gaussian mixture.
         """
-        return log_density(*self._on("score_samples", X), count_threads(n_jobs))
+        samples, parameters = self._on("score_samples", X)
+        dtype = result_dtype(samples, parameters, self.dtype)
+        return log_density(samples, parameters, count_threads(n_jobs), dtype)
 
     def score(self, X: Any, *, sample_weight: Any = None, n_jobs: int | None = None) -> float:
         r"""Compute the weighted mean log-density of the samples.
@@ -158,8 +172,8 @@ class EMResult:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,), optional
+        X : array-like or data frame of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,) or number, optional
             Non-negative; each counts as that many copies of its sample.
         n_jobs : int or None, default=None
             Number of threads; None: all cores.
@@ -176,8 +190,7 @@ class EMResult:
         TypeError
             If the parameters are not those of a Gaussian mixture.
         """
-        samples, parameters = self._on("score", X)
-        samples = samples.with_weight(check_sample_weight(sample_weight, samples.n_samples))
+        samples, parameters = self._on("score", X, sample_weight)
         return log_likelihood(samples, parameters, count_threads(n_jobs)) / samples.total_weight
 
     def to_estimator(
@@ -222,9 +235,11 @@ class EMResult:
 
         return estimator_from(self, prior)
 
-    def _on(self, method: str, X: Any) -> tuple[Samples, MixtureParameters]:
+    def _on(
+        self, method: str, X: Any, sample_weight: Any = None
+    ) -> tuple[Samples, MixtureParameters]:
         parameters = self._mixture(method)
-        return Samples(check_table(X, parameters.n_features)), parameters
+        return check_samples(X, sample_weight, n_features=parameters.n_features), parameters
 
     def _mixture(self, method: str) -> MixtureParameters:
         if not isinstance(self.parameters, MixtureParameters):

@@ -18,11 +18,13 @@ from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.result import EMResult, Iteration
 from ..init import INIT_PARAMS
-from ..model.covariance import COVARIANCE_MODELS
+from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
+from ..model.prediction import best_components
 from ..model.regularization import added_to_samples
 from ..model.validation import check_enough, check_warm_start
+from ._array_api import like, put_attributes_like
 from ._inputs import check_magnitude, check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import Verbose
@@ -95,10 +97,10 @@ class IteratedMixture(FittedMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
             float64 and float32 arrays are read in place, in any memory order.
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), optional
+        sample_weight : array-like of shape (n_samples,) or number, optional
             Non-negative; each counts as that many copies of its sample.
         callback : callable, optional
             Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
@@ -149,7 +151,9 @@ class IteratedMixture(FittedMixture):
         ConvergenceWarning
             As ``fit``.
         """
-        return self._predict(self._fit(X, sample_weight, None))
+        samples = self._fit(X, sample_weight, None)
+        labels = best_components(samples, self._parameters(), count_threads(self.n_jobs))
+        return like(X, labels)
 
     def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:
         self._validate_params()
@@ -160,6 +164,8 @@ class IteratedMixture(FittedMixture):
             reg_covar = added_to_samples(self.reg_covar, samples, count_threads(self.n_jobs))
             result = self._best_run(samples, reg_covar, callback)
             self._set_result(result)
+            put_attributes_like(self, X)
+            self._remember()
         warn_about(self, result, samples, reg_covar)
         return samples
 
@@ -174,7 +180,9 @@ class IteratedMixture(FittedMixture):
         random_state = check_random_state(self.random_state)
         warm = self.warm_start and hasattr(self, "converged_")
         if warm:
-            check_warm_start(self._parameters(), self.n_components, samples.n_features)
+            model = get_covariance_model(self.covariance_type)
+            shape = self.n_components, samples.n_features
+            check_warm_start(model, self.means_, self.covariances_, *shape)
         setting = Setting(given, random_state, reg_covar, self.lower_bound_ if warm else -math.inf)
         best: EMResult | None = None
         failure: CollapseError | None = None
@@ -228,3 +236,5 @@ class IteratedMixture(FittedMixture):
         self.lower_bounds_ = result.lower_bounds
         self.history_ = result.history
         self.collapsed_ = result.collapsed
+        self._samples_dtype = result.dtype
+        self._remember()

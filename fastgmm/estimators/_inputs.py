@@ -1,19 +1,20 @@
-"""Samples from arrays and data frames, checked as scikit-learn does, without a copy."""
+"""What users hand to estimators: samples, weights and starting values, checked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import validate_data
 
 from .._kernels.layout import Array
+from ..data import checks
+from ..data.containers import is_frame
 from ..data.samples import Samples
 from ..model.covariance import get_covariance_model
-from ..model.validation import check_means, check_precisions, check_sample_weight, check_weights
-
-_FLOATS = (np.float64, np.float32)
+from ..model.validation import check_covariances, check_means, check_precisions, check_weights
 
 
 def check_samples(
@@ -24,33 +25,18 @@ def check_samples(
     reset: bool,
     min_samples: int = 1,
 ) -> Samples:
-    """Return checked samples and weights.
-
-    float64 and float32 arrays are taken in any memory order. Integers, and data frames that are
-    not one array in memory, are kept as they are and converted a block at a time.
+    """Return checked samples and weights; check or set the features that the estimator knows.
 
     Raises
     ------
     ValueError, TypeError
-        As scikit-learn: NaN, infinity, wrong dimensions, no samples, sparse or non-numeric data.
+        As ``data.checks.check_samples``, and where X has other features than in ``fit``.
     """
-    samples = _frame(X)
-    if samples is None:
-        keeps_dtype = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
-        X = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            dtype=None if keeps_dtype else _FLOATS,
-            ensure_min_samples=min_samples,
-        )
-        samples = Samples(X)
-    else:
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        for rows in samples.block_slices():
-            block = samples.unconverted_rows(rows)
-            check_array(block, dtype=_FLOATS, input_name="X", estimator=estimator)
-    return samples.with_weight(check_sample_weight(sample_weight, samples.n_samples))
+    finite = not get_config()["assume_finite"]
+    samples = checks.check_samples(X, sample_weight, min_samples=min_samples, finite=finite)
+    known = X if is_frame(X) else np.broadcast_to(0.0, (samples.n_samples, samples.n_features))
+    validate_data(estimator, known, reset=reset, skip_check_array=True)
+    return samples
 
 
 def check_magnitude(samples: Samples) -> None:
@@ -79,27 +65,26 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _frame(X: Any) -> Samples | None:
-    """Return samples of a data frame whose columns are separate arrays; None for other data."""
-    if isinstance(X, np.ndarray) or not (hasattr(X, "to_numpy") and hasattr(X, "columns")):
-        return None
-    if X.shape[0] < 2 or X.shape[1] == 0:
-        return None
-    samples = Samples(X)
-    return samples if samples.is_converted else None
+def check_given(estimator: Any, n_features: int) -> dict[str, Any]:
+    """Return the starting values that were given, None for the others.
 
-
-def check_given(estimator: Any, n_features: int) -> dict[str, Array | None]:
-    """Return the starting weights, means and precisions that were given, None for the others."""
-    K = estimator.n_components
+    Covariances are a pair, with the factors of their inverses.
+    """
+    K, model = estimator.n_components, get_covariance_model(estimator.covariance_type)
     weights, means = estimator.weights_init, estimator.means_init
-    precisions = estimator.precisions_init
+    precisions, covariances = estimator.precisions_init, estimator.covariances_init
+    if precisions is not None and covariances is not None:
+        raise ValueError(
+            "Expected covariances_init or precisions_init, which are inverses of each other, "
+            "but got both."
+        )
+    factored: tuple[Array, Array] | None = None
+    if covariances is not None:
+        factored = check_covariances(covariances, model, K, n_features, "covariances_init")
+    elif precisions is not None:
+        factored = check_precisions(precisions, model, K, n_features, "precisions_init")
     return {
-        "weights": None if weights is None else check_weights(weights, K),
-        "means": None if means is None else check_means(means, K, n_features),
-        "precisions": None
-        if precisions is None
-        else check_precisions(
-            precisions, get_covariance_model(estimator.covariance_type), K, n_features
-        ),
+        "weights": None if weights is None else check_weights(weights, K, "weights_init"),
+        "means": None if means is None else check_means(means, K, n_features, "means_init"),
+        "factored": factored,
     }

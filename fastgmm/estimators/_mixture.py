@@ -1,21 +1,34 @@
 """The methods of every fitted mixture estimator: prediction, scores, sampling."""
 
+import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.containers import to_array
 from ..data.samples import Samples
 from ..model import criteria
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
-from ..model.prediction import best_components, log_density, log_likelihood, responsibilities
+from ..model.prediction import (
+    best_components,
+    log_density,
+    log_likelihood,
+    responsibilities,
+    result_dtype,
+)
+from ..model.validation import check_mixture
+from ._array_api import check_same_home, like
 from ._inputs import check_samples
+
+_PARTS = ("weights_", "means_", "covariances_")
 
 
 class FittedMixture(DensityMixin, BaseEstimator):
@@ -29,35 +42,82 @@ class FittedMixture(DensityMixin, BaseEstimator):
     precisions_cholesky_: Array
     covariance_type: str
 
+    # the type of the samples of the last fit
+    _samples_dtype: "np.dtype[Any]" = np.dtype(np.float64)
+    _checksum: int | None = None
+    # the attribute that tells in which library and on which device the parameters are
+    _located_by = "means_"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags
+
     def _parameters(self) -> MixtureParameters:
-        return MixtureParameters(
-            get_covariance_model(self.covariance_type),
-            self.weights_,
-            self.means_,
-            self.covariances_,
-            self.precisions_cholesky_,
+        return self._mixture()
+
+    def _mixture(self) -> MixtureParameters:
+        """Return the mixture of the attributes; factor covariances that were set by hand."""
+        missing = [name for name in _PARTS if not hasattr(self, name)]
+        if missing:
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet: it has no "
+                f"{', '.join(missing)}. Call 'fit', or set {', '.join(_PARTS)}."
+            )
+        model = get_covariance_model(self.covariance_type)
+        if self._checksum is None or self._checksum != self._sum_up():
+            return check_mixture(model, self.weights_, self.means_, self.covariances_, suffix="_")
+        weights, means, covariances, factors = (
+            to_array(getattr(self, name), name).astype(np.float64, copy=False)
+            for name in (*_PARTS, "precisions_cholesky_")
         )
+        return MixtureParameters(model, weights, means, covariances, factors)
 
-    def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
-        """Return sum w log p(x) and sum w."""
+    def _remember(self) -> None:
+        """Keep a checksum of the mixture, by which an attribute that changes is noticed."""
+        self._checksum = self._sum_up()
+
+    def _sum_up(self) -> int:
+        checksum = zlib.crc32(self.covariance_type.encode())
+        for name in (*_PARTS, "precisions_cholesky_"):
+            part = to_array(getattr(self, name, ()), name)
+            checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
+        return checksum
+
+    def _checked(
+        self, method: str, X: Any, sample_weight: Any = None
+    ) -> tuple[Samples, MixtureParameters, int]:
+        """Return checked samples, the mixture, and the number of threads."""
         check_is_fitted(self)
+        parameters = self._parameters()
+        check_same_home(X, getattr(self, self._located_by), f"{type(self).__name__}.{method}")
         samples = check_samples(self, X, sample_weight, reset=False)
-        total = log_likelihood(samples, self._parameters(), count_threads(self.n_jobs))
-        return total, samples.total_weight
+        if samples.n_features != parameters.n_features:  # means that were set by hand
+            raise ValueError(
+                f"X has {samples.n_features} features, but {type(self).__name__} is expecting "
+                f"{parameters.n_features} features as input."
+            )
+        return samples, parameters, count_threads(self.n_jobs)
 
-    def score_samples(self, X: Any) -> Array:
+    def _log_likelihood(self, method: str, X: Any, sample_weight: Any) -> tuple[float, float]:
+        """Return sum w log p(x) and sum w."""
+        samples, parameters, n_threads = self._checked(method, X, sample_weight)
+        return log_likelihood(samples, parameters, n_threads), samples.total_weight
+
+    def score_samples(self, X: Any) -> NDArray[np.floating[Any]]:
         r"""Compute the log-density of each sample.
 
         .. math:: \log p(x) = \log \sum_k w_k \, N(x \mid \mu_k, \Sigma_k)
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            log p(x), in nats.
+            log p(x), in nats. For `GaussianMixture` float32 where X and the samples of the fit are
+            float32, as scikit-learn's, computed in float64; else float64.
 
         Raises
         ------
@@ -66,9 +126,9 @@ class FittedMixture(DensityMixin, BaseEstimator):
         ValueError
             If X is not finite or has another number of features.
         """
-        check_is_fitted(self)
-        samples = check_samples(self, X, reset=False)
-        return log_density(samples, self._parameters(), count_threads(self.n_jobs))
+        samples, parameters, n_threads = self._checked("score_samples", X)
+        dtype = result_dtype(samples, parameters, self._samples_dtype)
+        return like(X, log_density(samples, parameters, n_threads, dtype))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         r"""Compute the weighted mean log-density of the samples.
@@ -77,9 +137,9 @@ class FittedMixture(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), optional
+        sample_weight : array-like of shape (n_samples,) or number, optional
 
         Returns
         -------
@@ -93,23 +153,24 @@ class FittedMixture(DensityMixin, BaseEstimator):
         ValueError
             If X or the weights are not finite, or a weight is negative.
         """
-        log_likelihood, weight = self._log_likelihood(X, sample_weight)
+        log_likelihood, weight = self._log_likelihood("score", X, sample_weight)
         # a NumPy scalar, as scikit-learn returns
         return np.float64(log_likelihood / weight)
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any) -> NDArray[np.floating[Any]]:
         r"""Compute the responsibilities p(k | x).
 
         .. math:: r_k = w_k N(x \mid \mu_k, \Sigma_k) / p(x)
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
 
         Returns
         -------
         ndarray of shape (n_samples, n_components)
-            Rows sum to 1.
+            Rows sum to 1. For `GaussianMixture` float32 where X and the samples of the fit are
+            float32, as scikit-learn's, computed in float64; else float64.
 
         Raises
         ------
@@ -118,16 +179,16 @@ class FittedMixture(DensityMixin, BaseEstimator):
         ValueError
             If X is not finite or has another number of features.
         """
-        check_is_fitted(self)
-        samples = check_samples(self, X, reset=False)
-        return responsibilities(samples, self._parameters(), count_threads(self.n_jobs))
+        samples, parameters, n_threads = self._checked("predict_proba", X)
+        dtype = result_dtype(samples, parameters, self._samples_dtype)
+        return like(X, responsibilities(samples, parameters, n_threads, dtype))
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Return the component of the largest responsibility for each sample.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -140,11 +201,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         ValueError
             If X is not finite or has another number of features.
         """
-        check_is_fitted(self)
-        return self._predict(check_samples(self, X, reset=False))
-
-    def _predict(self, samples: Samples) -> NDArray[np.int64]:
-        return best_components(samples, self._parameters(), count_threads(self.n_jobs))
+        return like(X, best_components(*self._checked("predict", X)))
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
         """Draw samples: a component by its weight, then x from that component.
@@ -158,6 +215,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
+            float64.
         y : ndarray of shape (n_samples,)
             The component of each sample, in ascending order.
 
@@ -174,11 +232,13 @@ class FittedMixture(DensityMixin, BaseEstimator):
                 f"Invalid value for 'n_samples': expected at least 1, got {n_samples}."
             )
         random_state = check_random_state(self.random_state)
-        parameters = self._parameters()
+        parameters = self._mixture()
         # after rounding the sum may be above 1 by an ulp, which multinomial refuses
         weights = parameters.weights / max(parameters.weights.sum(), 1.0)
         counts = random_state.multinomial(n_samples, weights)
-        return parameters.sample(counts, random_state, count_threads(self.n_jobs))
+        X, y = parameters.sample(counts, random_state, count_threads(self.n_jobs))
+        home = getattr(self, self._located_by)
+        return like(home, X), like(home, y)
 
     def _n_parameters(self) -> int:
         return self._parameters().n_parameters
@@ -192,8 +252,8 @@ class BaseMixture(FittedMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,), optional
+        X : array-like or data frame of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,) or number, optional
 
         Returns
         -------
@@ -206,7 +266,7 @@ class BaseMixture(FittedMixture):
         ValueError
             If X or the weights are not finite, or a weight is negative.
         """
-        log_likelihood, _ = self._log_likelihood(X, sample_weight)
+        log_likelihood, _ = self._log_likelihood("aic", X, sample_weight)
         return criteria.aic(log_likelihood, self._n_parameters())
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
@@ -214,8 +274,8 @@ class BaseMixture(FittedMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,), optional
+        X : array-like or data frame of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,) or number, optional
             n is the sum of the weights.
 
         Returns
@@ -229,5 +289,5 @@ class BaseMixture(FittedMixture):
         ValueError
             If X or the weights are not finite, or a weight is negative.
         """
-        log_likelihood, weight = self._log_likelihood(X, sample_weight)
+        log_likelihood, weight = self._log_likelihood("bic", X, sample_weight)
         return criteria.bic(log_likelihood, self._n_parameters(), weight)

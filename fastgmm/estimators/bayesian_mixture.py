@@ -4,11 +4,12 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
-import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.containers import to_array
 from ..data.samples import Samples
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
@@ -29,6 +30,7 @@ from ..model.statistics import sample_moments
 from ..model.validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
 from ._fitting import IteratedMixture, Setting
 
+_POSTERIOR = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_")
 _POSITIVE = Interval(Real, 0.0, None, closed="neither")
 
 
@@ -280,16 +282,25 @@ class BayesianGaussianMixture(IteratedMixture):
         self.degrees_of_freedom_ = parameters.degrees_of_freedom[()]
 
     def _parameters(self) -> VariationalParameters:
-        concentration = self.weight_concentration_
+        missing = [name for name in _POSTERIOR if not hasattr(self, name)]
+        if missing:
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet: it has no "
+                f"{', '.join(missing)}. Call 'fit'; without it only 'sample' is possible."
+            )
+        weights, kappa, nu = (getattr(self, name) for name in _POSTERIOR)
+        pair = isinstance(weights, tuple)
+        concentrations = [
+            to_array(part, _POSTERIOR[0]) for part in (weights if pair else [weights])
+        ]
+        mixture = self._mixture()
         return VariationalParameters(
-            get_covariance_model(self.covariance_type),
-            self.weights_,
-            self.means_,
-            self.covariances_,
-            self.precisions_cholesky_,
-            StickBreaking(*concentration)
-            if isinstance(concentration, tuple)
-            else Dirichlet(concentration),
-            self.mean_precision_,
-            np.asarray(self.degrees_of_freedom_),
+            mixture.covariance_model,
+            mixture.weights,
+            mixture.means,
+            mixture.covariances,
+            mixture.precisions_cholesky,
+            StickBreaking(*concentrations) if pair else Dirichlet(*concentrations),
+            to_array(kappa, _POSTERIOR[1]),
+            to_array(nu, _POSTERIOR[2]),
         )

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 from scipy.special import entr, rel_entr
-from sklearn.utils.validation import check_is_fitted
 
 from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.checks import check_sample_weight
 from ..data.samples import Samples
 from ..model.gradients import q_function
+from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
-from ..model.validation import check_resp, check_sample_weight
-from ._inputs import check_samples
+from ..model.validation import check_resp
 from ._mixture import BaseMixture
 
 __all__ = ["elbo", "expected_complete_log_likelihood", "kl_divergence"]
@@ -40,10 +40,10 @@ def expected_complete_log_likelihood(
     Parameters
     ----------
     model : fitted GaussianMixture
-    X : array-like of shape (n_samples, n_features)
+    X : array-like or data frame of shape (n_samples, n_features)
     resp : array-like of shape (n_samples, n_components)
         Responsibilities q(k | x_i): non-negative, each row with sum 1.
-    sample_weight : array-like of shape (n_samples,), optional
+    sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative weights s_i.
 
     Returns
@@ -72,8 +72,10 @@ def expected_complete_log_likelihood(
     >>> round(fastgmm.expected_complete_log_likelihood(model, X, resp), 3)
     3.535
     """
-    samples, resp = _check(model, X, resp, sample_weight)
-    return _q_function(model, samples, resp)
+    samples, parameters, resp = _check(
+        model, "expected_complete_log_likelihood", X, resp, sample_weight
+    )
+    return _q_function(samples, parameters, resp, model.n_jobs)
 
 
 @numpys_rules()
@@ -88,10 +90,10 @@ def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> fl
     Parameters
     ----------
     model : fitted GaussianMixture
-    X : array-like of shape (n_samples, n_features)
+    X : array-like or data frame of shape (n_samples, n_features)
     resp : array-like of shape (n_samples, n_components)
         Responsibilities q(k | x_i): non-negative, each row with sum 1.
-    sample_weight : array-like of shape (n_samples,), optional
+    sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative weights s_i.
 
     Returns
@@ -121,9 +123,9 @@ def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> fl
     >>> bool(np.isclose(bound, model.score_samples(X).sum()))
     True
     """
-    samples, resp = _check(model, X, resp, sample_weight)
+    samples, parameters, resp = _check(model, "elbo", X, resp, sample_weight)
     entropy = _weighted_sum(samples.sample_weight, lambda rows: entr(resp[rows]))
-    return _q_function(model, samples, resp) + entropy
+    return _q_function(samples, parameters, resp, model.n_jobs) + entropy
 
 
 @numpys_rules()
@@ -136,7 +138,7 @@ def kl_divergence(resp: Any, posterior: Any, sample_weight: Any = None) -> float
     ----------
     resp, posterior : array-like of shape (n_samples, n_components)
         Non-negative, each row with sum 1.
-    sample_weight : array-like of shape (n_samples,), optional
+    sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative weights s_i.
 
     Returns
@@ -167,16 +169,19 @@ def kl_divergence(resp: Any, posterior: Any, sample_weight: Any = None) -> float
     return _weighted_sum(weight, lambda rows: rel_entr(resp[rows], posterior[rows]))
 
 
-def _check(model: BaseMixture, X: Any, resp: Any, sample_weight: Any) -> tuple[Samples, Array]:
-    check_is_fitted(model)
-    samples = check_samples(model, X, sample_weight, reset=False)
-    return samples, check_resp(resp, "resp", samples.n_samples, len(model.weights_))
+def _check(
+    model: BaseMixture, caller: str, X: Any, resp: Any, sample_weight: Any
+) -> tuple[Samples, MixtureParameters, Array]:
+    samples, parameters, _ = model._checked(caller, X, sample_weight)
+    resp = check_resp(resp, "resp", samples.n_samples, parameters.n_components)
+    return samples, parameters, resp
 
 
-def _q_function(model: BaseMixture, samples: Samples, resp: Array) -> float:
-    parameters = model._parameters()
+def _q_function(
+    samples: Samples, parameters: MixtureParameters, resp: Array, n_jobs: int | None
+) -> float:
     statistics = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
-    n_threads = count_threads(model.n_jobs)
+    n_threads = count_threads(n_jobs)
     for rows in samples.block_slices():
         X, weight = samples.rows(rows), samples.sample_weight[rows]
         statistics.add_moments(X, weight, resp[rows], n_threads)

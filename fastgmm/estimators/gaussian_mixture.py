@@ -1,11 +1,11 @@
 """GaussianMixture: maximum likelihood by EM, with scikit-learn's interface."""
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 from sklearn.utils._param_validation import StrOptions
 
-from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
@@ -17,6 +17,8 @@ from ..em.updates.closed_form import ClosedForm
 from ..init import SplitMerge, initial_parameters
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
+from ..model.validation import check_mixture, covariance_type_of
+from ._array_api import put_attributes_like
 from ._fitting import IteratedMixture, Setting
 from ._inputs import check_given
 from ._mixture import BaseMixture
@@ -29,8 +31,8 @@ class GaussianMixture(IteratedMixture, BaseMixture):
 
     The parameters, attributes and stop rule are scikit-learn's. In addition, samples may have
     weights. An iteration reads X once and forms nothing of size n_samples x n_components.
-    Statistics are float64 also for float32 data. The number of threads changes no bit of the
-    result.
+    Statistics and parameters are float64 also for float32 data. The number of threads changes no
+    bit of the result.
 
     Parameters
     ----------
@@ -59,6 +61,8 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         Starting means.
     precisions_init : array-like, optional
         Starting inverse covariances, in the shape of ``covariances_``.
+    covariances_init : array-like, optional
+        Starting covariances, in the shape of ``covariances_``, instead of ``precisions_init``.
     random_state : int, RandomState instance or None, default=None
         For the starting points, and for ``sample``.
     warm_start : bool, default=False
@@ -83,11 +87,13 @@ class GaussianMixture(IteratedMixture, BaseMixture):
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
+        With ``means_`` and ``covariances_`` it is the mixture: where these are set or edited by
+        hand, all methods follow them.
     means_ : ndarray of shape (n_components, n_features)
     covariances_ : ndarray
         (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical.
     precisions_ : ndarray
-        Inverse covariances, in the same shape.
+        Inverse covariances of the last fit, in the same shape.
     precisions_cholesky_ : ndarray
         Upper triangular U with U U^T = precision, in the same shape.
     converged_ : bool
@@ -129,6 +135,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
+        "covariances_init": ["array-like", None],
         "acceleration": [StrOptions({"quasi-newton", "subsample", "split-merge"}), None],
         "stop_rule": [StrOptions(set(STOP_RULES))],
     }
@@ -146,6 +153,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
+        covariances_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -164,6 +172,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+        self.covariances_init = covariances_init
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -172,7 +181,66 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         self.stop_rule = stop_rule
         self.n_jobs = n_jobs
 
-    def _prepare(self, samples: Samples) -> dict[str, Array | None]:
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        *,
+        covariance_type: str | None = None,
+        **options: Any,
+    ) -> "GaussianMixture":
+        """Return a mixture of known parameters, ready to predict, score, sample and be saved.
+
+        With ``warm_start=True`` ``fit`` continues from these parameters. Its attributes are those
+        of a fit of no iterations: ``n_iter_`` is 0 and ``converged_`` False.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Between 0 and 1, with sum 1.
+        means : array-like of shape (n_components, n_features)
+        covariances : array-like
+            (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical. Symmetric and positive
+            definite.
+        covariance_type : {'full', 'tied', 'diag', 'spherical'}, optional
+            Default: what the shape of the covariances tells. It must be given where K = d and the
+            covariances are a (d, d) table, which may be one matrix or variances.
+        **options
+            Other parameters of the estimator, such as ``random_state``.
+
+        Returns
+        -------
+        GaussianMixture
+
+        Raises
+        ------
+        TypeError, ValueError
+            If shapes do not agree or allow two covariance types, weights do not sum to 1,
+            covariances are not positive definite, or a number is not finite.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([0.25, 0.75], [[0.0], [10.0]], [[1.0], [4.0]])
+        >>> model.covariance_type, model.predict([[1.0], [9.0]]).tolist()
+        ('diag', [0, 1])
+        """
+        if covariance_type is None:
+            covariance_type = covariance_type_of(means, covariances)
+        parameters = check_mixture(
+            get_covariance_model(covariance_type), weights, means, covariances
+        )
+        model = cls(parameters.n_components, covariance_type=covariance_type, **options)
+        model._validate_params()
+        model.n_features_in_ = parameters.n_features
+        model._set_result(EMResult(parameters, converged=False, lower_bound=-math.inf))
+        put_attributes_like(model, means)
+        model._remember()
+        return model
+
+    def _prepare(self, samples: Samples) -> dict[str, Any]:
         return check_given(self, samples.n_features)
 
     def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:

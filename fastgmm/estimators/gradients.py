@@ -7,12 +7,10 @@ r"""Gradients of the log-likelihood of a fitted mixture.
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from .._kernels.floating_point import numpys_rules
 from ..em.posteriors.exact import ExactPosterior
 from ..model.gradients import MixtureGradient, q_gradient, unconstrained_gradient
-from ._inputs import check_samples
 from ._mixture import BaseMixture
 
 __all__ = ["log_likelihood_gradient"]
@@ -38,8 +36,8 @@ def log_likelihood_gradient(
     Parameters
     ----------
     model : fitted GaussianMixture
-    X : array-like of shape (n_samples, n_features)
-    sample_weight : array-like of shape (n_samples,), optional
+    X : array-like or data frame of shape (n_samples, n_features)
+    sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative; each counts as that many copies of its sample.
     unconstrained : bool, default=False
         With respect to logits of the weights, means, and lower triangular L with
@@ -75,9 +73,7 @@ def log_likelihood_gradient(
     >>> gradient.weights.tolist(), (gradient.means * model.covariances_[0]).round(6).tolist()
     ([4.0], [[4.0]])
     """
-    check_is_fitted(model)
-    samples = check_samples(model, X, sample_weight, reset=False)
-    parameters = model._parameters()
+    samples, parameters, _ = model._checked("log_likelihood_gradient", X, sample_weight)
     if not unconstrained and not parameters.weights.all():
         raise ValueError(
             "The gradient needs mixture weights that are positive, but that of component "

@@ -9,25 +9,30 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from .. import _kernels as kernels
 from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.containers import to_array
 from ..data.samples import Samples
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.updates.means_only import MeansOnly
-from ..init import initial_parameters
+from ..init import initial_parameters, seeding_subsample
 from ..model.covariance import Spherical
 from ..model.parameters import MixtureParameters
+from ..model.prediction import best_components, result_dtype
 from ..model.validation import check_enough, check_means
+from ._array_api import like, put_attributes_like
 from ._inputs import check_magnitude, check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._warnings import warn_about_convergence
+
+# Distances that are computed at a time: 8 MB.
+_DISTANCES = 2**20
 
 
 class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, FittedMixture):
@@ -104,6 +109,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         "n_jobs": [Integral, None],
     }
 
+    _located_by = "cluster_centers_"
+
     def __init__(
         self,
         n_clusters: int = 8,
@@ -137,10 +144,10 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
             float64 and float32 arrays are read in place, in any memory order.
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), optional
+        sample_weight : array-like of shape (n_samples,) or number, optional
             Non-negative; each counts as that many copies of its sample.
         callback : callable, optional
             Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
@@ -174,7 +181,10 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             self.n_iter_ = result.n_iter
             self.lower_bound_ = result.lower_bound
             self.lower_bounds_ = result.lower_bounds
-            self.labels_ = self._predict(samples)
+            self._samples_dtype = result.dtype
+            n_threads = count_threads(self.n_jobs)
+            self.labels_ = best_components(samples, result.parameters, n_threads)
+            put_attributes_like(self, X)
         warn_about_convergence(self, result, stacklevel=3)
         return self
 
@@ -183,9 +193,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), optional
+        sample_weight : array-like of shape (n_samples,) or number, optional
 
         Returns
         -------
@@ -199,16 +209,17 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         return self.fit(X, sample_weight=sample_weight).labels_
 
     @numpys_rules()
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any) -> NDArray[np.floating[Any]]:
         """Return the Euclidean distance of each sample from each centre.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
 
         Returns
         -------
         ndarray of shape (n_samples, n_clusters)
+            float32 where X and the samples of the fit are float32, computed in float64.
 
         Raises
         ------
@@ -217,16 +228,19 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         ValueError
             If X is not finite or has another number of features.
         """
-        check_is_fitted(self)
-        samples = check_samples(self, X, reset=False)
+        samples, parameters, n_threads = self._checked("transform", X)
         # with this beta the variance is 1: the kernels' distances are those of the samples
-        components = self._mixture(self.cluster_centers_, 0.5).components()
-        distances = np.empty((samples.n_samples, len(self.cluster_centers_)))
-        for rows in samples.block_slices():
-            X_rows, n_threads = samples.rows(rows), count_threads(self.n_jobs)
-            kernels.mahalanobis(X_rows, components, distances[rows], n_threads)
-        # the expanded square of a sample on a centre may be rounded below zero
-        return np.sqrt(np.maximum(distances, 0.0, out=distances), out=distances)
+        components = self._mixture_about(parameters.means, 0.5).components()
+        shape = samples.n_samples, parameters.n_components
+        dtype = result_dtype(samples, parameters, self._samples_dtype)
+        distances = np.empty(shape, dtype)
+        for rows in samples.block_slices(_DISTANCES // shape[1]):
+            squares = np.empty((rows.stop - rows.start, shape[1]))
+            kernels.mahalanobis(samples.rows(rows), components, squares, n_threads)
+            # the expanded square of a sample on a centre may be rounded below zero
+            np.maximum(squares, 0.0, out=squares)
+            distances[rows] = np.sqrt(squares, out=squares)
+        return like(X, distances)
 
     def _best_run(
         self, samples: Samples, callback: Callable[[Iteration], object] | None
@@ -243,18 +257,18 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     def _start(self, samples: Samples, random_state: np.random.RandomState) -> MixtureParameters:
         K, d = self.n_clusters, samples.n_features
         if not isinstance(self.init, str):
-            return self._mixture(check_means(self.init, K, d), self.beta)
+            return self._mixture_about(check_means(self.init, K, d, "init"), self.beta)
         start = initial_parameters(
-            samples,
+            _merged(seeding_subsample(samples, K, random_state), K),
             n_components=K,
             covariance_model=Spherical(),
             init_params=self.init,
             reg_covar=0.0,
             random_state=random_state,
             n_threads=count_threads(self.n_jobs),
-            precisions=np.full(K, 2.0 * self.beta),
+            factored=(np.full(K, 0.5 / self.beta), np.full(K, np.sqrt(2.0 * self.beta))),
         )
-        return self._mixture(start.means, self.beta)
+        return self._mixture_about(start.means, self.beta)
 
     def _run(
         self,
@@ -272,15 +286,29 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             callback=callback,
         )
 
-    def _mixture(self, centers: Array, beta: float) -> MixtureParameters:
+    def _mixture_about(self, centers: Array, beta: float) -> MixtureParameters:
         K = len(centers)
         factors = np.full(K, np.sqrt(2.0 * beta))
         weights = np.full(K, 1.0 / K)
         return MixtureParameters.from_precisions_cholesky(Spherical(), weights, centers, factors)
 
-    def _parameters(self) -> MixtureParameters:
-        return self._mixture(self.cluster_centers_, self.beta)
+    def _mixture(self) -> MixtureParameters:
+        centers = to_array(self.cluster_centers_, "cluster_centers_")
+        K, d = centers.shape
+        return self._mixture_about(check_means(centers, K, d, "cluster_centers_"), self.beta)
 
     @property
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
+
+
+def _merged(samples: Samples, n_clusters: int) -> Samples:
+    """Return the distinct samples in ascending order, with the sums of their weights.
+
+    Random choices among these depend neither on the order of the samples nor on whether equal
+    samples are repeated or weighted.
+    """
+    rows, positions = np.unique(samples.rows(slice(None)), axis=0, return_inverse=True)
+    if len(rows) < n_clusters:
+        return samples
+    return Samples(rows, np.bincount(positions.ravel(), samples.sample_weight).astype(np.float64))

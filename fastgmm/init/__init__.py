@@ -7,6 +7,7 @@ from .starting_points import (
     initial_parameters,
     initial_posterior,
     initial_statistics,
+    seeding_subsample,
 )
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "initial_parameters",
     "initial_posterior",
     "initial_statistics",
+    "seeding_subsample",
     "starting_parameters",
 ]

@@ -6,13 +6,13 @@ from sklearn.utils import check_random_state
 
 from .._kernels.floating_point import numpys_rules
 from .._kernels.threads import count_threads
-from ..data.samples import Samples
+from ..data.checks import check_samples
 from ..em.schedules import check_count
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.regularization import RegCovar, added_to_samples, check_reg_covar
-from ..model.validation import check_enough, check_sample_weight, check_table
+from ..model.validation import check_enough
 from .starting_points import INIT_PARAMS, initial_parameters
 
 
@@ -32,7 +32,7 @@ def starting_parameters(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features)
+    X : array-like or data frame of shape (n_samples, n_features)
         If X is large, only a random subsample is used.
     n_components : int
         Number of components, K.
@@ -46,7 +46,7 @@ def starting_parameters(
     reg_covar : float, array-like of shape (n_features,) or 'auto', default='auto'
         Added to the variances, in squared units of X: one number, or one for each feature. ``auto``
         is 1e-6 times the variance of each feature.
-    sample_weight : array-like of shape (n_samples,), optional
+    sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative; each counts as that many copies of its sample.
     random_state : int, RandomState instance or None, default=None
         The same integer gives the same start.
@@ -77,8 +77,7 @@ def starting_parameters(
     if init_params not in INIT_PARAMS:
         allowed = ", ".join(map(repr, INIT_PARAMS))
         raise ValueError(f"init_params must be one of {allowed}, got {init_params!r}.")
-    table = check_table(X)
-    samples = Samples(table, check_sample_weight(sample_weight, len(table)))
+    samples = check_samples(X, sample_weight)
     check_enough(samples, n_components)
     n_threads = count_threads(n_jobs)
     return initial_parameters(

@@ -72,7 +72,7 @@ def initial_parameters(
     n_threads: int,
     weights: Array | None = None,
     means: Array | None = None,
-    precisions: Array | None = None,
+    factored: tuple[Array, Array] | None = None,
 ) -> MixtureParameters:
     """Return the starting parameters: those that are given, and estimates of the others.
 
@@ -85,17 +85,18 @@ def initial_parameters(
     reg_covar : float or (d,) array
     random_state : RandomState
     n_threads : int
-    weights, means, precisions : array, optional
+    weights, means : array, optional
         Given parameters, already checked.
+    factored : tuple of two arrays, optional
+        Given covariances and the factors of their inverses, already checked.
 
     Raises
     ------
     CollapseError
         If not even the covariance of all the samples is positive definite.
     """
-    factors = None if precisions is None else covariance_model.factor_precisions(precisions)
-    if weights is not None and means is not None and factors is not None:
-        return MixtureParameters.from_precisions_cholesky(covariance_model, weights, means, factors)
+    if weights is not None and means is not None and factored is not None:
+        return MixtureParameters(covariance_model, weights, means, *factored)
     X, weight, seeds = _seed(samples, n_components, init_params, random_state)
     statistics = _summarize(X, weight, seeds, covariance_model, n_threads)
     estimated = estimate(statistics, reg_covar)
@@ -103,8 +104,8 @@ def initial_parameters(
         estimated = (np.full(n_components, 1.0 / n_components), seeds.centers, estimated[2])
     weights = estimated[0] if weights is None else weights
     means = estimated[1] if means is None else means
-    if factors is not None:
-        return MixtureParameters.from_precisions_cholesky(covariance_model, weights, means, factors)
+    if factored is not None:
+        return MixtureParameters(covariance_model, weights, means, *factored)
     pooled = _pooled(statistics, reg_covar)
     if seeds.fixed_centers:
         return MixtureParameters.from_covariances(covariance_model, weights, means, pooled)

@@ -10,12 +10,7 @@ import numpy as np
 
 from .._kernels.layout import Array
 from .covariance_model import SMALLEST_VARIANCE, CovarianceModel, Mask
-from .factors import (
-    check_precision_matrix,
-    inverse_factors,
-    invert_triangle,
-    reversed_factor,
-)
+from .factors import inverse_factors, invert_triangle, reversed_factor
 
 
 class Full(CovarianceModel):
@@ -64,10 +59,6 @@ class Full(CovarianceModel):
     def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
         np.matmul(normals, roots[component], out=out)
 
-    def check_precisions(self, precisions: Array) -> None:
-        for k, precision in enumerate(precisions):
-            check_precision_matrix(precision, self.name, k)
-
 
 class Tied(CovarianceModel):
     """One matrix for all components."""
@@ -113,9 +104,6 @@ class Tied(CovarianceModel):
 
     def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
         np.matmul(normals, roots, out=out)
-
-    def check_precisions(self, precisions: Array) -> None:
-        check_precision_matrix(precisions, self.name, None)
 
 
 class Diag(CovarianceModel):
@@ -169,9 +157,6 @@ class Diag(CovarianceModel):
     def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
         np.multiply(normals, roots[component], out=out)
 
-    def check_precisions(self, precisions: Array) -> None:
-        _check_positive(precisions, self.name)
-
 
 class Spherical(Diag):
     """A variance for each component."""
@@ -223,8 +208,3 @@ def get_covariance_model(covariance_type: str | CovarianceModel) -> CovarianceMo
         raise ValueError(
             f"covariance_type must be one of {allowed}, got {covariance_type!r}."
         ) from None
-
-
-def _check_positive(precisions: Array, name: str) -> None:
-    if not (precisions > 0).all():
-        raise ValueError(f"'{name} precision' should be positive, got {precisions.min()}.")

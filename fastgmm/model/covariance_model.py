@@ -202,10 +202,6 @@ class CovarianceModel(ABC):
     def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
         """Write (m, d) draws with one component's covariance, made of standard normals."""
 
-    @abstractmethod
-    def check_precisions(self, precisions: Array) -> None:
-        """Raise ValueError where precisions are not symmetric and positive."""
-
     def replace(self, values: Array, mask: Mask, previous: Array) -> Array:
         """Return covariances or factors, with the previous values where the mask is set."""
         if not mask.any():

@@ -39,15 +39,3 @@ def reversed_factor(precision: Array) -> Array:
     """Return upper triangular U with U U^T = precision: Cholesky from the last row up."""
     lower = np.linalg.cholesky(precision[::-1, ::-1])
     return np.ascontiguousarray(lower[::-1, ::-1])
-
-
-def check_precision_matrix(precision: Array, name: str, component: int | None) -> None:
-    """Raise ValueError where a precision is not symmetric and positive definite."""
-    symmetric = np.allclose(precision, precision.T)
-    smallest = np.linalg.eigvalsh(precision).min() if symmetric else -np.inf
-    if not symmetric or not smallest > 0:
-        got = f"a smallest eigenvalue of {smallest}" if symmetric else "an asymmetric matrix"
-        where = "" if component is None else f" in component {component}"
-        raise ValueError(
-            f"'{name} precision' should be symmetric, positive-definite, got {got}{where}."
-        )

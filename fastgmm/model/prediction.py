@@ -7,15 +7,37 @@ from numpy.typing import NDArray
 
 from .. import _kernels as kernels
 from .._kernels.floating_point import numpys_rules
-from .._kernels.layout import Array
 from ..data.samples import Samples
 from .parameters import MixtureParameters
+from .priors import VariationalParameters
+
+_FLOAT64 = np.dtype(np.float64)
+
+# Results that are computed at a time where they are then rounded to float32: 8 MB.
+_ROUNDED_ELEMENTS = 2**20
+
+
+def result_dtype(
+    samples: Samples, parameters: MixtureParameters, fitted: "np.dtype[Any]"
+) -> "np.dtype[Any]":
+    """Return the type of densities and responsibilities, which is that of scikit-learn's.
+
+    float32 where the samples and those of the fit are; a variational posterior's are float64.
+    """
+    if isinstance(parameters, VariationalParameters):
+        return _FLOAT64
+    return np.result_type(samples.result_dtype, fitted)
 
 
 @numpys_rules()
-def log_density(samples: Samples, parameters: MixtureParameters, n_threads: int) -> Array:
-    """Return log p(x) for each sample, in nats."""
-    log_prob_norm = np.empty(samples.n_samples)
+def log_density(
+    samples: Samples,
+    parameters: MixtureParameters,
+    n_threads: int,
+    dtype: "np.dtype[Any]" = _FLOAT64,
+) -> NDArray[Any]:
+    """Return log p(x) for each sample, in nats, computed in float64."""
+    log_prob_norm = np.empty(samples.n_samples, dtype)
     _evaluate(samples, parameters, n_threads, log_prob_norm=log_prob_norm)
     return log_prob_norm
 
@@ -29,9 +51,14 @@ def log_likelihood(samples: Samples, parameters: MixtureParameters, n_threads: i
 
 
 @numpys_rules()
-def responsibilities(samples: Samples, parameters: MixtureParameters, n_threads: int) -> Array:
-    """Return p(k | x), an (n, K) array whose rows sum to 1."""
-    resp = np.empty((samples.n_samples, parameters.n_components))
+def responsibilities(
+    samples: Samples,
+    parameters: MixtureParameters,
+    n_threads: int,
+    dtype: "np.dtype[Any]" = _FLOAT64,
+) -> NDArray[Any]:
+    """Return p(k | x), an (n, K) array whose rows sum to 1, computed in float64."""
+    resp = np.empty((samples.n_samples, parameters.n_components), dtype)
     _evaluate(samples, parameters, n_threads, resp=resp)
     return resp
 
@@ -51,6 +78,13 @@ def _evaluate(
 ) -> None:
     """Fill the outputs of the posterior kernel, block by block."""
     components = parameters.components()
-    for rows in samples.block_slices():
-        parts = {name: output[rows] for name, output in outputs.items()}
+    rounded = [name for name, output in outputs.items() if output.dtype == np.float32]
+    largest = max(_ROUNDED_ELEMENTS // parameters.n_components, 1) if rounded else None
+    for rows in samples.block_slices(largest):
+        parts: dict[str, Any] = {name: output[rows] for name, output in outputs.items()}
+        parts |= {name: np.empty(parts[name].shape) for name in rounded}
         kernels.posterior(samples.rows(rows), components, n_threads, **parts)
+        for name in rounded:
+            # the log-density of a sample that is very far away is not in the range of float32
+            np.maximum(parts[name], np.finfo(np.float32).min, out=parts[name])
+            outputs[name][rows] = parts[name]

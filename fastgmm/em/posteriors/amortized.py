@@ -10,10 +10,10 @@ from scipy.linalg import eigh
 
 from ... import _kernels as kernels
 from ..._kernels.layout import Array, Components
+from ...data.checks import check_samples
 from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
-from ...model.validation import check_table
 from ..schedules import Counts
 from ..step_sizes import StepSize, step_size_of
 from .base import row_blocks
@@ -204,7 +204,7 @@ class AmortizedPosterior(BatchPosterior):
         """
         if self._scaling is None:
             raise ValueError("predict_proba needs a run of em.fit before, in which q is learnt.")
-        samples = Samples(check_table(X, self._scaling.n_features))
+        samples = check_samples(X, n_features=self._scaling.n_features)
         q = np.empty((samples.n_samples, self._coefficients.shape[1]))
         for rows in self._row_blocks(samples):
             H = self._scaling(samples.rows(rows))

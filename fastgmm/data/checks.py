@@ -1,0 +1,136 @@
+"""Checks of samples and their weights, for every door: estimators and functions alike."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels.layout import Array
+from .containers import Frame, column_label, to_array, to_table
+from .samples import Samples
+
+# Numbers that are checked at a time: 8 MB.
+_CHECKED_ELEMENTS = 2**20
+
+
+def check_samples(
+    X: Any,
+    sample_weight: Any = None,
+    *,
+    n_features: int | None = None,
+    min_samples: int = 1,
+    finite: bool = True,
+) -> Samples:
+    """Return samples and weights that are valid, from any container, without a copy of all.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n_samples, n_features)
+    sample_weight : array-like of shape (n_samples,), number or None
+        A number is the weight of every sample.
+    n_features : int, optional
+        How many features there should be.
+    min_samples : int, default=1
+    finite : bool, default=True
+        Whether to check that X is finite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X or the weights are not real and finite numbers in memory, or have another shape.
+    """
+    table = to_table(X)
+    _check_shape(table, n_features, min_samples)
+    samples = Samples(table, check_sample_weight(sample_weight, table.shape[0]))
+    if finite:
+        _check_finite(samples, X)
+    return samples
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
+    """Return weights as a float64 array of shape (n_samples,); None stays None.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, not a number or infinite, if all are zero, or if the shape differs.
+    """
+    if sample_weight is None:
+        return None
+    with np.errstate(over="ignore"):
+        weight: Array = np.asarray(to_array(sample_weight, "sample_weight"), np.float64, order="C")
+    if weight.ndim == 0:
+        weight = np.full(n_samples, weight)
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight should be one number or have the shape of ({n_samples},), "
+            f"but got {weight.shape}."
+        )
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if len(bad):
+        raise ValueError(
+            "sample_weight should be finite and non-negative, "
+            f"but got {weight[bad[0]]} for sample {bad[0]}."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight should have a positive weight, but all are zero.")
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if total == np.inf:
+        raise ValueError(
+            "sample_weight should have a finite sum, but it overflows: "
+            f"the largest weight is {weight.max()}."
+        )
+    return weight
+
+
+def _check_shape(table: NDArray[Any] | Frame, n_features: int | None, min_samples: int) -> None:
+    """Raise ValueError unless there is a row for each sample and a column for each feature."""
+    shape = table.shape
+    if len(shape) < 2:
+        got = "1D array" if shape else "scalar array"
+        raise ValueError(
+            f"Expected 2D array, got {got} instead: X has the shape {shape}. Reshape your data: "
+            "with X.reshape(-1, 1) if it has one feature (a Series: X.to_frame()), or "
+            "X.reshape(1, -1) if it is one sample."
+        )
+    if len(shape) > 2:
+        raise ValueError(
+            f"Found array with dim {len(shape)}: X should have the shape (n_samples, n_features), "
+            f"but got {shape}."
+        )
+    for size, least, what in ((shape[0], min_samples, "sample"), (shape[1], 1, "feature")):
+        if size < least:
+            raise ValueError(
+                f"Found array with {size} {what}(s) (shape={shape}) while a minimum of {least} is "
+                "required."
+            )
+    if n_features not in (None, shape[1]):
+        raise ValueError(f"X has {shape[1]} features, but {n_features} are expected.")
+
+
+def _check_finite(samples: Samples, X: Any) -> None:
+    """Raise ValueError with the place of the first number that is not finite."""
+    if samples.is_integer:
+        return
+    for rows in samples.block_slices(_CHECKED_ELEMENTS // samples.n_features):
+        block = samples.rows(rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(block.sum()):
+                continue
+        bad = np.argwhere(~np.isfinite(block))
+        if len(bad):
+            row, column = (int(i) for i in bad[0])
+            where = f"in row {rows.start + row}, {column_label(X, column)}"
+            raise _not_finite(block[row, column], where)
+
+
+def _not_finite(value: np.floating[Any], where: str) -> ValueError:
+    if np.isnan(value):
+        return ValueError(
+            f"Input X contains NaN, first {where}. Rows must be complete: leave out those with "
+            "missing values, or fill the gaps."
+        )
+    return ValueError(
+        f"Input X contains infinity or a value too large for {value.dtype}: {value}, first {where}."
+    )
