@@ -11,6 +11,8 @@ from .samples import Samples
 
 # Numbers that are checked at a time: 8 MB.
 _CHECKED_ELEMENTS = 2**20
+# Kernels multiply squares by a weight of 0: they must be finite.
+_LARGEST_ABSENT = 1e100
 
 
 def check_samples(
@@ -22,6 +24,9 @@ def check_samples(
     finite: bool = True,
 ) -> Samples:
     """Return samples and weights that are valid, from any container, without a copy of all.
+
+    A row of weight 0 is an absent row and may hold anything. Only where such a row holds NaN, or
+    more than 1e100, the other rows are copied.
 
     Parameters
     ----------
@@ -42,8 +47,10 @@ def check_samples(
     table = to_table(X)
     _check_shape(table, n_features, min_samples)
     samples = Samples(table, check_sample_weight(sample_weight, table.shape[0]))
-    if finite:
+    if finite and not samples.is_integer:
         _check_finite(samples, X)
+        if _absent_rows_disturb(samples):
+            return samples.without_absent()
     return samples
 
 
@@ -110,19 +117,29 @@ def _check_shape(table: NDArray[Any] | Frame, n_features: int | None, min_sample
 
 
 def _check_finite(samples: Samples, X: Any) -> None:
-    """Raise ValueError with the place of the first number that is not finite."""
-    if samples.is_integer:
-        return
+    """Raise ValueError with the place of the first number that counts and is not finite."""
     for rows in samples.block_slices(_CHECKED_ELEMENTS // samples.n_features):
         block = samples.rows(rows)
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(block.sum()):
                 continue
-        bad = np.argwhere(~np.isfinite(block))
+        counts = samples.sample_weight[rows, np.newaxis] > 0
+        bad = np.argwhere(~np.isfinite(block) & counts)
         if len(bad):
             row, column = (int(i) for i in bad[0])
             where = f"in row {rows.start + row}, {column_label(X, column)}"
             raise _not_finite(block[row, column], where)
+
+
+def _absent_rows_disturb(samples: Samples) -> bool:
+    """Return whether a row of weight 0 holds NaN or a number that kernels cannot square."""
+    if not samples.is_weighted:
+        return False
+    absent = np.flatnonzero(samples.sample_weight == 0)
+    step = max(_CHECKED_ELEMENTS // samples.n_features, 1)
+    starts = range(0, len(absent), step)
+    blocks = (samples.rows(absent[start : start + step]) for start in starts)
+    return any(not np.all(np.abs(block) <= np.float64(_LARGEST_ABSENT)) for block in blocks)
 
 
 def _not_finite(value: np.floating[Any], where: str) -> ValueError:

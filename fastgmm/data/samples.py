@@ -34,6 +34,37 @@ class Samples:
         if sample_weight is None:
             sample_weight = np.broadcast_to(np.float64(1.0), (self.n_samples,))
         self.sample_weight = sample_weight
+        self._present: NDArray[np.bool_] | None = None
+
+    def without_absent(self) -> "Samples":
+        """Return the samples of positive weight, in a copy; `in_all_rows` knows the others.
+
+        Returns
+        -------
+        Samples
+        """
+        present = self.sample_weight > 0
+        rows = np.flatnonzero(present)
+        samples = Samples(self.unconverted_rows(rows), self.sample_weight[rows])
+        samples._present = present
+        return samples
+
+    def in_all_rows(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return labels for all rows that were handed in: -1 for rows that were left out.
+
+        Parameters
+        ----------
+        labels : (n_samples,) array of int
+
+        Returns
+        -------
+        array of int
+        """
+        if self._present is None:
+            return labels
+        all_labels = np.full(len(self._present), -1, np.int64)
+        all_labels[self._present] = labels
+        return all_labels
 
     @property
     def is_converted(self) -> bool:

@@ -140,6 +140,7 @@ class IteratedMixture(FittedMixture):
         Returns
         -------
         ndarray of shape (n_samples,)
+            -1 for a row of weight 0 that holds NaN, infinity or a number above 1e100.
 
         Raises
         ------
@@ -153,6 +154,7 @@ class IteratedMixture(FittedMixture):
         """
         samples = self._fit(X, sample_weight, None)
         labels = best_components(samples, self._parameters(), count_threads(self.n_jobs))
+        labels = samples.in_all_rows(labels)
         return like(X, labels)
 
     def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:

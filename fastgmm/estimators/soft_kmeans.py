@@ -70,7 +70,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
     labels_ : ndarray of shape (n_samples,)
-        The nearest centre of each sample.
+        The nearest centre of each sample; -1 for a row of weight 0 that holds NaN, infinity or a
+        number above 1e100.
     converged_ : bool
     n_iter_ : int
         Iterations of the best start.
@@ -183,7 +184,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             self.lower_bounds_ = result.lower_bounds
             self._samples_dtype = result.dtype
             n_threads = count_threads(self.n_jobs)
-            self.labels_ = best_components(samples, result.parameters, n_threads)
+            labels = best_components(samples, result.parameters, n_threads)
+            self.labels_ = samples.in_all_rows(labels)
             put_attributes_like(self, X)
         warn_about_convergence(self, result, stacklevel=3)
         return self

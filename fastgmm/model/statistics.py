@@ -214,7 +214,8 @@ def sample_moments(
     covariance : array
         (d, d), (d, d), (d,) or (), by covariance model.
     """
-    first = np.asarray(samples.rows(slice(0, 1)), np.float64)
+    present = int((samples.sample_weight > 0).argmax())
+    first = np.asarray(samples.rows(slice(present, present + 1)), np.float64)
     # in two steps: the first sample may be far from the others
     _, center, _ = _moments_about(samples, Spherical(), first, n_threads).central()
     nk, mean, second = _moments_about(samples, covariance_model, center, n_threads).central()
