@@ -42,7 +42,7 @@ def test_fit_and_score(covariance_type, value, dtype):
         assert model.score(X, sample_weight=weight) == pytest.approx(score, rel=1e-9)
 
 
-@pytest.mark.filterwarnings("ignore:Component.s. . have fewer samples")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("acceleration", ["quasi-newton", "subsample", "split-merge"])
 @pytest.mark.parametrize("init_params", ["k-means++", "random", "random_from_data"])
 def test_every_start_and_acceleration(init_params, acceleration):
