@@ -106,7 +106,8 @@ def read_npz(source: str) -> NDArray[Any]:
         header = _read_header(source, member, info.file_size)
         with damage_of(source):
             content = member.read()  # all of it: the last byte brings the check of the sum
-    return np.frombuffer(content, header.dtype).reshape(header.shape, order=header.order)
+            array = np.frombuffer(content, header.dtype)
+            return array.reshape(header.shape, order=header.order)
 
 
 def _choose(path: str, name: str | None, members: list[str]) -> str:

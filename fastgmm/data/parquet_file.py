@@ -8,6 +8,7 @@ from .cells import Cells, damage_of
 from .columns import Choice, Columns
 
 _NARROW = ("float", "halffloat")
+_NUMBERS = ("floating", "integer", "boolean", "decimal", "null")
 
 
 class ParquetFile:
@@ -29,10 +30,9 @@ class ParquetFile:
         with Path(source).open("rb"), damage_of(source):
             self._file = parquet.ParquetFile(source, page_checksum_verification=True)
             schema = self._file.schema_arrow
-            metadata = schema.pandas_metadata or {}
+            index = (schema.pandas_metadata or {}).get("index_columns", [])
+            n_index = sum(name in index for name in schema.names)
         self._types: list[Any] = schema.types
-        index = [name for name in metadata.get("index_columns", []) if isinstance(name, str)]
-        n_index = sum(name in index for name in schema.names)
         self.columns = Columns(source, len(schema.names), schema.names, n_index)
 
     def read(self, choice: Choice, dtype: str | None) -> Cells:
@@ -68,16 +68,7 @@ class ParquetFile:
 
         kind = self._types[position]
         content = kind.value_type if types.is_dictionary(kind) else kind
-        if not any(
-            is_kind(content)
-            for is_kind in (
-                types.is_floating,
-                types.is_integer,
-                types.is_boolean,
-                types.is_decimal,
-                types.is_null,
-            )
-        ):
+        if not any(getattr(types, f"is_{numbers}")(content) for numbers in _NUMBERS):
             raise ValueError(
                 f"{self.columns.source}, {self.columns.name(position)}: expected numbers, got "
                 f"{kind}. Choose features with --columns, or leave it out with --id."
