@@ -191,6 +191,18 @@ def test_standardize_stores_the_model_in_the_own_units(run, covariance_type):
     assert f"{model.score(X):.6f} nats per sample" in out
 
 
+@pytest.mark.parametrize("dtype", ["i2", "?", ">f8", "f2", "f4"])
+def test_standardize_takes_every_type(run, dtype):
+    X = np.random.default_rng(0).integers(0, 2, (60, 2)).astype(dtype)
+    np.save("x.npy", X)
+    code, _, _ = run("fit", "x.npy", "-K", 1, "--standardize", "--quiet", "-o", "m.npz")
+    model = fastgmm.load("m.npz")
+    assert code == 0
+    np.testing.assert_allclose(model.means_[0], X.mean(axis=0, dtype=float), rtol=1e-6)
+    deviations = np.sqrt(np.diagonal(model.covariances_[0]))
+    np.testing.assert_allclose(deviations, X.std(axis=0, dtype=float), rtol=1e-5)
+
+
 def test_standardize_with_weights_constant_features_and_tiny_units(run, fail):
     X = np.column_stack([IRIS, np.ones(150)])
     weights = np.linspace(0, 2, 150)

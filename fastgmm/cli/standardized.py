@@ -25,9 +25,11 @@ class Standardized:
     """
 
     def __init__(self, X: NDArray[Any], sample_weight: Array | None) -> None:
+        if X.dtype not in (np.float32, np.float64):
+            X = X.astype(np.float64)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             scaler = StandardScaler().fit(X, sample_weight=sample_weight)
-        varies = np.ptp(X, axis=0) > 0
+        varies = X.max(axis=0) > X.min(axis=0)
         _check_range(scaler.var_[varies])
         self.X: NDArray[Any] = scaler.transform(X)
         self._mean: Array = np.asarray(scaler.mean_)
