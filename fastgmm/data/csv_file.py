@@ -94,7 +94,7 @@ class CsvFile:
 
         layout = self._layout
         numbers = {f"f{i}": pyarrow.float64() for i in choice.numbers}
-        texts = {f"f{i}": pyarrow.string() for i in choice.ids}
+        texts = {f"f{i}": pyarrow.large_string() for i in choice.ids}
         types = texts | numbers
         with self._open() as file:
             return csv.read_csv(
