@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import fastgmm
 
@@ -19,6 +20,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # the fastgmm that these tests import, installed or not, is also that of their scripts
 HOME = Path(fastgmm.__file__).parent.parent
+
+# How many cases each test of test_fuzz_*.py tries: pytest --hypothesis-profile=ci
+_FUZZING = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=20, derandomize=True, **_FUZZING)
+settings.register_profile("ci", max_examples=500, derandomize=True, **_FUZZING)
+settings.register_profile("nightly", max_examples=20_000, print_blob=True, **_FUZZING)
+settings.load_profile("quick")
 
 
 @pytest.fixture

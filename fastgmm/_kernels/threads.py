@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,11 @@ def count_threads(n_jobs: int | None = None) -> int:
     ------
     ValueError
         If ``n_jobs`` is 0.
+    TypeError
+        If it is neither None nor an integer.
     """
+    if n_jobs is not None and not isinstance(n_jobs, Integral):
+        raise TypeError(f"n_jobs must be None or an integer, got {n_jobs!r}.")
     if n_jobs is not None and n_jobs > 0:
         return int(n_jobs)
     if n_jobs == 0:

@@ -13,6 +13,7 @@ from .policies import Policies
 from .posteriors.base import Posterior
 from .posteriors.exact import ExactPosterior
 from .result import EMResult, Iteration
+from .schedules import check_max_iter
 from .updates.base import Update
 from .updates.closed_form import ClosedForm
 
@@ -90,7 +91,8 @@ def fit(
     """
     posterior = ExactPosterior() if posterior is None else posterior
     if convergence is None:
-        convergence = Never() if posterior.objective == "estimate" else LowerBoundChange()
+        estimates = getattr(posterior, "objective", None) == "estimate"
+        convergence = Never() if estimates else LowerBoundChange()
     policies = Policies(
         posterior,
         ClosedForm() if update is None else update,
@@ -98,7 +100,6 @@ def fit(
         NoAcceleration() if acceleration is None else acceleration,
     )
     policies.check(parameters)
-    if max_iter < 0:
-        raise ValueError(f"max_iter should be at least 0, got {max_iter}.")
+    max_iter = check_max_iter(max_iter)
     samples = check_samples(X, sample_weight, n_features=parameters.n_features)
     return run(samples, parameters, **policies._asdict(), max_iter=max_iter, callback=callback)

@@ -19,6 +19,7 @@ from .coordinates import EMCoordinates
 from .loop import is_finite
 from .posteriors.exact import ExactPosterior
 from .result import EMResult, Iteration
+from .schedules import check_max_iter
 
 # How many pairs of differences L-BFGS keeps.
 _MEMORY = 20
@@ -99,8 +100,7 @@ def gradient_ascent(
     >>> em.gradient_ascent(X, start).parameters.means.round(3).tolist()
     [[0.05], [5.05]]
     """
-    if max_iter < 0:
-        raise ValueError(f"max_iter should be at least 0, got {max_iter}.")
+    max_iter = check_max_iter(max_iter)
     samples = check_samples(X, sample_weight, n_features=parameters.n_features)
     # a weight of 0 stays 0: its logarithm is the only one that is not finite
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):

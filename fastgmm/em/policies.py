@@ -39,8 +39,14 @@ class Policies(NamedTuple):
         ValueError
             If one needs what another does not offer.
         TypeError
-            If the update needs parameters of another type.
+            If one is of another kind, or the update needs parameters of another type.
         """
+        kinds = (Posterior, Update, Convergence, Acceleration)
+        for role, policy, kind in zip(self._fields, self, kinds, strict=True):
+            if not isinstance(policy, kind):
+                raise TypeError(
+                    f"{role} should be a {kind.__name__} of fastgmm.em, got {policy!r}."
+                )
         self._check_objective("acceleration", self.acceleration)
         self._check_objective("convergence", self.convergence)
         if self.acceleration.needs_em_step and not self.update.is_em_step:

@@ -126,6 +126,24 @@ def check_count(value: Any, name: str) -> int:
     return count
 
 
+def check_max_iter(value: Any) -> int:
+    """Return a number of iterations.
+
+    Raises
+    ------
+    TypeError
+        If the value is no integer.
+    ValueError
+        If it is less than 0.
+    """
+    count = _integer(value)
+    if count is None:
+        raise TypeError(f"max_iter should be an integer, got {value!r}.")
+    if count < 0:
+        raise ValueError(f"max_iter should be at least 0, got {value}.")
+    return count
+
+
 def check_seed(value: Any) -> int:
     """Return an integer from 0 to 2^64 - 1.
 

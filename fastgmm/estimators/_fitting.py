@@ -23,9 +23,9 @@ from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.prediction import best_components
 from ..model.regularization import added_to_samples
-from ..model.validation import check_enough, check_warm_start
+from ..model.validation import check_enough, check_magnitude, check_warm_start
 from ._array_api import like, put_attributes_like
-from ._inputs import check_magnitude, check_samples, unchanged_on_error
+from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import Verbose
 from ._warnings import warn_about

@@ -39,20 +39,6 @@ def check_samples(
     return samples
 
 
-def check_magnitude(samples: Samples) -> None:
-    """Raise ValueError where weighted sums of squares of the samples overflow float64."""
-    terms = samples.n_features * max(samples.total_weight, 1.0)
-    limit = 0.5 * np.sqrt(np.finfo(np.float64).max / terms)
-    for X, _ in samples.blocks():
-        largest = max(X.max(), -X.min())
-        if largest > limit:
-            raise ValueError(
-                "X is too large for float64, where sums of its squares overflow: its magnitude "
-                f"should be at most {limit:.3g} with a total weight of {samples.total_weight:.3g}, "
-                f"but got {largest:.3g}. Scale the input data."
-            )
-
-
 @contextmanager
 def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     """Restore the attributes of an estimator if the block fails."""

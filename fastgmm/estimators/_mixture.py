@@ -1,6 +1,7 @@
 """The methods of every fitted mixture estimator: prediction, scores, sampling."""
 
 import zlib
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -225,12 +226,17 @@ class FittedMixture(DensityMixin, BaseEstimator):
             If ``fit`` has not been called.
         ValueError
             If ``n_samples`` is less than 1.
+        TypeError
+            If ``n_samples`` is no integer.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(
-                f"Invalid value for 'n_samples': expected at least 1, got {n_samples}."
+        if not isinstance(n_samples, Integral):
+            raise TypeError(
+                f"Invalid value for 'n_samples': expected an integer, got {n_samples!r}."
             )
+        if not 1 <= n_samples < 2**63:
+            limit = "at least 1" if n_samples < 1 else "less than 2^63"
+            raise ValueError(f"Invalid value for 'n_samples': expected {limit}, got {n_samples}.")
         random_state = check_random_state(self.random_state)
         parameters = self._mixture()
         # after rounding the sum may be above 1 by an ulp, which multinomial refuses

@@ -25,9 +25,9 @@ from ..init import initial_parameters, seeding_subsample
 from ..model.covariance import Spherical
 from ..model.parameters import MixtureParameters
 from ..model.prediction import best_components, result_dtype
-from ..model.validation import check_enough, check_means
+from ..model.validation import check_enough, check_magnitude, check_means
 from ._array_api import like, put_attributes_like
-from ._inputs import check_magnitude, check_samples, unchanged_on_error
+from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._warnings import warn_about_convergence
 
@@ -81,6 +81,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         p(x) = (beta / pi)^(d/2) / K sum_k exp(-beta \|x - mu_k\|^2).
     lower_bounds_ : list of float
         The lower bound of every iteration of the best start.
+    history_ : list of Iteration
+        Number, lower bound, change and seconds of every iteration of the best start.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
@@ -182,6 +184,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             self.n_iter_ = result.n_iter
             self.lower_bound_ = result.lower_bound
             self.lower_bounds_ = result.lower_bounds
+            self.history_ = result.history
             self._samples_dtype = result.dtype
             n_threads = count_threads(self.n_jobs)
             labels = best_components(samples, result.parameters, n_threads)
@@ -298,6 +301,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         centers = to_array(self.cluster_centers_, "cluster_centers_")
         K, d = centers.shape
         return self._mixture_about(check_means(centers, K, d, "cluster_centers_"), self.beta)
+
+    def _n_parameters(self) -> int:
+        return int(self.cluster_centers_.size)
 
     @property
     def _n_features_out(self) -> int:

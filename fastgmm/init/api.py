@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from .._kernels.floating_point import numpys_rules
@@ -12,7 +13,7 @@ from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.regularization import RegCovar, added_to_samples, check_reg_covar
-from ..model.validation import check_enough
+from ..model.validation import check_enough, check_magnitude
 from .starting_points import INIT_PARAMS, initial_parameters
 
 
@@ -74,11 +75,12 @@ def starting_parameters(
     [0.05, 5.05]
     """
     n_components = check_count(n_components, "n_components")
-    if init_params not in INIT_PARAMS:
+    if not isinstance(init_params, str) or init_params not in INIT_PARAMS:
         allowed = ", ".join(map(repr, INIT_PARAMS))
         raise ValueError(f"init_params must be one of {allowed}, got {init_params!r}.")
     samples = check_samples(X, sample_weight)
     check_enough(samples, n_components)
+    check_magnitude(samples)
     n_threads = count_threads(n_jobs)
     return initial_parameters(
         samples,
@@ -86,6 +88,17 @@ def starting_parameters(
         covariance_model=get_covariance_model(covariance_type),
         init_params=init_params,
         reg_covar=added_to_samples(check_reg_covar(reg_covar), samples, n_threads),
-        random_state=check_random_state(random_state),
+        random_state=_random_state(random_state),
         n_threads=n_threads,
     )
+
+
+def _random_state(seed: Any) -> np.random.RandomState:
+    try:
+        random_state: np.random.RandomState = check_random_state(seed)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "random_state should be an integer from 0 to 2**32 - 1, a RandomState instance or "
+            f"None, got {seed!r}."
+        ) from error
+    return random_state

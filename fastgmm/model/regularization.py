@@ -50,9 +50,15 @@ def added_variances(
     Raises
     ------
     ValueError
-        If "auto" is asked for and the squares of a feature underflow.
+        If "auto" is asked for and the squares of a feature underflow, or if there is another number
+        of values than of features.
     """
     if not isinstance(reg_covar, str):
+        if np.shape(reg_covar) not in ((), means.shape[1:]):
+            raise ValueError(
+                f"reg_covar should be one number or have the shape of {means.shape[1:]}, "
+                f"got {np.shape(reg_covar)}."
+            )
         return reg_covar
     mean = weights @ means
     total = weights @ (variances + (means - mean) ** 2)

@@ -37,8 +37,21 @@ def check_weights(weights: Any, n_components: int, name: str) -> Array:
 
 
 def check_means(means: Any, n_components: int, n_features: int, name: str) -> Array:
-    """Return means: shape (K, d), finite."""
-    return _check_array(means, (n_components, n_features), name)
+    """Return means: shape (K, d), finite, with squares that do not overflow."""
+    checked = _check_array(means, (n_components, n_features), name)
+    limit, largest = _largest_magnitude(n_features), np.abs(checked).max()
+    if largest > limit:
+        raise ValueError(
+            f"The parameter '{name}' should be at most {limit:.3g} in magnitude, "
+            f"so that its squares do not overflow, but got {largest:.3g}"
+        )
+    return checked
+
+
+def _largest_magnitude(n_terms: float) -> np.float64:
+    """Return the largest number of which so many squares of differences have a finite sum."""
+    # a NumPy number: comparisons with float32 do not cast it
+    return np.float64(0.5 * np.sqrt(np.finfo(np.float64).max / n_terms))
 
 
 def check_precisions(
@@ -48,7 +61,11 @@ def check_precisions(
     checked = _check_array(precisions, model.shape(n_components, n_features), name)
     _check_positive_definite(checked, model, name)
     factors = model.factor_precisions(checked)
-    return model.covariances(factors), factors
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        covariances = model.covariances(factors)
+    if not np.isfinite(covariances).all():
+        raise ValueError(f"The parameter '{name}' should have inverses that do not overflow")
+    return covariances, factors
 
 
 def check_covariances(
@@ -141,7 +158,8 @@ def check_covariance_prior(
     checked = _check_array(covariance, shape, "covariance_prior")
     alone = checked[np.newaxis] if covariance_model.per_component else checked
     _check_positive_definite(alone, covariance_model, "covariance_prior", named=False)
-    return checked
+    # symmetric to the last bit, as all covariances that follow from it
+    return 0.5 * (checked + checked.T) if len(shape) == 2 else checked
 
 
 def check_degrees_of_freedom(degrees_of_freedom: float, n_features: int) -> float:
@@ -179,6 +197,8 @@ def check_resp(
 
 def check_enough(samples: Samples, n_components: int, name: str = "n_components") -> None:
     """Raise ValueError where there are fewer samples of positive weight than components."""
+    if isinstance(n_components, bool):  # which is an integer to scikit-learn
+        raise TypeError(f"{name} should be an integer, but got {n_components}.")
     n_samples = samples.n_samples
     if samples.is_weighted:
         n_samples = int(np.count_nonzero(samples.sample_weight))
@@ -188,6 +208,19 @@ def check_enough(samples: Samples, n_components: int, name: str = "n_components"
             f"Expected n_samples >= {name} "
             f"but got {name} = {n_components}, n_samples = {n_samples}{kind}"
         )
+
+
+def check_magnitude(samples: Samples) -> None:
+    """Raise ValueError where weighted sums of squares of the samples overflow float64."""
+    limit = _largest_magnitude(samples.n_features * max(samples.total_weight, 1.0))
+    for X, _ in samples.blocks():
+        largest = max(X.max(), -X.min())
+        if largest > limit:
+            raise ValueError(
+                "X is too large for float64, where sums of its squares overflow: its magnitude "
+                f"should be at most {limit:.3g} with a total weight of {samples.total_weight:.3g}, "
+                f"but got {largest:.3g}. Scale the input data."
+            )
 
 
 def check_warm_start(
