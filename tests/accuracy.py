@@ -235,20 +235,25 @@ def largest_errors() -> dict[tuple[Any, ...], dict[str, Array]]:
 
 
 def main() -> None:
-    """Print a table for each quantity, as Markdown."""
+    """Print the tables of docs/promises.md."""
     table = largest_errors()
-    libraries = ("numba", "cython", "scikit-learn")
-    for number, quantity in enumerate(QUANTITIES):
-        print(f"\n**{quantity}**\n")
-        print("| X | condition | offset | " + " | ".join(libraries) + " |")
-        print("|---|--:|--:|" + "--:|" * len(libraries))
-        for (dtype, condition, offset), row in table.items():
-            cells = [_written(row[name][number]) if name in row else "" for name in libraries]
+    for quantities in (("log p(x)", "responsibilities"), ("weights", "means", "covariances")):
+        print("\n| X | condition | offset | " + " | ".join(quantities) + " |")
+        print("|---|--:|--:|" + "---|" * len(quantities))
+        for (dtype, condition, offset), row in sorted(table.items(), key=_float64_first):
+            cells = [_written(row, QUANTITIES.index(quantity)) for quantity in quantities]
             print(f"| {dtype} | {condition:.0g} | {offset:.0g} | " + " | ".join(cells) + " |")
 
 
-def _written(error: float) -> str:
-    return f"{error:.0e}" if np.isfinite(error) else "refused"
+def _float64_first(item: tuple[tuple[Any, ...], Any]) -> tuple[Any, ...]:
+    dtype, *sizes = item[0]
+    return (DTYPES.index(dtype), *sizes)
+
+
+def _written(row: dict[str, Array], quantity: int) -> str:
+    """Return errors of a quantity, of one library after the other."""
+    errors = [row[name][quantity] for name in ("numba", "cython", "scikit-learn") if name in row]
+    return " / ".join(f"{error:.0e}" if np.isfinite(error) else "refused" for error in errors)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The documentation: examples run, links lead somewhere, and the table of methods is true."""
+"""The documentation: examples run, links lead somewhere, methods and promises have tests."""
 
 import ast
 import re
@@ -15,8 +15,10 @@ from fastgmm import em
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 METHODS = ROOT / "docs" / "methods.md"
+PROMISES = ROOT / "docs" / "promises.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+TEST_LINK = re.compile(r"\[`(\w+\.py)::(\w+)`\]")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -62,6 +64,19 @@ def methods():
 def quoted(cell):
     """Return what stands between backticks."""
     return re.findall(r"`([^`]+)`", cell)
+
+
+def promises():
+    """Return the lines of the tables of promises."""
+    tables = PROMISES.read_text(encoding="utf-8").split("| what holds | shown by |\n|---|---|\n")
+    return [line for table in tables[1:] for line in table.split("\n\n")[0].splitlines()]
+
+
+def functions_in(name):
+    """Return the names of the tests in a file."""
+    tree = ast.parse((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [function for function in functions if function.startswith("test_")]
 
 
 def named(column):
@@ -119,11 +134,27 @@ def test_public_names_of_methods(expression):
 @pytest.mark.parametrize("test", named("tests"))
 def test_tests_of_methods(test):
     name, _, function = test.partition("::")
-    path = Path(__file__).parent / name
-    assert path.exists()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    assert any(name == function or (not function and name.startswith("test_")) for name in found)
+    found = functions_in(name)
+    assert function in found if function else found
+
+
+@pytest.mark.parametrize("line", promises())
+def test_promises_are_shown_by_tests(line):
+    """Each names what holds, and tests that exist, with a link to their file."""
+    what, shown_by = (cell.strip() for cell in line.strip("|").split("|"))
+    assert what.endswith(".")
+    assert shown_by
+    links = TEST_LINK.findall(shown_by)
+    assert ", ".join(f"[`{name}::{test}`](../tests/{name})" for name, test in links) == shown_by
+    for name, test in links:
+        assert test in functions_in(name), f"{name} has no {test}"
+
+
+def test_every_section_of_promises_has_promises():
+    """But the last, which says what is not promised."""
+    sections = PROMISES.read_text(encoding="utf-8").split("\n## ")[1:]
+    assert all("| what holds | shown by |" in section for section in sections[:-1])
+    assert sections[-1].startswith("What is not promised\n")
 
 
 def test_every_policy_is_in_the_table_of_methods():

@@ -288,3 +288,12 @@ def test_score_is_the_mean_of_score_samples(covariance_type, dtype):
     resp = model.predict_proba(double)
     np.testing.assert_allclose(resp.sum(axis=1), 1.0, rtol=1e-14)
     np.testing.assert_array_equal(model.predict(X), resp.argmax(axis=1))
+
+
+def test_prediction_of_a_row_does_not_depend_on_the_others(covariance_type, dtype):
+    X, _ = problem(covariance_type, dtype, d=5)
+    model = GaussianMixture(3, covariance_type=covariance_type, random_state=0, tol=1e-2).fit(X)
+    rows = slice(301, 1023)
+    assert model.score_samples(X[rows]).tobytes() == model.score_samples(X)[rows].tobytes()
+    assert model.predict_proba(X[rows]).tobytes() == model.predict_proba(X)[rows].tobytes()
+    assert model.predict(X[rows]).tobytes() == model.predict(X)[rows].tobytes()
