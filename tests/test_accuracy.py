@@ -124,7 +124,12 @@ def truth_and_bounds(
 def step_bounds(
     X: Array, start: MixtureParameters, exact: Answer, resp_error: Array, unit: float, terms: int
 ) -> tuple[Array, Array, Array]:
-    """Bound the errors of the M step, on the scale of deviations, by those of responsibilities."""
+    """Bound the errors of weights, means and covariances, on the scale of deviations.
+
+    Errors e of the responsibilities move a mean by at most sum e |x - mean| / (nk - sum e), and a
+    covariance by as much of (x - mean) (x - mean)^T. To this come the roundings of z = x - centre
+    and of sums of r z and r z z^T. A mean is rounded where it is written.
+    """
     kind, (_, d) = start.covariance_type, start.means.shape
     resp, means = exact.resp.astype(np.float64), exact.means.astype(np.float64)
     matrices = dense(exact.covariances.astype(np.float64), kind, d)
