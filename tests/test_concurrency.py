@@ -157,6 +157,12 @@ if __name__ == "__main__":
     print("same bits")
 """
 
+DIGEST = """
+import hashlib
+from fits import fit, fit_any
+print(hashlib.sha256(fit(3) + fit_any(1) + fit_any(6)).hexdigest())
+"""
+
 # a user's parallel loop runs in one thread while another fits
 BESIDE_A_USERS_LOOP = """
 import threading
@@ -330,6 +336,22 @@ def test_workers_compute_the_same_bits(run_layer, backend, layer, method):
     if method in ("fork", "forkserver") and method not in started:
         pytest.skip(f"no {method} on this system")
     assert run_layer(WORKERS, backend, layer, METHOD=method) == "same bits"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["numba", "cython"])
+def test_layers_and_the_environment_change_no_bit(run_layer, backend):
+    layers = [layer for of, layer in LAYERS if of == backend]
+    if backend == "numba":
+        layers = [layer for layer in layers if not why_no_layer(layer)]
+    names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    digests = {
+        run_layer("import warnings; warnings.simplefilter('ignore')" + DIGEST, backend, layer,
+                  **dict.fromkeys(names, threads))
+        for layer in layers
+        for threads in ("1", "3")
+    }  # fmt: skip
+    assert len(digests) == 1
 
 
 @pytest.mark.slow
