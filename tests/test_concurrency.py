@@ -210,7 +210,7 @@ X, other = data(0, 20_000), data(1, 20_000)
 
 def state(model):
     return {
-        name: np.asarray(value).tobytes()
+        name: value.tobytes() if isinstance(value, np.ndarray) else repr(value)
         for name, value in vars(model).items()
         if name not in ("max_iter", "history_")  # changed below; with seconds
     }
