@@ -215,12 +215,9 @@ def state(model):
         if name not in ("max_iter", "history_")  # changed below; with seconds
     }
 
-def interrupt_soon():
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-
 def amid_a_pass(iteration):
     if iteration.number == 3:
-        interrupt_soon()
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 def between_passes(iteration):
     if iteration.number == 3:
@@ -230,21 +227,18 @@ def check_interrupted(model, X, callback):
     before = state(model)
     model.set_params(max_iter=1_000_000)
     try:
-        if callback:
-            model.fit(X, callback=callback)
-        else:
-            interrupt_soon()
-            model.fit(X)
+        model.fit(X, callback=callback)
     except KeyboardInterrupt:
         assert state(model) == before
         model.set_params(max_iter=5)
     else:
         raise SystemExit("not interrupted")
 
-for model, callbacks in (
-    (GaussianMixture(n_components=4), (between_passes, amid_a_pass)),
-    (BayesianGaussianMixture(n_components=4), (between_passes, amid_a_pass)),
-    (SoftKMeans(n_clusters=4), (None,)),
+callbacks = (between_passes, amid_a_pass)
+for model in (
+    GaussianMixture(n_components=4),
+    BayesianGaussianMixture(n_components=4),
+    SoftKMeans(n_clusters=4),
 ):
     model.set_params(random_state=0, tol=0.0, n_jobs=2)
     for callback in callbacks:

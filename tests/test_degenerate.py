@@ -1,0 +1,44 @@
+"""Degenerate data: finite attributes and predictions, or an error that is true."""
+
+import pytest
+from degenerate import cases, estimators, find_fault, in_type
+from generators import COVARIANCE_TYPES, DTYPES
+
+CASES = cases()
+#: One of each kind; the others are slow together.
+QUICK = {
+    "all 0",
+    "a constant column of 7",
+    "3 distinct points, K = 5",
+    "each row twice",
+    "a column twice",
+    "K = n",
+    "K > n",
+    "times 1e-160",
+    "times 1e+300",
+    "a feature times 1e+10",
+    "nanoseconds since 1970",
+    "clusters at 1e8 of deviation 1e-3",
+    "an outlier of 1e+10",
+    "Cauchy",
+    "small integers",
+    "no weight on a cluster",
+}
+
+
+def test_there_are_97_data_sets():
+    assert len(CASES) >= 97
+    assert set(CASES) >= QUICK
+
+
+@pytest.mark.parametrize("reg_covar", ["auto", 1e-6, 0.0])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CASES]
+)
+def test_finite_or_a_true_error(name, reg_covar):
+    """Every estimator, covariance type and dtype."""
+    for dtype in DTYPES:
+        case = in_type(CASES[name], dtype)
+        for what, model in estimators(case, reg_covar, COVARIANCE_TYPES):
+            fault = find_fault(model, case)
+            assert not fault, f"{what}, {dtype}: {fault}"
