@@ -17,8 +17,6 @@ from ..model.covariance import get_covariance_model
 from ..model.validation import check_covariances, check_means, check_precisions, check_weights
 
 
-# scikit-learn adds all of X, which is inf - inf for float32's largest numbers
-@np.errstate(invalid="ignore")
 def check_samples(
     estimator: BaseEstimator,
     X: Any,
