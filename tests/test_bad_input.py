@@ -24,7 +24,7 @@ IDENTITY = {
     "spherical": np.ones(2),
 }
 METHODS = ("predict", "predict_proba", "score_samples", "score", "aic", "bic")
-INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+INIT_PARAMS = ("auto", "kmeans", "k-means++", "random", "random_from_data")
 
 
 def with_value(value, row=10, dtype=np.float64):

@@ -85,7 +85,8 @@ def test_defaults_are_those_of_the_library():
     args = vars(parse(FIT))
     library = GaussianMixture().get_params()
     differing = {name for name in PARAMETERS if args[name] != library[name]}
-    assert differing == {"n_components", "random_state", "reg_covar"}
+    assert differing == {"n_components", "random_state", "reg_covar", "stop_rule"}
+    assert args["stop_rule"] == "remaining-gain"
     assert args["reg_covar"] == "auto"
 
 
@@ -224,7 +225,8 @@ def test_numbers_of_mixed_scales_are_legible(means, deviations, cells):
 def test_table_is_cut(run):
     X = np.repeat(np.random.default_rng(0).normal(size=(60, 2)), 8, axis=1)
     np.save("wide.npy", X + np.random.default_rng(1).normal(size=X.shape))
-    _, out, _ = run("fit", "wide.npy", "-K", 12, "--covariance-type", "diag", "--tol", 10)
+    options = "-K 12 --covariance-type diag --tol 10 --init kmeans"
+    _, out, _ = run("fit", "wide.npy", *options.split())
     names, heads, *lines = components(out)
     assert len(lines) == 11
     assert "feature 4" in names

@@ -180,9 +180,8 @@ def test_handfuls_of_samples_are_told():
 @each_type
 def test_a_start_whose_clusters_are_points_takes_the_covariance_of_all(covariance_type):
     X = np.repeat(np.random.default_rng(0).normal(size=(3, 2)), 20, axis=0)
-    start = em.starting_parameters(
-        X, 3, covariance_type=covariance_type, reg_covar=0.0, random_state=0
-    )
+    options = {"covariance_type": covariance_type, "reg_covar": 0.0, "random_state": 0}
+    start = em.starting_parameters(X, 3, init_params="kmeans", **options)
     dense = start.covariance_model.dense(start.covariances, 3, 2)
     expected = np.cov(X.T, bias=True)
     if covariance_type == "diag":

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization d
 
 N_SAMPLES, N_FEATURES, N_COMPONENTS = 700, 5, 3
 ATTRIBUTES = ("weights_", "means_", "covariances_", "precisions_cholesky_")
-INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+INIT_PARAMS = ("auto", "kmeans", "k-means++", "random", "random_from_data")
 
 # small non-negative integers: every numeric type holds them
 DATA = (
@@ -273,8 +273,8 @@ def _large_frame():
     return frame.astype(dict.fromkeys(frame.columns[::2], "i8"))
 
 
-# 4 MB of results and the seeding subsample
-IN_PLACE = 12
+# 65,536 rows to start from, in three copies of 8 MB, for any number of samples
+IN_PLACE = 30
 # two blocks of 17 MB while the second is converted
 CONVERTED = 40
 # 32 MB in float32, 64 MB else

@@ -86,7 +86,9 @@ def test_type_checkers_see_every_name(package):
 
 
 @each_type
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize(
+    "init_params", ["auto", "kmeans", "k-means++", "random", "random_from_data"]
+)
 def test_starting_parameters_are_those_of_the_estimator(covariance_type, init_params):
     X, weight, _ = problem(covariance_type)
     options = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 3}
@@ -102,7 +104,7 @@ def test_starting_parameters_are_those_of_the_estimator(covariance_type, init_pa
     [
         ({"n_components": 0}, r"n_components should be a positive integer, got 0\."),
         ({"n_components": 9}, "Expected n_samples >= n_components but got n_components = 9, n_sa"),
-        ({"init_params": "best"}, "init_params must be one of 'kmeans', .*, got 'best'"),
+        ({"init_params": "best"}, "init_params must be one of 'auto', 'kmeans', .*, got 'best'"),
         ({"covariance_type": "fool"}, "covariance_type must be one of 'full', .*, got 'fool'"),
         ({"X": np.zeros(3)}, r"Expected 2D array, .* X has the shape \(3,\)"),
         ({"X": np.zeros((3, 0))}, r"0 feature\(s\) \(shape=\(3, 0\)\)"),

@@ -12,7 +12,7 @@ class Start:
     """By method and shape; large data is seeded from a subsample."""
 
     params = [
-        ["kmeans", "k-means++", "random", "random_from_data"],
+        ["auto", "kmeans", "k-means++", "random", "random_from_data"],
         shapes((10_000, 16, 32), (500_000, 16, 32)),
     ]
     param_names = ["init_params", "n,d,K"]

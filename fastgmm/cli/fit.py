@@ -27,7 +27,7 @@ PARAMETERS = (
 def add_options(add: Callable[..., object]) -> None:
     """Declare the options."""
     kinds = ("full", "tied", "diag", "spherical")
-    starts = ("kmeans", "k-means++", "random", "random_from_data")
+    starts = ("auto", "kmeans", "k-means++", "random", "random_from_data")
     accelerations = ("quasi-newton", "subsample", "split-merge")
     count, positive = number(int, 1), number(float, 0)
     add("data", type=name, metavar="DATA", help=DATA)
@@ -40,9 +40,9 @@ def add_options(add: Callable[..., object]) -> None:
     add("--max-iter", type=number(int, 0), default=100, metavar="N", help="most iterations")
     add("--n-init", type=count, default=1, metavar="N", help="starts, of which the best is kept")
     rules = ("last-change", "remaining-gain")
-    add("--stop-rule", choices=rules, default="last-change", help="what --tol bounds")
+    add("--stop-rule", choices=rules, default="remaining-gain", help="what --tol bounds")
     add("--acceleration", choices=accelerations, help="fewer iterations for a small --tol")
-    add("--init", dest="init_params", choices=starts, default="kmeans", help="starting points")
+    add("--init", dest="init_params", choices=starts, default="auto", help="starting points")
     seed = number(int, 0, 2**32 - 1)
     add("--seed", dest="random_state", type=seed, default=0, metavar="N", help="of the starts")
     add("--n-jobs", type=count, metavar="N", help="threads (default: all cores)")

@@ -16,7 +16,7 @@ from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.updates.conjugate import ConjugatePrior
-from ..init import initial_posterior, initial_statistics
+from ..init import automatic_posterior, initial_posterior, initial_statistics
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.priors import (
@@ -60,11 +60,14 @@ class BayesianGaussianMixture(IteratedMixture):
         Largest number of iterations; 0 keeps the starting point.
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
-        How to choose starting responsibilities. ``kmeans``: clusters of k-means. ``random``: at
-        random. ``k-means++`` and ``random_from_data``: each component has responsibility 1 for one
-        sample and 0 for all others; these samples are far from one another, or drawn at random. On
-        large data only a random subsample is used.
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+        How to choose starting responsibilities. ``auto``: those of scikit-learn's default, or
+        clusters of k-means on scaled features, which do not depend on units. The fit runs from
+        each, as far as it would by default in scikit-learn, and goes on from the higher bound.
+        ``kmeans``: clusters of k-means, as scikit-learn's default. ``random``: at random.
+        ``k-means++`` and ``random_from_data``: each component has responsibility 1 for one sample
+        and 0 for all others; these samples are far from one another, or drawn at random. With more
+        than 65,536 rows (fewer beyond 64 features) a random subsample of so many is used.
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}
         Prior of the weights. The process is stick-breaking, truncated to ``n_components``, and
         makes later components smaller. The distribution is symmetric. Default: 'dirichlet_process'.
@@ -104,8 +107,10 @@ class BayesianGaussianMixture(IteratedMixture):
     precisions_cholesky_ : ndarray
         Upper triangular U with U U^T = precision, in the same shape.
     converged_ : bool
+        Whether the best start met the stop rule within ``max_iter`` iterations. It promises neither
+        that further iterations would gain less than ``tol``, nor the highest maximum.
     n_iter_ : int
-        Iterations of the best start.
+        Iterations of the best start, without those by which ``init_params='auto'`` chose it.
     lower_bound_ : float
         Lower bound of the log-evidence after the last update, in nats, without constants; a sum
         over samples.
@@ -169,7 +174,7 @@ class BayesianGaussianMixture(IteratedMixture):
         reg_covar: float | Literal["auto"] = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: str = "auto",
         weight_concentration_prior_type: str = "dirichlet_process",
         weight_concentration_prior: float | None = None,
         mean_precision_prior: float | None = None,
@@ -240,15 +245,17 @@ class BayesianGaussianMixture(IteratedMixture):
         return mean, covariance
 
     def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
-        statistics = initial_statistics(
-            samples,
-            n_components=self.n_components,
-            covariance_model=get_covariance_model(self.covariance_type),
-            init_params=self.init_params,
-            random_state=setting.random_state,
-            n_threads=count_threads(self.n_jobs),
-        )
-        return initial_posterior(statistics, setting.given, setting.reg_covar)
+        options: dict[str, Any] = {
+            "n_components": self.n_components,
+            "covariance_model": get_covariance_model(self.covariance_type),
+            "random_state": setting.random_state,
+            "n_threads": count_threads(self.n_jobs),
+        }
+        prior: NormalWishartPrior = setting.given
+        if self.init_params == "auto":
+            return automatic_posterior(samples, prior=prior, reg_covar=setting.reg_covar, **options)
+        statistics = initial_statistics(samples, init_params=self.init_params, **options)
+        return initial_posterior(statistics, prior, setting.reg_covar)
 
     def _run(
         self,

@@ -50,11 +50,15 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         Largest number of iterations; 0 keeps the starting point.
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
-        How to choose starting points. ``kmeans``: clusters of k-means. ``k-means++``: means on
-        samples that are far apart. ``random_from_data``: means on random samples. Both begin with
-        the pooled covariance of the samples about their nearest mean. ``random``: random
-        responsibilities. On large data only a random subsample is used.
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+        How to choose starting points. ``auto``: the start of scikit-learn's default, or clusters of
+        k-means on scaled features, which do not depend on units. EM runs from each, as far as it
+        would by default in scikit-learn, and goes on from the higher likelihood; components are in
+        the order of their means in the feature that separates them most. ``kmeans``: clusters of
+        k-means, as scikit-learn's default. ``k-means++``: clusters about samples that are far
+        apart. ``random_from_data``: clusters about random samples. ``random``: random
+        responsibilities. With more than 65,536 rows (fewer beyond 64 features) a random subsample
+        of so many is used.
     weights_init : array-like of shape (n_components,), optional
         Starting weights.
     means_init : array-like of shape (n_components, n_features), optional
@@ -79,8 +83,9 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         another, tried on a subsample, before and after quasi-Newton on all samples. It reaches
         higher maxima, sooner; for 3 components and more.
     stop_rule : {'last-change', 'remaining-gain'}, default='last-change'
-        What ``tol`` bounds: the last change of the mean log-likelihood, or an estimate of the gain
-        of all further iterations. The latter does not stop EM while it converges slowly.
+        What ``tol`` bounds: the last change of the mean log-likelihood, as in scikit-learn, or an
+        estimate of the gain of all further iterations. The latter does not stop EM while it
+        converges slowly, and takes about twice the iterations.
     n_jobs : int or None, default=None
         Number of threads. None, -1: all cores that affinity and cgroup quota allow.
 
@@ -97,8 +102,12 @@ class GaussianMixture(IteratedMixture, BaseMixture):
     precisions_cholesky_ : ndarray
         Upper triangular U with U U^T = precision, in the same shape.
     converged_ : bool
+        Whether the best start met the stop rule within ``max_iter`` iterations. It does not promise
+        a maximum: where components overlap, gains below ``tol`` can go on for many iterations, and
+        add up to more than ``tol``. Nor does it promise the highest maximum: EM ends at one near
+        its start.
     n_iter_ : int
-        Iterations of the best start.
+        Iterations of the best start, without those by which ``init_params='auto'`` chose it.
     lower_bound_ : float
         Mean log-likelihood of the parameters before the last update, in nats per sample.
     lower_bounds_ : list of float
@@ -149,7 +158,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         reg_covar: float | Literal["auto"] = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: str = "auto",
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,

@@ -1,18 +1,20 @@
 """Starting points, and the search for better ones."""
 
 from .api import starting_parameters
+from .seeding import seeding_subsample
 from .split_merge import SplitMerge
 from .starting_points import (
     INIT_PARAMS,
+    automatic_posterior,
     initial_parameters,
     initial_posterior,
     initial_statistics,
-    seeding_subsample,
 )
 
 __all__ = [
     "INIT_PARAMS",
     "SplitMerge",
+    "automatic_posterior",
     "initial_parameters",
     "initial_posterior",
     "initial_statistics",

@@ -23,7 +23,7 @@ def starting_parameters(
     n_components: int,
     *,
     covariance_type: str | CovarianceModel = "full",
-    init_params: str = "kmeans",
+    init_params: str = "auto",
     reg_covar: RegCovar = "auto",
     sample_weight: Any = None,
     random_state: Any = None,
@@ -40,10 +40,12 @@ def starting_parameters(
     covariance_type : {'full', 'tied', 'diag', 'spherical'} or CovarianceModel, default='full'
         A matrix for each component; one matrix for all; a variance for each component and
         feature; a variance for each component.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
-        ``kmeans``: clusters of k-means. ``k-means++``: means on samples that are far apart.
-        ``random_from_data``: means on random samples. Both begin with the pooled covariance of the
-        samples about their nearest mean. ``random``: random responsibilities.
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+        ``auto``: the start of scikit-learn's default, or clusters of k-means on scaled features,
+        which do not depend on units, whichever EM leads to the higher likelihood; after these
+        iterations. ``kmeans``: clusters of k-means. ``k-means++``: clusters about samples that are
+        far apart. ``random_from_data``: clusters about random samples. ``random``: random
+        responsibilities.
     reg_covar : float, array-like of shape (n_features,) or 'auto', default='auto'
         Added to the variances, in squared units of X: one number, or one for each feature. ``auto``
         is 1e-6 times the variance of each feature.

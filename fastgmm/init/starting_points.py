@@ -1,64 +1,24 @@
-"""Starting points for EM, from a subsample where the data is large.
+"""Starting points for EM, from a subsample where the data is large."""
 
-Seeding uses no more than ``seeding_size`` rows, so that it costs no more than a few iterations of
-EM on all rows.
-"""
-
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.utils.random import sample_without_replacement
 from threadpoolctl import threadpool_limits
 
 from .._kernels.layout import Array, Moments
 from ..data.samples import Samples
-from ..em.updates.closed_form import estimate
+from ..em.updates.closed_form import ClosedForm, estimate
+from ..em.updates.conjugate import ConjugatePrior
 from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters, distances_from_origin
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
+from .automatic import Problem, best_start, in_order
+from .seeding import SEEDING, Seeds, float64_rows, nearest, seeding_subsample
 
-# Up to this many rows, seeding uses all of them, as scikit-learn does; beyond, a subsample.
-_WHOLE_ROWS = 16384
-_SEEDING_ROWS = 8192
-_SEEDING_ROWS_PER_COMPONENT = 32
+INIT_PARAMS: tuple[str, ...] = ("auto", *SEEDING)
+
 _RESP_ELEMENTS = 2**20
-
-
-class Seeds(NamedTuple):
-    """Centres and a rule that gives the responsibilities of rows ``start`` to ``stop``."""
-
-    centers: Array
-    resp: Callable[[int, int], Array]
-    fixed_centers: bool  # the centres are themselves the means, with pooled covariances
-
-
-def seeding_size(n_samples: int, n_components: int) -> int:
-    """Return how many rows seeding uses."""
-    if n_samples <= _WHOLE_ROWS:
-        return n_samples
-    return min(n_samples, max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * n_components))
-
-
-def seeding_subsample(
-    samples: Samples, n_components: int, random_state: np.random.RandomState
-) -> Samples:
-    """Return the samples that seeding uses: rows of positive weight, without replacement."""
-    weight = samples.sample_weight
-    rows: Any = slice(None)
-    n_samples = samples.n_samples
-    if samples.is_weighted and not (weight > 0).all():
-        rows = np.flatnonzero(weight)
-        n_samples = len(rows)
-    size = seeding_size(n_samples, n_components)
-    if size < n_samples:
-        chosen = np.sort(sample_without_replacement(n_samples, size, random_state=random_state))
-        rows = chosen if isinstance(rows, slice) else rows[chosen]
-    return Samples(samples.rows(rows), weight[rows] if samples.is_weighted else None)
 
 
 def initial_parameters(
@@ -81,7 +41,7 @@ def initial_parameters(
     samples : Samples
     n_components : int
     covariance_model : CovarianceModel
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}
     reg_covar : float or (d,) array
     random_state : RandomState
     n_threads : int
@@ -97,19 +57,52 @@ def initial_parameters(
     """
     if weights is not None and means is not None and factored is not None:
         return MixtureParameters(covariance_model, weights, means, *factored)
-    X, weight, seeds = _seed(samples, n_components, init_params, random_state)
-    statistics = _summarize(X, weight, seeds, covariance_model, n_threads)
-    estimated = estimate(statistics, reg_covar)
-    if seeds.fixed_centers:
-        estimated = (np.full(n_components, 1.0 / n_components), seeds.centers, estimated[2])
-    weights = estimated[0] if weights is None else weights
-    means = estimated[1] if means is None else means
-    if factored is not None:
-        return MixtureParameters(covariance_model, weights, means, *factored)
-    pooled = _pooled(statistics, reg_covar)
-    if seeds.fixed_centers:
-        return MixtureParameters.from_covariances(covariance_model, weights, means, pooled)
-    return _repaired(covariance_model, weights, means, estimated[2], pooled)
+    given = _Given(covariance_model, reg_covar, n_threads, weights, means, factored)
+    seeding = seeding_subsample(samples, n_components, random_state)
+    if init_params != "auto":
+        return given.estimate_rest(*_seed(seeding, n_components, init_params, random_state))
+    update = ClosedForm(reg_covar, n_threads)
+    problem = Problem(n_components, given.estimate_rest, update, n_threads, means)
+    start = best_start(seeding, problem, random_state)
+    return start.estimated if given.has_any else in_order(start.reached)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The parameters that are given, and how to estimate the others."""
+
+    covariance_model: CovarianceModel
+    reg_covar: float | Array
+    n_threads: int
+    weights: Array | None
+    means: Array | None
+    factored: tuple[Array, Array] | None
+
+    @property
+    def has_any(self) -> bool:
+        return not (self.weights is None and self.means is None and self.factored is None)
+
+    def estimate_rest(self, X: Array, weight: Array | None, seeds: Seeds) -> MixtureParameters:
+        """Return the given parameters, and estimates of the others from rows and their seeds.
+
+        Chosen samples begin in scikit-learn as components of equal weight and of the variance
+        ``reg_covar``, which is small. This returns what its first iteration leads to. Where
+        covariances are given, the samples are themselves the means. Given means take their place.
+        """
+        chosen = seeds.centers if seeds.resp is None else None
+        if chosen is not None:
+            centers = chosen if self.means is None else self.means
+            seeds = Seeds(centers, nearest(X, centers))
+        statistics = _summarize(X, weight, seeds, self.covariance_model, self.n_threads)
+        weights, means, covariances = estimate(statistics, self.reg_covar)
+        if chosen is not None and self.factored is not None:
+            weights, means = np.full(len(weights), 1.0 / len(weights)), chosen
+        weights = weights if self.weights is None else self.weights
+        means = means if self.means is None else self.means
+        if self.factored is not None:
+            return MixtureParameters(self.covariance_model, weights, means, *self.factored)
+        pooled = _pooled(statistics, self.reg_covar)
+        return _repaired(self.covariance_model, weights, means, covariances, pooled)
 
 
 def initial_statistics(
@@ -136,13 +129,14 @@ def initial_statistics(
     random_state : RandomState
     n_threads : int
     """
-    X, weight, seeds = _seed(samples, n_components, init_params, random_state)
-    if seeds.fixed_centers:
+    seeding = seeding_subsample(samples, n_components, random_state)
+    X, weight, seeds = _seed(seeding, n_components, init_params, random_state)
+    if seeds.resp is None:
         single = SufficientStatistics.zeros(covariance_model, seeds.centers)
         single.moments.nk[:] = 1.0
         return replace(single, weight=float(n_components))
     statistics = _summarize(X, weight, seeds, covariance_model, n_threads)
-    ratio = samples.total_weight / float(weight.sum())
+    ratio = samples.total_weight / seeding.total_weight
     scaled = Moments(*(ratio * values for values in statistics.moments))
     return replace(statistics, moments=scaled, weight=samples.total_weight)
 
@@ -171,22 +165,66 @@ def initial_posterior(
     return prior.posterior(statistics, reg_covar, pooled)[0]
 
 
-def _seed(
-    samples: Samples, n_components: int, init_params: str, random_state: np.random.RandomState
-) -> tuple[Array, Array, Seeds]:
-    """Return the samples that seeding uses, their weights, and the seeds."""
+def automatic_posterior(
+    samples: Samples,
+    *,
+    n_components: int,
+    covariance_model: CovarianceModel,
+    prior: NormalWishartPrior,
+    reg_covar: float | Array,
+    random_state: np.random.RandomState,
+    n_threads: int,
+) -> VariationalParameters:
+    """Return the better start for variational Bayes, by the lower bound of the evidence.
+
+    The weights of a subsample are multiplied, so that it stands for all samples.
+
+    Parameters
+    ----------
+    samples : Samples
+    n_components : int
+    covariance_model : CovarianceModel
+    prior : NormalWishartPrior
+    reg_covar : float or (d,) array
+    random_state : RandomState
+    n_threads : int
+    """
     seeding = seeding_subsample(samples, n_components, random_state)
-    X, weight = next(seeding.blocks())
-    X = np.asarray(X, np.float64)
-    given_weight = weight if seeding.is_weighted else None
+    if seeding.n_samples < samples.n_samples:
+        ratio = samples.total_weight / seeding.total_weight
+        seeding = seeding.with_weight(ratio * seeding.sample_weight)
+
+    def estimate_posterior(X: Array, weight: Array | None, seeds: Seeds) -> VariationalParameters:
+        statistics = _summarize(X, weight, seeds, covariance_model, n_threads)
+        return initial_posterior(statistics, prior, reg_covar)
+
+    update = ConjugatePrior(prior, reg_covar)
+    problem = Problem(n_components, estimate_posterior, update, n_threads)
+    reached = best_start(seeding, problem, random_state).reached
+    assert isinstance(reached, VariationalParameters)
+    return reached
+
+
+def _seed(
+    seeding: Samples, n_components: int, init_params: str, random_state: np.random.RandomState
+) -> tuple[Array, Array | None, Seeds]:
+    """Return the rows to seed from, their weights, and the seeds."""
+    X, weight = float64_rows(seeding)
     # the order of sums in k-means and BLAS depends on their threads: one gives the same bits
     with threadpool_limits(limits=1):
-        return X, weight, _SEEDING[init_params](X, given_weight, n_components, random_state)
+        return X, weight, SEEDING[init_params](X, weight, n_components, random_state)
 
 
 def _summarize(
-    X: Array, weight: Array, seeds: Seeds, covariance_model: CovarianceModel, n_threads: int
+    X: Array,
+    weight: Array | None,
+    seeds: Seeds,
+    covariance_model: CovarianceModel,
+    n_threads: int,
 ) -> SufficientStatistics:
+    assert seeds.resp is not None
+    if weight is None:
+        weight = np.broadcast_to(np.float64(1.0), len(X))
     statistics = SufficientStatistics.zeros(covariance_model, seeds.centers)
     step = max(_RESP_ELEMENTS // len(seeds.centers), 1)
     for start in range(0, len(X), step):
@@ -230,70 +268,3 @@ def _repaired(
     _, collapsed = covariance_model.factor(covariances, distances_from_origin(means))
     covariances = covariance_model.replace(covariances, collapsed, pooled)
     return MixtureParameters.from_covariances(covariance_model, weights, means, covariances)
-
-
-def _one_hot(labels: NDArray[np.integer[Any]], n_components: int) -> Callable[[int, int], Array]:
-    def resp(start: int, stop: int) -> Array:
-        table = np.zeros((stop - start, n_components))
-        table[np.arange(stop - start), labels[start:stop]] = 1.0
-        return table
-
-    return resp
-
-
-def _nearest(X: Array, centers: Array) -> Callable[[int, int], Array]:
-    from sklearn.metrics import pairwise_distances_argmin
-
-    # x^2 - 2 x c + c^2 cancels where the data is far from zero
-    origin = X.mean(axis=0)
-    return _one_hot(pairwise_distances_argmin(X - origin, centers - origin), len(centers))
-
-
-def _kmeans(
-    X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
-) -> Seeds:
-    """Take the clusters of k-means."""
-    fitted = KMeans(n_components, n_init=1, random_state=random_state).fit(X, sample_weight=weight)
-    return Seeds(fitted.cluster_centers_, _one_hot(fitted.labels_, n_components), False)
-
-
-def _kmeans_plusplus(
-    X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
-) -> Seeds:
-    """Choose samples far from one another."""
-    _, rows = kmeans_plusplus(
-        X - X.mean(axis=0), n_components, sample_weight=weight, random_state=random_state
-    )
-    return Seeds(X[rows], _nearest(X, X[rows]), True)
-
-
-def _random_from_data(
-    X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
-) -> Seeds:
-    """Draw samples by weight."""
-    p = None if weight is None else weight / weight.sum()
-    rows = random_state.choice(len(X), size=n_components, replace=False, p=p)
-    return Seeds(X[rows], _nearest(X, X[rows]), True)
-
-
-def _random(
-    X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
-) -> Seeds:
-    """Draw responsibilities uniformly."""
-
-    def resp(start: int, stop: int) -> Array:
-        table = random_state.uniform(size=(stop - start, n_components))
-        table /= table.sum(axis=1, keepdims=True)
-        return table
-
-    center = np.average(X, axis=0, weights=weight)
-    return Seeds(np.tile(center, (n_components, 1)), resp, False)
-
-
-_SEEDING: dict[str, Callable[..., Seeds]] = {
-    "kmeans": _kmeans,
-    "k-means++": _kmeans_plusplus,
-    "random": _random,
-    "random_from_data": _random_from_data,
-}
-INIT_PARAMS: tuple[str, ...] = tuple(_SEEDING)

@@ -1,0 +1,202 @@
+"""The default start: scikit-learn's, or one that does not depend on units; the better one wins.
+
+K-means of the samples as they are sees clusters only in the features of the largest units. K-means
+of scaled samples sees them whatever the units, but other clusters may be the better ones. So EM
+decides: it runs from each start on the rows that seeding uses, as far as scikit-learn would, and
+the higher likelihood wins. EM on all rows goes on from there, so the passes of the winner are not
+lost where seeding uses all rows.
+"""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin
+from threadpoolctl import threadpool_limits
+
+from .._kernels.layout import Array
+from ..data.samples import Samples
+from ..em.convergence import Convergence, LowerBoundChange, Never
+from ..em.loop import run
+from ..em.posteriors.exact import ExactPosterior
+from ..em.updates.base import Update
+from ..model.parameters import MixtureParameters
+from .scalings import SCALINGS
+from .seeding import Seeds, float64_rows, kmeans, nearest, subsample
+
+# Starts on scaled samples, some for each scaling, are compared on few rows after few iterations.
+_ROWS = 8192
+_ROWS_PER_COMPONENT = 32
+_STARTS_PER_SCALING = 3
+_FEW_ITERATIONS = 5
+# Then EM runs until it converges by scikit-learn's default rule.
+_TOL = 1e-3
+_MAX_ITER = 100
+# Bounds that differ by less, in nats per sample, are equal. A start that lies behind goes on if in
+# its last few iterations it gained a tenth of what it lacks.
+_EQUAL = 1e-6
+_SHARE = 0.1
+
+
+class Problem(NamedTuple):
+    """What all starts have in common.
+
+    Parameters
+    ----------
+    n_components : int
+    estimate : callable
+        Returns parameters from rows, their weights and seeds; raises CollapseError.
+    update : Update
+        The M step.
+    n_threads : int
+    means : (K, d) array, optional
+        Given means, which are then the centres of the clusters.
+    """
+
+    n_components: int
+    estimate: Callable[[Array, Array | None, Seeds], MixtureParameters]
+    update: Update
+    n_threads: int
+    means: Array | None = None
+
+
+class Start(NamedTuple):
+    """Parameters as estimated from seeds, and after some iterations of EM on the seeding rows."""
+
+    estimated: MixtureParameters
+    reached: MixtureParameters
+    lower_bound: float = -np.inf
+
+
+def best_start(seeding: Samples, problem: Problem, random_state: np.random.RandomState) -> Start:
+    """Return the better of scikit-learn's start and the best of those on scaled samples.
+
+    Parameters
+    ----------
+    seeding : Samples
+        The rows to use.
+    problem : Problem
+    random_state : RandomState
+
+    Returns
+    -------
+    Start
+
+    Raises
+    ------
+    CollapseError
+        If not even the covariance of all the samples is positive definite.
+    """
+    draws = deepcopy(random_state)  # so that scikit-learn's start is that of its random state
+    plain = _plain_start(seeding, problem, random_state)
+    if problem.n_components == 1:
+        return plain
+    scaled = _best_scaled_start(seeding, problem, draws)
+    plain = _advance(seeding, problem, plain, LowerBoundChange(_TOL), _MAX_ITER)
+    scaled = _advance(seeding, problem, scaled, LowerBoundChange(_TOL), _MAX_ITER)
+    scaled = _catch_up(seeding, problem, scaled, plain.lower_bound - _EQUAL)
+    return plain if scaled.lower_bound < plain.lower_bound - _EQUAL else scaled
+
+
+def _plain_start(samples: Samples, problem: Problem, random_state: np.random.RandomState) -> Start:
+    """Return the start from the samples as they are."""
+    X, weight = float64_rows(samples)
+    if problem.means is None:
+        with threadpool_limits(limits=1):
+            seeds = kmeans(X, weight, problem.n_components, random_state)
+    else:
+        seeds = Seeds(problem.means, nearest(X, problem.means))
+    parameters = problem.estimate(X, weight, seeds)
+    return Start(parameters, parameters)
+
+
+def _best_scaled_start(
+    samples: Samples, problem: Problem, random_state: np.random.RandomState
+) -> Start:
+    """Return the best start on scaled samples, by a few iterations on few rows."""
+    size = max(_ROWS, _ROWS_PER_COMPONENT * problem.n_components)
+    few = subsample(samples, size, random_state)
+    best: Start | None = None
+    for parameters in _scaled_starts(few, problem, random_state):
+        start = Start(parameters, parameters)
+        start = _advance(few, problem, start, Never(), _FEW_ITERATIONS)
+        if best is None or start.lower_bound > best.lower_bound + _EQUAL:
+            best = start
+    assert best is not None
+    return best
+
+
+def _scaled_starts(
+    samples: Samples, problem: Problem, random_state: np.random.RandomState
+) -> Iterator[MixtureParameters]:
+    """Yield starts from clusters of scaled samples: of k-means, or about given means."""
+    X, weight = float64_rows(samples)
+    for make_scaling in SCALINGS:
+        with threadpool_limits(limits=1):
+            scaling = make_scaling(X, weight, problem.n_components)
+            Z = scaling(X)
+        if problem.means is not None:
+            seeds = Seeds(problem.means, nearest(Z, scaling(problem.means)))
+            yield problem.estimate(X, weight, seeds)
+            continue
+        for _ in range(_STARTS_PER_SCALING):
+            with threadpool_limits(limits=1):
+                clusters = kmeans(Z, weight, problem.n_components, random_state)
+                # samples near the centres, whose coordinates are those of X
+                rows = pairwise_distances_argmin(clusters.centers, Z)
+            yield problem.estimate(X, weight, clusters._replace(centers=X[rows]))
+
+
+def _advance(
+    samples: Samples, problem: Problem, start: Start, convergence: Convergence, max_iter: int
+) -> Start:
+    """Return the start after EM."""
+    result = run(
+        samples,
+        start.reached,
+        posterior=ExactPosterior(problem.n_threads),
+        update=problem.update,
+        convergence=convergence,
+        max_iter=max_iter,
+    )
+    return Start(start.estimated, result.parameters, result.lower_bound)
+
+
+def _catch_up(samples: Samples, problem: Problem, start: Start, lower_bound: float) -> Start:
+    """Run EM on, as long as it may still reach a lower bound."""
+    while start.lower_bound < lower_bound:
+        before = start.lower_bound
+        start = _advance(samples, problem, start, Never(), _FEW_ITERATIONS)
+        if start.lower_bound - before < _SHARE * (lower_bound - start.lower_bound):
+            break
+    return start
+
+
+def in_order(parameters: MixtureParameters) -> MixtureParameters:
+    """Return the components in the order of their means in the feature that separates them most.
+
+    So a maximum has the same labels whatever the units and from whichever start it was reached.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+
+    Returns
+    -------
+    MixtureParameters
+    """
+    K, d = parameters.means.shape
+    model = parameters.covariance_model
+    variances = model.variances(parameters.covariances, K, d).mean(axis=0)
+    feature = np.argmax(np.ptp(parameters.means, axis=0) / np.sqrt(variances))
+    order = np.argsort(parameters.means[:, feature], kind="stable")
+    return MixtureParameters(
+        model,
+        parameters.weights[order],
+        parameters.means[order],
+        parameters.covariances[order] if model.per_component else parameters.covariances,
+        parameters.precisions_cholesky[order]
+        if model.per_component
+        else parameters.precisions_cholesky,
+    )
