@@ -1,5 +1,6 @@
 """What is added to the variances, so that a component cannot collapse onto a few samples."""
 
+import contextlib
 from typing import Any, Literal
 
 import numpy as np
@@ -107,7 +108,9 @@ def check_reg_covar(reg_covar: Any, name: str = "reg_covar") -> RegCovar:
         if reg_covar == "auto":
             return "auto"
     else:
-        values = np.asarray(reg_covar)
+        values = np.empty(0, object)
+        with contextlib.suppress(ValueError):  # rows of several lengths
+            values = np.asarray(reg_covar)
         is_number = values.dtype.kind in "iuf" and values.ndim < 2
         if is_number and np.all((values >= 0.0) & np.isfinite(values)):
             return values.astype(np.float64)[()]
