@@ -487,3 +487,15 @@ def test_standardized_fits_do_not_depend_on_units(run, unit):
         labels[name] = rows_of(run("predict", "m.npz", "x.npy")[1])["label"]
     assert fastgmm.load("m.npz").reg_covar == "auto"
     assert labels["as it is"] == labels["scaled"]
+
+
+def test_models_of_soft_k_means(run):
+    model = fastgmm.SoftKMeans(3, random_state=0).fit(IRIS)
+    fastgmm.save(model, "m.npz")
+    code, out, err = run("info", "m.npz")
+    assert (code, err) == (0, "")
+    assert "SoftKMeans, 3 components, spherical covariance" in out
+    _, out, _ = run("predict", "m.npz", "sample:iris", "--proba")
+    columns = rows_of(out)
+    assert columns["label"] == model.predict(IRIS).tolist()
+    assert columns["p2"] == model.predict_proba(IRIS)[:, 2].tolist()
