@@ -93,14 +93,14 @@ def test_a_stop_in_the_iteration_that_converges():
 
 @pytest.mark.parametrize("answer", [None, False, 0, np.bool_(False)])
 def test_other_answers_do_not_stop(answer):
-    model = GaussianMixture(3, random_state=0)
+    model = GaussianMixture(3, init_params="kmeans", random_state=0)
     expected = model.fit(IRIS).n_iter_
     assert model.fit(IRIS, callback=lambda iteration: answer).n_iter_ == expected > 3
 
 
 @pytest.mark.parametrize("run", [em.fit, em.gradient_ascent])
 def test_the_result_tells_that_it_was_stopped(run):
-    start = em.starting_parameters(IRIS, 3, random_state=0)
+    start = em.starting_parameters(IRIS, 3, init_params="kmeans", random_state=0)
     seen = []
     result = run(IRIS, start, callback=lambda it: seen.append(it) or it.number == 3)
     assert (result.stopped, result.converged, result.n_iter) == (True, False, 3)
