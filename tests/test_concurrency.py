@@ -293,7 +293,7 @@ def assert_same_bits(output: str, count: int, layer: str) -> None:
     assert used.split()[0] in (layer, "serial")  # a compiler may have no OpenMP
 
 
-@pytest.mark.parametrize("first", ["serial", "concurrent"])
+@pytest.mark.parametrize("first", [pytest.param("serial", marks=pytest.mark.slow), "concurrent"])
 @each_layer
 def test_fits_from_16_threads_at_once(run_layer, backend, layer, first):
     output = run_layer(CONCURRENT, backend, layer, FIT="fit", COUNT="48", FIRST=first)
