@@ -355,7 +355,7 @@ def _rounding(model: Any) -> float:
     """Return the order of the rounding error of a log-density.
 
     That of a factor is d eps times the condition of the correlations. A mean is rounded by eps
-    times its size, which counts in deviations.
+    times its size and its distance from the kernels' origin, which count in deviations.
     """
     d = model.means_.shape[1]
     matrices = get_covariance_model(model.covariance_type).dense(
@@ -365,4 +365,5 @@ def _rounding(model: Any) -> float:
     correlations = matrices / deviations[:, :, np.newaxis] / deviations[:, np.newaxis, :]
     eps = float(np.finfo(np.float64).eps)
     smallest = max(float(np.linalg.eigvalsh(correlations).min()), eps)
-    return d * eps * (1.0 / smallest + float((np.abs(model.means_) / deviations).max()))
+    sizes = np.abs(model.means_) + np.abs(model.means_ - model.means_.mean(axis=0))
+    return d * eps * (1.0 / smallest + float((sizes / deviations).max()))
