@@ -12,7 +12,6 @@ from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
 from .._kernels.layout import Array
@@ -131,6 +130,8 @@ def _scaled_starts(
     samples: Samples, problem: Problem, random_state: np.random.RandomState
 ) -> Iterator[MixtureParameters]:
     """Yield starts from clusters of scaled samples: of k-means, or about given means."""
+    from sklearn.metrics import pairwise_distances_argmin
+
     X, weight = float64_rows(samples)
     for make_scaling in SCALINGS:
         with threadpool_limits(limits=1):

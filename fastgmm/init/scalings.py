@@ -8,7 +8,6 @@ clusters: there, little is left.
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from .._kernels.layout import Array
 
@@ -87,6 +86,8 @@ def unit_within_axes(X: Array, weight: Array | None, n_components: int) -> Scali
 
 def _within(unit: Array, weight: Array | None, n_components: int) -> Array:
     """Return the deviation within the clusters of each coordinate, whose variance is 1."""
+    from sklearn.cluster import KMeans
+
     step = -(-len(unit) // _ROWS)
     rows, weight = unit[::step], None if weight is None else weight[::step]
     K = min(n_components, _CLUSTERS)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.utils.random import sample_without_replacement
 
 from .._kernels.layout import Array
@@ -97,6 +96,8 @@ def kmeans(
     X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
 ) -> Seeds:
     """Take the clusters of k-means."""
+    from sklearn.cluster import KMeans  # what reads a model alone saves 18 MB
+
     fitted = KMeans(n_components, n_init=1, random_state=random_state).fit(X, sample_weight=weight)
     return Seeds(fitted.cluster_centers_, one_hot(fitted.labels_, n_components))
 
@@ -105,6 +106,8 @@ def _kmeans_plusplus(
     X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
 ) -> Seeds:
     """Choose samples far from one another."""
+    from sklearn.cluster import kmeans_plusplus
+
     _, rows = kmeans_plusplus(
         X - X.mean(axis=0), n_components, sample_weight=weight, random_state=random_state
     )
