@@ -12,6 +12,7 @@ from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult
+from ..em.updates.closed_form import estimate
 from ..model.covariance import Diag
 from ..model.parameters import MixtureParameters
 from ..model.priors import VariationalParameters
@@ -129,11 +130,10 @@ def _without_variance(
     is_constant = np.broadcast_to(variance <= _ROUNDING * mean**2, shape)
     if not in_components:
         return is_constant
-    model, (K, d) = parameters.covariance_model, shape
+    model = parameters.covariance_model
     statistics = ExactPosterior(1).summarize(samples, parameters)
-    nk, means, second = statistics.central()
-    safe = np.where(nk > 0, nk, 1.0) if model.per_component else nk
-    variances = model.variances(model.estimate(second, safe, d), K, d)
+    _, means, covariances = estimate(statistics, 0.0)
+    variances = model.variances(covariances, *means.shape)
     return is_constant | (variances <= _ROUNDING * means**2)
 
 
