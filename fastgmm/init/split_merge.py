@@ -202,7 +202,9 @@ class _Record:
         lower_bound : float
             Of the best run.
         """
+        bounds = np.minimum([iteration.lower_bound for iteration in self.history], lower_bound)
+        changes = np.diff(bounds, prepend=-np.inf)
         return [
-            iteration._replace(lower_bound=min(iteration.lower_bound, lower_bound))
-            for iteration in self.history
+            iteration._replace(lower_bound=float(bound), change=float(change))
+            for iteration, bound, change in zip(self.history, bounds, changes, strict=True)
         ]
