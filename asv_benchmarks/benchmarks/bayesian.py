@@ -21,6 +21,7 @@ from .sizes import COVARIANCE_TYPES, REPEATS, parse, shapes
 SHAPES = shapes((500_000, 16, 32), (200_000, 16, 32), (100_000, 64, 64), (1_000_000, 2, 8))
 PEER_SHAPES = shapes((200_000, 16, 32), (1_000_000, 2, 8))
 N_ITER_PEER = 3
+REG_COVAR = 1e-6  # of scikit-learn
 
 
 def make_problem(shape, covariance_type, dtype="float64"):
@@ -33,7 +34,8 @@ def make_problem(shape, covariance_type, dtype="float64"):
     posterior = em.ExactPosterior(n_threads)
     statistics = posterior.summarize(samples, make_parameters(means, covariance_type))
     start, _ = prior.posterior(statistics)
-    return samples, start, {"posterior": posterior, "update": em.ConjugatePrior(prior)}
+    update = em.ConjugatePrior(prior, reg_covar=REG_COVAR)
+    return samples, start, {"posterior": posterior, "update": update}
 
 
 class Iteration:
@@ -95,6 +97,7 @@ class ScikitLearn:
             n_components=self.start.n_components,
             covariance_type=covariance_type,
             max_iter=N_ITER_PEER,
+            reg_covar=REG_COVAR,
             tol=0.0,
             warm_start=True,
         )
