@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -27,6 +28,12 @@ settings.register_profile("quick", max_examples=20, derandomize=True, **_FUZZING
 settings.register_profile("ci", max_examples=500, derandomize=True, **_FUZZING)
 settings.register_profile("nightly", max_examples=20_000, print_blob=True, **_FUZZING)
 settings.load_profile("quick")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin each test with the same global random state, which random_state=None draws from."""
+    np.random.seed(0)  # noqa: NPY002
 
 
 @pytest.fixture
