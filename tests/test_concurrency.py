@@ -335,6 +335,7 @@ def test_workers_compute_the_same_bits(run_layer, backend, layer, method):
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numba", "cython"])
 def test_layers_and_the_environment_change_no_bit(run_layer, backend):
+    skip_without(backend)
     layers = [layer for of, layer in LAYERS if of == backend]
     if backend == "numba":
         layers = [layer for layer in layers if not why_no_layer(layer)]
