@@ -33,7 +33,7 @@ settings.load_profile("quick")
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Begin each test with the same global random state, which random_state=None draws from."""
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
 
 
 @pytest.fixture

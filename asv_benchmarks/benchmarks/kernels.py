@@ -10,6 +10,7 @@ from time import process_time
 import numpy as np
 
 from fastgmm._kernels.contract import KERNELS
+from fastgmm.model.factors import inverse_factors
 
 from .kernel_arguments import bind, make_arguments
 from .sizes import COVARIANCE_TYPES, DTYPES, parse, shapes
