@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import sklearn.mixture
 from generators import COVARIANCE_TYPES
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.metrics import adjusted_rand_score
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, em
 from fastgmm.em.posteriors.exact import ExactPosterior
+from fastgmm.init.scalings import variance_within
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
@@ -205,3 +207,24 @@ def test_the_cost_is_a_few_passes_over_large_data(monkeypatch):
     # both converge on 65,536 rows; with scikit-learn's start EM takes 19 iterations on all rows
     assert in_start < 13 * len(X)
     assert model.n_iter_ < 5
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 5, 8])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_variance_within_clusters_of_one_feature(n_clusters, weighted):
+    rng = np.random.default_rng(n_clusters)
+    values = rng.normal(rng.integers(0, 3, 500), 0.3)
+    weight = rng.integers(0, 4, 500) if weighted else np.ones(500, int)
+    rows = np.repeat(values, weight)
+    middles = (np.arange(n_clusters) + 0.5) / n_clusters
+    start = np.quantile(rows, middles, method="inverted_cdf")[:, np.newaxis]
+    expected = KMeans(n_clusters, init=start, n_init=1, tol=0.0).fit(rows[:, np.newaxis])
+    actual = variance_within(values, weight.astype(float), n_clusters)
+    np.testing.assert_allclose(actual, expected.inertia_ / len(rows), rtol=1e-12)
+
+
+def test_variance_within_clusters_of_few_values():
+    """With a value for each cluster, nothing is left; the others are not empty clusters."""
+    values = np.repeat([0.0, 1.0, 5.0], [10, 1, 40])
+    for n_clusters in (4, 8):
+        assert variance_within(values, np.ones(51), n_clusters) < 0.03

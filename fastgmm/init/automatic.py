@@ -12,7 +12,6 @@ from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
@@ -22,12 +21,15 @@ from ..em.posteriors.exact import ExactPosterior
 from ..em.updates.base import Update
 from ..model.parameters import MixtureParameters
 from .scalings import SCALINGS
-from .seeding import Seeds, float64_rows, kmeans, nearest, subsample
+from .seeding import Seeds, fit_kmeans, float64_rows, kmeans, nearest, one_thread, subsample
 
 # Starts on scaled samples, some for each scaling, are compared on few rows after few iterations.
+# K-means of fewer rows makes them.
 _ROWS = 8192
+_KMEANS_ROWS = 2048
 _ROWS_PER_COMPONENT = 32
 _STARTS_PER_SCALING = 3
+_KMEANS_ITERATIONS = 20
 _FEW_ITERATIONS = 5
 # Then EM runs until it converges by scikit-learn's default rule.
 _TOL = 1e-3
@@ -102,7 +104,7 @@ def _plain_start(samples: Samples, problem: Problem, random_state: np.random.Ran
     """Return the start from the samples as they are."""
     X, weight = float64_rows(samples)
     if problem.means is None:
-        with threadpool_limits(limits=1):
+        with one_thread():
             seeds = kmeans(X, weight, problem.n_components, random_state)
     else:
         seeds = Seeds(problem.means, nearest(X, problem.means))
@@ -130,23 +132,27 @@ def _scaled_starts(
     samples: Samples, problem: Problem, random_state: np.random.RandomState
 ) -> Iterator[MixtureParameters]:
     """Yield starts from clusters of scaled samples: of k-means, or about given means."""
-    from sklearn.metrics import pairwise_distances_argmin
-
     X, weight = float64_rows(samples)
     for make_scaling in SCALINGS:
-        with threadpool_limits(limits=1):
+        with one_thread():
             scaling = make_scaling(X, weight, problem.n_components)
             Z = scaling(X)
         if problem.means is not None:
             seeds = Seeds(problem.means, nearest(Z, scaling(problem.means)))
             yield problem.estimate(X, weight, seeds)
             continue
+        step = -(-len(Z) // max(_KMEANS_ROWS, _ROWS_PER_COMPONENT * problem.n_components))
+        some, weight_of_some = Z[::step], None if weight is None else weight[::step]
         for _ in range(_STARTS_PER_SCALING):
-            with threadpool_limits(limits=1):
-                clusters = kmeans(Z, weight, problem.n_components, random_state)
-                # samples near the centres, whose coordinates are those of X
-                rows = pairwise_distances_argmin(clusters.centers, Z)
-            yield problem.estimate(X, weight, clusters._replace(centers=X[rows]))
+            with one_thread():
+                clusters = fit_kmeans(
+                    some, weight_of_some, problem.n_components, random_state, _KMEANS_ITERATIONS
+                )
+            # a sample of each cluster, whose coordinates are those of X
+            chosen = np.zeros(problem.n_components, np.intp)
+            chosen[clusters.labels_] = np.arange(len(some))
+            centers = clusters.cluster_centers_
+            yield problem.estimate(X, weight, Seeds(X[::step][chosen], nearest(Z, centers)))
 
 
 def _advance(

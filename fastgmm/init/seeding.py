@@ -5,12 +5,14 @@ EM on all rows.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.utils.random import sample_without_replacement
+from threadpoolctl import ThreadpoolController
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
@@ -92,13 +94,38 @@ def nearest(X: Array, centers: Array) -> Callable[[int, int], Array]:
     return resp
 
 
+@cache
+def _controller() -> Any:
+    # finding the libraries takes milliseconds, limiting them 20 microseconds
+    import sklearn.cluster  # noqa: F401  brings a library that is to be found
+
+    return ThreadpoolController()
+
+
+def one_thread() -> Any:
+    """Return a context in which scikit-learn and BLAS compute on one thread, in one order."""
+    return _controller().limit(limits=1)
+
+
+def fit_kmeans(
+    X: Array,
+    weight: Array | None,
+    n_components: int,
+    random_state: np.random.RandomState,
+    max_iter: int = 300,  # of scikit-learn
+) -> Any:
+    """Return scikit-learn's fitted estimator."""
+    from sklearn.cluster import KMeans  # what reads a model alone saves 18 MB
+
+    model = KMeans(n_components, n_init=1, max_iter=max_iter, random_state=random_state)
+    return model.fit(X, sample_weight=weight)
+
+
 def kmeans(
     X: Array, weight: Array | None, n_components: int, random_state: np.random.RandomState
 ) -> Seeds:
     """Take the clusters of k-means."""
-    from sklearn.cluster import KMeans  # what reads a model alone saves 18 MB
-
-    fitted = KMeans(n_components, n_init=1, random_state=random_state).fit(X, sample_weight=weight)
+    fitted = fit_kmeans(X, weight, n_components, random_state)
     return Seeds(fitted.cluster_centers_, one_hot(fitted.labels_, n_components))
 
 

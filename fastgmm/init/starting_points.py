@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from .._kernels.layout import Array, Moments
 from ..data.samples import Samples
@@ -14,7 +13,7 @@ from ..model.parameters import MixtureParameters, distances_from_origin
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
 from .automatic import Problem, best_start, in_order
-from .seeding import SEEDING, Seeds, float64_rows, nearest, seeding_subsample
+from .seeding import SEEDING, Seeds, float64_rows, nearest, one_thread, seeding_subsample
 
 INIT_PARAMS: tuple[str, ...] = ("auto", *SEEDING)
 
@@ -211,7 +210,7 @@ def _seed(
     """Return the rows to seed from, their weights, and the seeds."""
     X, weight = float64_rows(seeding)
     # the order of sums in k-means and BLAS depends on their threads: one gives the same bits
-    with threadpool_limits(limits=1):
+    with one_thread():
         return X, weight, SEEDING[init_params](X, weight, n_components, random_state)
 
 
