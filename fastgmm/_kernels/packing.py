@@ -81,7 +81,7 @@ def pack(
     means = components.means
     K, d = means.shape
     if origin is None:
-        origin = means.mean(axis=0)
+        origin = means.sum(axis=0) / K
     locations = means - origin
     centers = locations if centers is None else centers - origin
     padded = -(-K // TILE) * TILE

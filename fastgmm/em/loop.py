@@ -90,7 +90,8 @@ def _run(
         change = 0.0
         if acceleration.accepts(statistics.lower_bound):
             parameters, failed, own_bound = update(statistics, point)
-            collapsed = dict.fromkeys(sorted(failed), len(history) + 1) | collapsed
+            if failed:
+                collapsed = dict.fromkeys(sorted(failed), len(history) + 1) | collapsed
             bound = statistics.lower_bound if own_bound is None else own_bound
             _check_own_bound(bound, len(history) + 1)
             change, lower_bound = bound - lower_bound, bound

@@ -41,8 +41,7 @@ class Full(CovarianceModel):
         return np.stack([reversed_factor(precision) for precision in precisions])
 
     def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
-        diagonals = np.diagonal(precisions_cholesky, axis1=1, axis2=2)
-        return np.asarray(np.log(diagonals).sum(axis=1))
+        return np.asarray(np.log(precisions_cholesky.diagonal(axis1=1, axis2=2)).sum(axis=1))
 
     def precisions(self, precisions_cholesky: Array) -> Array:
         return np.asarray(precisions_cholesky @ precisions_cholesky.swapaxes(1, 2))
@@ -52,6 +51,9 @@ class Full(CovarianceModel):
 
     def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return covariances
+
+    def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return covariances.diagonal(axis1=1, axis2=2)
 
     def roots(self, covariances: Array) -> Array:
         return np.asarray(np.linalg.cholesky(covariances, upper=True))
@@ -98,6 +100,9 @@ class Tied(CovarianceModel):
 
     def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(covariances, (n_components, n_features, n_features))
+
+    def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(covariances.diagonal(), (n_components, n_features))
 
     def roots(self, covariances: Array) -> Array:
         return np.asarray(np.linalg.cholesky(covariances, upper=True))
@@ -146,7 +151,7 @@ class Diag(CovarianceModel):
         return np.asarray(covariances[:, :, np.newaxis] * np.eye(n_features))
 
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
-        return np.broadcast_to(covariances.reshape(n_components, -1), (n_components, n_features))
+        return covariances
 
     def largest_whitened(self, precisions_cholesky: Array, lengths: Array) -> Array:
         return np.asarray(lengths * precisions_cholesky.reshape(len(lengths), -1))
@@ -184,6 +189,9 @@ class Spherical(Diag):
 
     def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.asarray(covariances[:, np.newaxis, np.newaxis] * np.eye(n_features))
+
+    def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(covariances[:, np.newaxis], (n_components, n_features))
 
 
 COVARIANCE_MODELS: dict[str, CovarianceModel] = {

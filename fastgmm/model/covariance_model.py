@@ -96,8 +96,8 @@ class CovarianceModel(ABC):
 
     def regularize(self, covariances: Array, reg_covar: Array | float) -> Array:
         """Add one number, or one for each feature, to the variances in place; return all."""
-        diagonal = np.arange(covariances.shape[-1])
-        covariances[..., diagonal, diagonal] += reg_covar
+        diagonals = np.einsum("...ii->...i", covariances)  # a view
+        diagonals += reg_covar
         return covariances
 
     @abstractmethod
@@ -138,9 +138,8 @@ class CovarianceModel(ABC):
         """
         with np.errstate(over="ignore", invalid="ignore"):
             error = _EPS * self.largest_whitened(factors, distances)
-        axis = 1 if self.per_component else None
-        resolved = np.all(error <= _LARGEST_ROUNDING, axis=axis)
-        return np.asarray(np.logical_not(resolved)).reshape(-1)
+        too_large = ~(error <= _LARGEST_ROUNDING)  # also where it is not a number
+        return np.atleast_1d(too_large.any(axis=1 if self.per_component else None))
 
     def precisions_cholesky(self, covariances: Array, distances: Array | None = None) -> Array:
         """Return the factors U of the inverse covariances, or raise CollapseError."""
@@ -179,15 +178,16 @@ class CovarianceModel(ABC):
     def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
         """Return the covariances as (K, d, d) matrices (a view where possible)."""
 
+    @abstractmethod
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         """Return the variance of each feature in each component, (K, d)."""
-        diagonals = np.diagonal(covariances, axis1=-2, axis2=-1)
-        return np.broadcast_to(diagonals, (n_components, n_features))
 
     def largest_whitened(self, precisions_cholesky: Array, lengths: Array) -> Array:
         """Return sum_j |U_ji| length_kj: no term of U^T z is larger where |z| <= length."""
-        sums = np.zeros(lengths.shape)
         step = max(_CACHED // precisions_cholesky[..., 0].size, 1)
+        if step >= lengths.shape[1]:
+            return (lengths[:, np.newaxis] @ np.abs(precisions_cholesky))[:, 0]
+        sums = np.zeros(lengths.shape)
         for start in range(0, lengths.shape[1], step):
             rows = slice(start, start + step)
             magnitudes = np.abs(precisions_cholesky[..., rows, start:])

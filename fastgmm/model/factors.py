@@ -9,7 +9,7 @@ from .._kernels.layout import Array
 from .covariance_model import SMALLEST_VARIANCE
 
 # A pivot of less than this many units in the last place of its diagonal element is rounding error.
-_NOISE = 16.0
+_NOISE = 16.0 * float(np.finfo(np.float64).eps)
 
 
 def inverse_factors(covariances: Array, n_threads: int) -> tuple[Array, NDArray[np.bool_]]:
@@ -21,10 +21,9 @@ def inverse_factors(covariances: Array, n_threads: int) -> tuple[Array, NDArray[
     factors = np.zeros(covariances.shape)
     failed = np.zeros(len(covariances), np.uint8)
     kernels.inverse_factors(covariances, factors, failed, n_threads)
-    noise = _NOISE * np.finfo(float).eps * np.abs(np.diagonal(covariances, axis1=1, axis2=2))
-    lowest = np.maximum(noise, SMALLEST_VARIANCE)
+    lowest = np.maximum(_NOISE * covariances.diagonal(axis1=1, axis2=2), SMALLEST_VARIANCE)
     with np.errstate(all="ignore"):
-        squares = 1.0 / np.diagonal(factors, axis1=1, axis2=2) ** 2
+        squares = 1.0 / factors.diagonal(axis1=1, axis2=2) ** 2
     is_variance = (squares > lowest) & np.isfinite(squares)
     return factors, failed.astype(np.bool_) | ~is_variance.all(axis=1)
 

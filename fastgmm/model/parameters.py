@@ -12,11 +12,12 @@ from .covariance_model import CovarianceModel
 from .sampling import Labels, sample_components
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
+_LOWEST = float(np.finfo(np.float64).min)
 
 
 def distances_from_origin(means: Array) -> Array:
     """Return |mean - origin| of each component and feature; the kernels' origin is their mean."""
-    return np.asarray(np.abs(means - means.mean(axis=0)))
+    return np.asarray(np.abs(means - means.sum(axis=0) / len(means)))
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class MixtureParameters:
         log_coefficients = log_weights + log_det - 0.5 * self.n_features * _LOG_2PI
         return Components(
             self.covariance_model.kernel_kind,
-            np.maximum(log_coefficients, np.finfo(float).min),
+            np.maximum(log_coefficients, _LOWEST),
             self.means,
             self.precisions_cholesky,
         )

@@ -15,6 +15,8 @@ RegCovar = float | Array | Literal["auto"]
 
 # Standard deviations are then at least a thousandth of those of all samples.
 _RELATIVE = 1e-6
+# The variance of a constant is this times its square, at the most.
+_ROUNDING = float(np.finfo(np.float64).eps) ** 2
 # Squares below this lose digits.
 _SMALLEST_SQUARE = 1e-290
 _TOO_SMALL = (
@@ -64,8 +66,10 @@ def added_variances(
     mean = weights @ means
     total = weights @ (variances + (means - mean) ** 2)
     squares = mean**2
-    is_constant = total <= np.finfo(np.float64).eps ** 2 * squares
-    scale = np.where(is_constant, squares, total)
+    lowest = _ROUNDING * squares
+    if (total > np.maximum(lowest, _SMALLEST_SQUARE)).all():
+        return np.asarray(_RELATIVE * total)
+    scale = np.where(total <= lowest, squares, total)
     too_small = np.flatnonzero((scale > 0.0) & (scale < _SMALLEST_SQUARE))
     if len(too_small):
         j = too_small[0]

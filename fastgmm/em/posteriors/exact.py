@@ -1,11 +1,9 @@
 """The exact posterior, in one read of the samples."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from ... import _kernels as kernels
-from ..._kernels.layout import Components
+from ..._kernels.layout import Components, empty_moments
 from ..._kernels.threads import Workspace, count_threads
 from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
@@ -51,9 +49,11 @@ def add_up(
     float32_blocks = allows_float32(samples, parameters)
     means = parameters.means
     centers = kernels.float32_centers(means) if float32_blocks else means
-    total = SufficientStatistics.zeros(parameters.covariance_model, centers)
+    model = parameters.covariance_model
+    moments = empty_moments(model.kernel_kind, *centers.shape)
     log_likelihood = np.zeros(1)
-    sums = total.moments, log_likelihood
+    sums = moments, log_likelihood
     for X, weight in samples.blocks():
         kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks, workspace)
-    return replace(total, log_likelihood=float(log_likelihood[0]), weight=samples.total_weight)
+    total = float(log_likelihood[0])
+    return SufficientStatistics(model, centers, moments, total, samples.total_weight)

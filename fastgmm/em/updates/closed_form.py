@@ -49,6 +49,8 @@ class ClosedForm(Update):
         factors, collapsed = model.factor(covariances, distances_from_origin(means), self.n_threads)
         dead = statistics.moments.nk <= 0
         kept = collapsed | dead if model.per_component else collapsed
+        if not kept.any():
+            return Updated(MixtureParameters(model, weights, means, covariances, factors))
         parameters = MixtureParameters(
             model,
             weights,
