@@ -245,3 +245,20 @@ def test_a_component_without_weight_hides_no_outlier():
     assert single.lower_bound == pytest.approx(double.lower_bound, abs=1e-6)
     packed = packing.pack_float32(parameters.components(), means)
     assert packed.lowest > -1010
+
+
+@each_type
+def test_moments_are_about_the_centers_that_the_statistics_name(covariance_type):
+    """Those are rounded to float32: by 2e-6 here, which the means would be wrong by."""
+    rng = np.random.default_rng(0)
+    n, means = SMALLEST_PASS, np.array([[-50.1234567, 3.7654321], [50.7654321, -3.1234567]])
+    labels = rng.integers(0, 2, n)
+    X = (means[labels] + rng.normal(size=(n, 2))).astype(np.float32)
+    start = MixtureParameters.from_covariances(
+        covariance_type, np.full(2, 0.5), means, mixture(covariance_type, 2, 2).covariances
+    )
+    samples = Samples(X)
+    assert allows_float32(samples, start)
+    _, actual, _ = ExactPosterior().summarize(samples, start).central()
+    expected = [X[labels == k].astype(np.float64).mean(axis=0) for k in range(2)]
+    np.testing.assert_allclose(actual, expected, rtol=0.0, atol=1e-7)
