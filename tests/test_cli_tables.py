@@ -438,20 +438,26 @@ def test_sizes_are_checked_before_memory_is_taken(fail):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs wait4")
 def test_damage_takes_little_memory(tmp_path, run_python):
+    X = np.random.default_rng(0).normal(size=(400, 3))
+    model = fastgmm.GaussianMixture(2, random_state=0).fit(X)
+    fastgmm.save(model, tmp_path / "model.npz")
     names = ["x.npy", "x.npz", "x.csv", "x.csv.gz", "x.parquet"]
     for name in names:
-        path = str(tmp_path / name)
-        write_kind(path, np.random.default_rng(0).normal(size=(400, 3)))
-        Path(path).write_bytes(Path(path).read_bytes()[:1500])
+        path = tmp_path / name
+        write_kind(str(path), X)
+        path.write_bytes(path.read_bytes()[:1500])
     # the peak of a process counts that of its parent before exec: the parent must be small
     script = f"""
 import os, subprocess, sys
-for name in {names}:
-    process = subprocess.Popen([sys.executable, "-m", "fastgmm", "fit", name, "-K", "2"])
-    _, status, usage = os.wait4(process.pid, 0)
-    print(os.waitstatus_to_exitcode(status), usage.ru_maxrss // 1024)
+for command in (["fit", "-K", "2"], ["predict", "model.npz"], ["score", "model.npz"]):
+    for name in {names}:
+        process = subprocess.Popen([sys.executable, "-m", "fastgmm", *command, name])
+        _, status, usage = os.wait4(process.pid, 0)
+        print(os.waitstatus_to_exitcode(status), usage.ru_maxrss // 1024)
 """
-    for line in run_python(script).splitlines():
+    lines = run_python(script).splitlines()
+    assert len(lines) == 15
+    for line in lines:
         code, megabytes = map(int, line.split())
         assert code == 1
         assert megabytes < 200
