@@ -95,8 +95,9 @@ def nearest(X: Array, centers: Array) -> Callable[[int, int], Array]:
 
 
 @cache
-def _controller() -> Any:
-    # finding the libraries takes milliseconds, limiting them 20 microseconds
+def thread_controller() -> ThreadpoolController:
+    """Return what limits the threads of the libraries that are loaded at the first call."""
+    # finding them takes milliseconds, limiting them 20 microseconds
     import sklearn.cluster  # noqa: F401  brings a library that is to be found
 
     return ThreadpoolController()
@@ -104,7 +105,7 @@ def _controller() -> Any:
 
 def one_thread() -> Any:
     """Return a context in which scikit-learn and BLAS compute on one thread, in one order."""
-    return _controller().limit(limits=1)
+    return thread_controller().limit(limits=1)
 
 
 def fit_kmeans(
