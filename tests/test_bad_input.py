@@ -282,7 +282,7 @@ def test_bad_sample_weight(weight, message):
         ([1.5, -0.5], r"in the range \[0, 1\], but got max value 1.50000, min value -0.50000"),
         ([0.5, 0.4], r"'weights_init' should be normalized, but got a sum of 0.9"),
         ([np.nan, 1.0], r"'weights_init' should be finite, but got nan at \(0,\)"),
-        ([0.5j, 0.5], "Complex data not supported: the parameter 'weights_init'"),
+        ([0.5j, 0.5], "Complex data not supported: weights_init"),
         (["a", "b"], "could not convert string to float: .*'a'"),
     ],
 )

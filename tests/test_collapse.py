@@ -1,5 +1,7 @@
 """Components that collapse, data at the ends of float64's range, and what is said of them."""
 
+import warnings
+
 import numpy as np
 import pytest
 import sklearn.mixture
@@ -174,6 +176,38 @@ def test_handfuls_of_samples_are_told():
     (few,) = (text for text in texts if text.startswith("Component(s) 0, 1, 2,"))
     assert "have fewer samples than their covariance needs, which is 3" in few
     assert "decrease n_components (now 900)" in few
+
+
+def warnings_of(model, X, sample_weight=None):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, sample_weight=sample_weight)
+    return [str(warning.message) for warning in caught]
+
+
+def test_handfuls_are_of_samples_whatever_their_weights():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(100, 2)), rng.normal(9.0, 1.0, (100, 2))])
+    start = {"means_init": [[0.0, 0.0], [9.0, 9.0]]}
+    light = np.repeat([1.0, 0.01], 100)
+    assert not warnings_of(GaussianMixture(2, **start), X, light)
+    X[100:] = X[:100] + 1e-3
+    X[100] = 9.0
+    heavy = np.ones(200)
+    heavy[100] = 100.0
+    (text,) = warnings_of(GaussianMixture(2, **start), X, heavy)
+    assert text.startswith("Component(s) 1 have fewer samples than their covariance needs")
+
+
+def test_the_share_of_reg_covar_in_a_posterior():
+    """A component of nk samples gets nk / (nu_0 + nk) of it."""
+    X = 1e-4 * two_clusters()
+    model = BayesianGaussianMixture(n_components=2, covariance_type="diag", random_state=0)
+    (text,) = [text for text in warnings_of(model, X) if "makes up" in text]
+    nk = model.degrees_of_freedom_ - model.degrees_of_freedom_prior_
+    share = 1e-6 * (nk / model.degrees_of_freedom_)[:, np.newaxis] / model.covariances_
+    assert f"makes up {100.0 * share.max():.3g} % of the variance" in text
+    assert share.max() <= 1.0
 
 
 @any_warning

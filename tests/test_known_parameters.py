@@ -352,3 +352,26 @@ def test_centers_set_by_hand():
     model.cluster_centers_ = np.full((K, D), np.nan)
     with pytest.raises(ValueError, match="'cluster_centers_' should be finite"):
         model.predict(X)
+
+
+def test_rules_for_floating_point_errors_change_nothing():
+    covariances = np.stack([np.eye(2)] * 2)
+    covariances[0] = [[1e290, 1e-30], [1e-30, 1e290]]
+    means = [[0.0, 0.0], [1e-310, 1.0]]
+    expected = GaussianMixture.from_parameters([0.5, 0.5], means, covariances)
+    with np.errstate(all="raise"):
+        model = GaussianMixture.from_parameters([0.5, 0.5], means, covariances)
+        model.means_ = model.means_ + 1e-311
+        model.score_samples(X[:, :2])
+    np.testing.assert_array_equal(model.precisions_, expected.precisions_)
+
+
+def test_parameters_of_a_fit_are_parameters():
+    """A covariance that a fit takes for positive definite is one here, too."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(3000, 100))
+    Z[:, 99] = Z[:, :99].sum(axis=1) / np.sqrt(99) + 1.5e-7 * rng.normal(size=3000)
+    fitted = GaussianMixture(1, reg_covar=0.0).fit(Z)
+    parts = fitted.weights_, fitted.means_, fitted.covariances_
+    model = GaussianMixture.from_parameters(*parts)
+    assert model.score(Z) == pytest.approx(fitted.score(Z), rel=1e-6)

@@ -125,10 +125,12 @@ def _refuse_masked(values: Any, name: str) -> None:
     mask = np.ma.getmaskarray(values)
     if mask.any():
         where = tuple(int(i) for i in np.argwhere(mask)[0])
+        remedy = "Replace them, or leave their rows out first."
+        if mask.ndim == 2:
+            remedy = f"np.ma.compress_rows({name}) returns the rows without any."
         raise ValueError(
             f"{name} has masked values ({np.count_nonzero(mask)}, the first at {where}), which are "
-            f"no numbers. Leave them out first: of a table, np.ma.compress_rows({name}) returns "
-            "the rows without any."
+            f"no numbers. {remedy}"
         )
 
 

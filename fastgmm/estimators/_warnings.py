@@ -69,36 +69,56 @@ def _faults(
     if not result.history:
         return  # nothing was estimated
     few, needed = _with_few_samples(result.parameters, samples)
-    if few:
+    if few.any():
         yield (
-            f"Component(s) {_some(few)} have fewer samples than their covariance needs, which is "
-            f"{needed}: what they lack comes from reg_covar. {remedy}"
+            f"Component(s) {_some(np.flatnonzero(few).tolist())} have fewer samples than their "
+            f"covariance needs, which is {needed}: what they lack comes from reg_covar. {remedy}"
         )
-    yield from _regularized(estimator, result.parameters, samples, reg_covar)
+    yield from _regularized(estimator, result.parameters, samples, reg_covar, few)
 
 
-def _with_few_samples(parameters: MixtureParameters, samples: Samples) -> tuple[list[int], int]:
-    """Return the components that have too few samples for a covariance, and how many it needs."""
+def _with_few_samples(
+    parameters: MixtureParameters, samples: Samples
+) -> tuple[NDArray[np.bool_], int]:
+    """Return which components have too few samples for a covariance, and how many it needs."""
     model = parameters.covariance_model
     if not model.per_component or isinstance(parameters, VariationalParameters):
-        return [], 0
+        return np.zeros(parameters.n_components, np.bool_), 0
     needed = parameters.n_features + 1 if model.is_matrix else 2
-    rows = samples.n_samples
-    if samples.is_weighted:
-        rows = int(np.count_nonzero(samples.sample_weight))
     # a component of just as many samples may be counted a little lower
-    few = parameters.weights * rows < needed - 0.5
-    return np.flatnonzero(few).tolist(), needed
+    return _sizes(parameters, samples) < needed - 0.5, needed
+
+
+def _sizes(parameters: MixtureParameters, samples: Samples) -> Array:
+    """Return how many samples of positive weight each component has, whatever their weights."""
+    present = samples.sample_weight > 0.0
+    weights = samples.sample_weight[present] if samples.is_weighted else np.ones(1)
+    if (weights == weights[0]).all():
+        rows = len(weights) if samples.is_weighted else samples.n_samples
+        return parameters.weights * rows
+    once = samples.with_weight(present.astype(np.float64))
+    return ExactPosterior(1).summarize(once, parameters).moments.nk
 
 
 def _regularized(
-    estimator: Any, parameters: MixtureParameters, samples: Samples, reg_covar: float | Array
+    estimator: Any,
+    parameters: MixtureParameters,
+    samples: Samples,
+    reg_covar: float | Array,
+    few: NDArray[np.bool_],
 ) -> Iterator[str]:
-    """Yield a text where ``reg_covar`` explains a good part of a variance."""
+    """Yield a text where ``reg_covar`` explains a good part of a variance.
+
+    Of components with few samples an earlier text says so.
+    """
     model, (K, d) = parameters.covariance_model, parameters.means.shape
     alone = model.regularize(np.zeros_like(parameters.covariances), reg_covar)
-    added = model.variances(alone, K, d)
-    share = added / model.variances(parameters.covariances, K, d)
+    share = model.variances(alone, K, d) / model.variances(parameters.covariances, K, d)
+    if isinstance(parameters, VariationalParameters):
+        # nk of the nu_0 + nk degrees of freedom bring reg_covar with them
+        prior = estimator.degrees_of_freedom_prior_ / parameters.degrees_of_freedom
+        share = share * (1.0 - np.reshape(prior, (-1, 1)))
+    share[few] = 0.0
     if share.max() <= _LARGEST_SHARE:
         return
     share[_without_variance(parameters, samples, estimator.reg_covar == "auto")] = 0.0
