@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from generators import COVARIANCE_TYPES
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans, em
+from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans, em, load, save
 
 ANYTHING = [np.nan, np.inf, -np.inf, 1e200, 1e99, -1e300]
 each_value = pytest.mark.parametrize("value", ANYTHING)
@@ -91,3 +91,21 @@ def test_rows_that_count_are_checked():
         GaussianMixture(2).fit(X, sample_weight=weight)
     with pytest.raises(ValueError, match=r"contains NaN, first in row 0"):
         GaussianMixture(2).fit(X)
+
+
+def test_a_feature_that_varies_in_absent_rows_alone():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    X[:, 1] = 0.0
+    X[3, 1], weight = 5.0, np.ones(60)
+    weight[3] = 0.0
+    options = {"reg_covar": "auto", "random_state": 0}
+    model = GaussianMixture(2, **options).fit(X, sample_weight=weight)
+    expected = GaussianMixture(2, **options).fit(np.delete(X, 3, axis=0))
+    np.testing.assert_allclose(model.covariances_, expected.covariances_, rtol=1e-9)
+
+
+def test_labels_of_absent_rows_are_saved(tmp_path):
+    X, weight, _, _ = problem(np.nan)
+    model = SoftKMeans(2, random_state=0).fit(X, sample_weight=weight)
+    save(model, tmp_path / "model.npz")
+    np.testing.assert_array_equal(load(tmp_path / "model.npz").labels_, model.labels_)

@@ -333,6 +333,23 @@ def test_wrong_values(path, name, place, value, found):
     assert_refused(path, found)
 
 
+@pytest.mark.parametrize(
+    "part, name, value",
+    [
+        ("scalars", "lower_bound_", 123.0),
+        ("scalars", "collapsed_", [[0, 5000]]),
+        ("scalars", "collapsed_", [[0, 0]]),
+        ("scalars", "collapsed_", [[0, 1], [0, 2]]),
+        ("parameters", "n_jobs", 0),
+    ],
+)
+def test_an_end_that_no_fit_has(path, part, name, value):
+    header = json.loads(str(damage.read(path)["header"]))
+    header[part][name] = value
+    damage.rewrite(path, header)
+    assert_refused(path)
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 @pytest.mark.parametrize("name", ["covariances_", "precisions_cholesky_", "precisions_"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1.001])

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import Array
+from .._kernels.threads import count_threads
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CovarianceModel
 from ..model.validation import (
@@ -34,7 +35,9 @@ def check_values(model: Any, arrays: Arrays) -> None:
     arrays : dict
         Of the right shapes and dtypes.
     """
+    count_threads(model.n_jobs)  # raises where it is no number of threads
     _check_history(arrays["history_"])
+    _check_end(model, arrays["history_"])
     if "feature_names_in_" in arrays:
         _check_names(arrays["feature_names_in_"])
     if "cluster_centers_" in arrays:
@@ -48,16 +51,21 @@ def check_values(model: Any, arrays: Arrays) -> None:
 def _check_clustering(model: Any, arrays: Arrays) -> None:
     K, labels = model.n_clusters, arrays["labels_"]
     check_means(arrays["cluster_centers_"], K, model.n_features_in_, "cluster_centers_")
-    if not len(labels) or labels.min() < 0 or labels.max() >= K:
-        raise Mismatch(f"labels_ from 0 to {K - 1}", _range(labels))
+    # -1 is the label of a row of weight 0
+    if not len(labels) or labels.min() < -1 or not 0 <= labels.max() < K:
+        raise Mismatch(f"labels_ from -1 to {K - 1}", _range(labels))
 
 
 def _check_mixture(model: Any, arrays: Arrays) -> None:
     K, d = model.n_components, model.n_features_in_
     check_weights(arrays["weights_"], K, "weights_")
     check_means(arrays["means_"], K, d, "means_")
-    if any(component >= K for component in model.collapsed_):
-        raise Mismatch(f"collapsed_ of components below {K}", repr(model.collapsed_))
+    if any(
+        component >= K or not 1 <= number <= model.n_iter_
+        for component, number in model.collapsed_.items()
+    ):
+        expected = f"collapsed_ of components below {K} in iterations 1 to {model.n_iter_}"
+        raise Mismatch(expected, repr(model.collapsed_))
     kind = get_covariance_model(model.covariance_type)
     _check_covariances(
         kind, arrays["covariances_"], arrays["precisions_cholesky_"], arrays["precisions_"]
@@ -144,6 +152,16 @@ def _check_history(history: Array) -> None:
         raise Mismatch("changes in history_", _range(changes))
     if not ((seconds >= 0) & (seconds < np.inf)).all():
         raise Mismatch("seconds in history_", _range(seconds))
+
+
+def _check_end(model: Any, history: Array) -> None:
+    """Raise where the outcome of a fit is not that of its last iteration."""
+    if not len(history):
+        if model.converged_:
+            raise Mismatch("converged_ after an iteration", "none")
+        return
+    if model.lower_bound_ != history[-1, 1]:
+        raise Mismatch(f"lower_bound_ of {history[-1, 1]}", str(model.lower_bound_))
 
 
 def _check_names(names: NDArray[Any]) -> None:

@@ -90,7 +90,10 @@ def _collapsed(name: str, value: Any) -> dict[int, int]:
         not isinstance(pair, list) or len(pair) != 2 for pair in value
     ):
         raise Mismatch(f"{name} to be pairs of a component and an iteration", repr(value))
-    return {_count(name, component): _count(name, number) for component, number in value}
+    collapsed = {_count(name, component): _count(name, number) for component, number in value}
+    if len(collapsed) < len(value):
+        raise Mismatch(f"{name} of different components", repr(value))
+    return collapsed
 
 
 _LONGEST_NAME = 4 * 2**12  # bytes, 4 for each character
