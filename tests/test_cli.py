@@ -354,7 +354,7 @@ def write_csv(path, names):
         ("nothing.npz:x", "nothing.npz: No such file or directory"),
         ("x.txt", f"x.txt: expected {KINDS}."),
         ("folder.csv", "folder.csv: Is a directory"),
-        ("sample:moon", "name should be one of 'patches', 'pixels', 'iris', got 'moon'."),
+        ("sample:moon", "A sample should be one of 'patches', 'pixels', 'iris', got 'moon'."),
         ("inf.npy", "inf.npy, row 8, column 3: expected a finite number, got inf."),
     ],
 )
@@ -373,7 +373,9 @@ def test_errors_of_the_fit(fail):
     message = fail("fit", "same.npy", "-K", 1, "--reg-covar", 0)
     assert "Component 0 is not positive definite" in message
     np.save("w.npy", -np.ones(150))
-    assert "got -1.0 for sample 0" in fail(*FIT, "--weights", "w.npy")
+    assert fail(*FIT, "--weights", "w.npy") == (
+        "w.npy, number 1: expected a finite weight of at least 0, got -1.0."
+    )
     np.save("w.npy", np.ones(149))
     message = fail(*FIT, "--weights", "w.npy")
     assert message == (

@@ -224,6 +224,73 @@ def test_standardize_with_weights_constant_features_and_tiny_units(run, fail):
     assert message.startswith("--standardize does not go with --covariance-type spherical, whose ")
 
 
+def test_standardize_leaves_absent_rows_out(run, fail):
+    weights = np.ones(150)
+    weights[5] = 0.0
+    X = np.column_stack([IRIS, np.ones(150)])
+    X[5] = [1e200, np.nan, -1.0, 0.0, 2.0]  # of which the last feature is else constant
+    np.save("x.npy", X)
+    np.save("w.npy", weights)
+    np.save("without.npy", np.delete(X, 5, axis=0))
+    options = ["--covariance-type", "diag", "--standardize"]
+    model = fit(run, "x.npy", "--weights", "w.npy", *options)
+    expected = fit(run, "without.npy", *options, "--force")
+    np.testing.assert_allclose(model.means_, expected.means_, rtol=1e-9)
+    np.testing.assert_allclose(model.covariances_, expected.covariances_, rtol=1e-9)
+    np.save("w.npy", np.zeros(150))
+    message = fail("fit", "x.npy", "--weights", "w.npy", "-K", 1, "--standardize")
+    assert message == "--weights should have a positive weight, but all are zero."
+
+
+def test_standardize_keeps_the_factors_of_the_fit(run):
+    """Factors of the covariances in the own units would be others, or none."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 50))
+    X[:, -1] = X[:, :-1].sum(axis=1) / 7.0 + 2e-7 * rng.normal(size=3000)
+    np.save("x.npy", X * 1e3)
+    options = ["-K", 1, "--reg-covar", 0, "--quiet", "-o", "m.npz"]
+    scores = []
+    for more in ([], ["--standardize"]):
+        assert run("fit", "x.npy", *options, *more, "--force")[0] == 0
+        model = fastgmm.load("m.npz")
+        scores.append(model.score(X * 1e3))
+        assert model._checksum == model._sum_up()
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6)
+
+
+def test_blanks_beside_a_missing_value(run, fail):
+    Path("x.csv").write_text("a, b\n1.0, 2.0\n3.0, \n4.0, NA\nNA , 7\n1, 4\n  ,1\n2,3\n")
+    assert "found 4 of 7 rows" in fail("fit", "x.csv", "-K", 1)
+    code, out, _ = run("fit", "x.csv", "-K", 1, "--drop-missing", "--json")
+    assert code == 0
+    assert json.loads(out)["data"]["n_samples"] == 3
+
+
+def test_messages_keep_the_words_of_the_user(run, fail):
+    Path("x.csv").write_text("max_iter,b\n1,2\n3,4\n5,7\n")
+    message = fail("fit", "x.csv", "-K", 1, "--columns", "max_itr,b")
+    assert message == "x.csv: no column 'max_itr'. Did you mean 'max_iter'?"
+    np.save("x.npy", IRIS)
+    np.save("w.npy", np.where(np.arange(150) == 7, -np.inf, 1.0))
+    assert fail("fit", "x.npy", "-K", 1, "--weights", "w.npy") == (
+        "w.npy, number 8: expected a finite weight of at least 0, got -inf."
+    )
+    Path("y.csv").write_text("a,w\n1,2\n3,-1\n1e300,2\n")
+    assert fail("fit", "y.csv", "-K", 1, "--weights", "w") == (
+        "y.csv, row 3: expected a finite weight of at least 0, got -1.0."
+    )
+    assert fail("fit", "y.csv", "-K", 1, "--dtype", "float32") == (
+        "y.csv, row 4, column 'a': expected a finite number, got inf (as float32)."
+    )
+    assert "argument --tol: " in fail("fit", "x.npy", "-K", 1, "--tol", "-inf", code=2)
+
+
+def test_identifiers_of_one_name(run, fail):
+    Path("x.csv").write_text("x,x,w\n1,2,3\n4,5,6\n7,8,8\n")
+    assert run("fit", "x.csv", "--columns", "w", "-K", 1, "-o", "m.npz")[0] == 0
+    assert fail("predict", "m.npz", "x.csv", "--id", "1,2") == ("x.csv: --id chooses 'x' 2 times.")
+
+
 # what is written
 
 

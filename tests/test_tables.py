@@ -300,7 +300,7 @@ def test_dtypes(write):
     source = write("a\n1.1\n1e39\n")
     assert read_table(source).X.dtype == np.float64
     assert error_of(source, dtype="float32") == (
-        ", row 3, column 'a': expected a finite number, got inf."
+        ", row 3, column 'a': expected a finite number, got inf (as float32)."
     )
     np.testing.assert_array_equal(
         read_table(write("a\n1.1\n"), dtype="float32").X, np.float32([[1.1]]), strict=True
@@ -472,5 +472,5 @@ def test_rows_of_weight_zero_are_absent(write):
     table = read_table(source, Request(weights="w"))
     assert (table.X.tolist(), table.weights.tolist()) == ([[1.0], [4.0]], [1.0, 2.0])
     assert error_of(write("a,w\n1,1\n2,inf\n"), Request(weights="w")) == (
-        ", row 3: expected a finite weight, got inf."
+        ", row 3: expected a finite weight of at least 0, got inf."
     )

@@ -18,6 +18,10 @@ WEIGHTS = (
 )
 
 
+class DataError(ValueError):
+    """What is wrong with data: in its words no parameter of the library is renamed."""
+
+
 def add_data_options(add: Callable[..., object]) -> None:
     """Declare the options that say how DATA is read."""
     columns = "features: names, or numbers from 1 (default: those of the model, or all others)"
@@ -49,17 +53,20 @@ def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = Fals
     weights = getattr(args, "weights", None)
     weights_file = weights if weights is not None and is_file(weights) else None
     model_features = list(getattr(model, "feature_names_in_", [])) or None
-    return read_table(
-        args.data,
-        Request(
-            args.columns,
-            model_features,
-            weights if weights_file is None else None,
-            args.ids,
-            keep_ids,
-        ),
-        text_format=TextFormat(args.separator, args.encoding, args.header),
-        weights_file=weights_file,
-        dtype=getattr(args, "dtype", None),
-        drop_missing=args.drop_missing,
-    )
+    try:
+        return read_table(
+            args.data,
+            Request(
+                args.columns,
+                model_features,
+                weights if weights_file is None else None,
+                args.ids,
+                keep_ids,
+            ),
+            text_format=TextFormat(args.separator, args.encoding, args.header),
+            weights_file=weights_file,
+            dtype=getattr(args, "dtype", None),
+            drop_missing=args.drop_missing,
+        )
+    except ValueError as error:
+        raise DataError(str(error)) from error

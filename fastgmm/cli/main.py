@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from .._versions import __version__
 from . import bench, fit, info, predict, score
 from . import compile as compile_command
+from .data_options import DataError
 from .output_file import check_output
 from .parser import Parser, did_you_mean
 
@@ -73,6 +74,9 @@ def _run(args: argparse.Namespace) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         raise
+    except DataError as error:
+        print(f"fastgmm: error: {_one_line(error)}", file=sys.stderr)
+        return 1
     except _ERRORS as error:
         print(f"fastgmm: error: {args.with_options(_explain(error))}", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """Parsers of arguments that report wrong usage in one line, with the nearest right one."""
 
 import argparse
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -46,9 +47,16 @@ class Parser(argparse.ArgumentParser):
             if argument == "--":
                 return
             name = argument.partition("=")[0] if argument.startswith("--") else argument[:2]
-            is_option = re.match(r"--?[^\d.\-\s]", name)
+            is_option = re.match(r"--?[^\d.\-\s]", name) and not _is_number(argument)
             if is_option and not any(option.startswith(name) for option in self._options):
                 self.error(f"unknown option {name}{did_you_mean(name, self._options)}")
+
+
+def _is_number(argument: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(argument)  # -inf
+        return True
+    return False
 
 
 def did_you_mean(text: str, known: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
 from .._kernels.layout import Array
+from ..data.checks import check_sample_weight
 from ..model.covariance import get_covariance_model
 
 
@@ -27,11 +28,14 @@ class Standardized:
     def __init__(self, X: NDArray[Any], sample_weight: Array | None) -> None:
         if X.dtype not in (np.float32, np.float64):
             X = X.astype(np.float64)
+        sample_weight = check_sample_weight(sample_weight, len(X))
+        present = slice(None) if sample_weight is None else sample_weight > 0.0
+        known, weight = X[present], None if sample_weight is None else sample_weight[present]
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            scaler = StandardScaler().fit(X, sample_weight=sample_weight)
-        varies = X.max(axis=0) > X.min(axis=0)
-        _check_range(scaler.var_[varies])
-        self.X: NDArray[Any] = scaler.transform(X)
+            scaler = StandardScaler().fit(known, sample_weight=weight)
+            varies = known.max(axis=0) > known.min(axis=0)
+            _check_range(scaler.var_[varies])
+            self.X: NDArray[Any] = scaler.transform(X)
         self._mean: Array = np.asarray(scaler.mean_)
         self._scale: Array = np.asarray(scaler.scale_)
 
@@ -62,6 +66,7 @@ class Standardized:
         variances = kind.variances(model.covariances_, *model.means_.shape)
         _check_range(variances)
         self._shift_bounds(model)
+        model._remember()  # these factors, which are those of the fit
 
     def _shift_bounds(self, model: Any) -> None:
         shift = float(np.log(self._scale).sum())

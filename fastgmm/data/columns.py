@@ -92,6 +92,7 @@ class Columns(NamedTuple):
             features = [i for i in range(self.n_columns - self.n_index) if i not in others]
             self._check_named(features)
         self._check_different(features)
+        self._check_different_ids(ids)
         if request.features is not None and request.model_features is not None and self.names:
             features = self._in_order(features, request.model_features)
         return Choice(features, weights, ids if request.keep_ids else [])
@@ -173,6 +174,11 @@ class Columns(NamedTuple):
                 f"{self.source}: {count} columns are named {name!r}. Rename them, or choose other "
                 "features with --columns."
             )
+
+    def _check_different_ids(self, ids: list[int]) -> None:
+        for label, count in Counter(self.labels(ids)).most_common(1):
+            if count > 1:
+                raise ValueError(f"{self.source}: --id chooses {label!r} {count} times.")
 
 
 def nearest(text: str, known: Sequence[str]) -> str | None:

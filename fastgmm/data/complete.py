@@ -14,7 +14,13 @@ _BLOCK_ROWS = 2**16
 _Mask = NDArray[np.bool_]
 
 
-def complete_rows(cells: Cells, columns: Columns, choice: Choice, drop_missing: bool) -> Cells:
+def complete_rows(
+    cells: Cells,
+    columns: Columns,
+    choice: Choice,
+    drop_missing: bool,
+    weights_file: str | None = None,
+) -> Cells:
     """Return the rows that have all values; a row of weight 0 is absent and needs none.
 
     Parameters
@@ -25,11 +31,14 @@ def complete_rows(cells: Cells, columns: Columns, choice: Choice, drop_missing: 
     choice : Choice
     drop_missing : bool
         Leave out rows with missing values.
+    weights_file : str, optional
+        Where weights come from that are no column.
 
     Raises
     ------
     ValueError
-        If a value is infinite, or one is missing and ``drop_missing`` is False, or no row is left.
+        If a value is infinite, a weight is infinite or negative, or one is missing and
+        ``drop_missing`` is False, or no row is left.
 
     Warns
     -----
@@ -40,9 +49,11 @@ def complete_rows(cells: Cells, columns: Columns, choice: Choice, drop_missing: 
     present = np.ones(len(X), np.bool_) if weights is None else weights != 0
     incomplete = _incomplete(X, present, columns, choice)
     if weights is not None:
-        if np.isinf(weights).any():
-            row = columns.row(int(np.isinf(weights).argmax()))
-            raise ValueError(f"{row}: expected a finite weight, got {weights.max()}.")
+        wrong = np.flatnonzero(np.isinf(weights) | (weights < 0.0))
+        if len(wrong):
+            i = int(wrong[0])
+            row = columns.row(i) if weights_file is None else f"{weights_file}, number {i + 1}"
+            raise ValueError(f"{row}: expected a finite weight of at least 0, got {weights[i]}.")
         incomplete |= np.isnan(weights)
     if not incomplete.any():
         return cells
@@ -69,10 +80,15 @@ def _incomplete(X: NDArray[Any], present: _Mask, columns: Columns, choice: Choic
         for row, column in infinite[:1].tolist():
             raise ValueError(
                 f"{columns.row(start + row)}, {columns.name(choice.features[column])}: "
-                f"expected a finite number, got {block[row, column]}."
+                f"expected a finite number, got {block[row, column]}{_in_type(block)}."
             )
         incomplete[start : start + len(block)] = ~finite.all(axis=1)
     return incomplete
+
+
+def _in_type(block: NDArray[Any]) -> str:
+    # what is finite in the file may not be so in float32
+    return " (as float32)" if block.dtype == np.float32 else ""
 
 
 def _report(

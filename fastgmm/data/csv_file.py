@@ -8,7 +8,7 @@ from typing import Any
 from .arrow import copy_cells, import_pyarrow
 from .cells import Cells, damage_of
 from .columns import Choice, Columns
-from .csv_layout import MISSING, TextFormat, find_layout
+from .csv_layout import MISSING_CELLS, TextFormat, find_layout
 
 _HEAD = 2**16
 _HEAD_LINES = 3
@@ -111,7 +111,7 @@ class CsvFile:
                 csv.ConvertOptions(
                     column_types=types,
                     include_columns=list(types),
-                    null_values=list(MISSING),
+                    null_values=MISSING_CELLS,
                     decimal_point=layout.decimal,
                 ),
             )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _SEPARATORS = (",", ";", "\t", "|", " ")
 _ROWS = 50
+_MOST_BLANKS = 2
 
 #: Cells that hold no value.
 MISSING = frozenset(
@@ -19,6 +20,13 @@ MISSING = frozenset(
         *("NaN", "nan", "-nan", "NULL", "null", "None", "?"),
     )
 )
+#: The same with blanks beside them, as where columns are separated by ", ".
+MISSING_CELLS = [
+    " " * before + text + " " * after
+    for text in sorted(MISSING)
+    for before in range(_MOST_BLANKS + 1)
+    for after in range(_MOST_BLANKS + 1)
+]
 
 
 class TextFormat(NamedTuple):

@@ -39,7 +39,7 @@ def load_sample(name: str) -> Array:
     """
     if name not in _SAMPLES:
         allowed = ", ".join(map(repr, _SAMPLES))
-        raise ValueError(f"name should be one of {allowed}, got {name!r}.")
+        raise ValueError(f"A sample should be one of {allowed}, got {name!r}.")
     return _SAMPLES[name]()
 
 

@@ -106,7 +106,7 @@ def read_table(
     if weights_file is not None:
         cells = cells._replace(weights=_read_weights(weights_file, len(cells.X)))
     columns = reader.columns
-    cells = complete_rows(cells, columns, choice, drop_missing)
+    cells = complete_rows(cells, columns, choice, drop_missing, weights_file)
     ids = dict(zip(columns.labels(choice.ids), cells.ids, strict=True))
     names = None if columns.names is None else columns.labels(choice.features)
     return Table(cells.X, names, cells.weights, ids)
