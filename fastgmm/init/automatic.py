@@ -9,9 +9,10 @@ lost where seeding uses all rows.
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
@@ -148,11 +149,19 @@ def _scaled_starts(
                 clusters = fit_kmeans(
                     some, weight_of_some, problem.n_components, random_state, _KMEANS_ITERATIONS
                 )
-            # a sample of each cluster, whose coordinates are those of X
-            chosen = np.zeros(problem.n_components, np.intp)
-            chosen[clusters.labels_] = np.arange(len(some))
             centers = clusters.cluster_centers_
-            yield problem.estimate(X, weight, Seeds(X[::step][chosen], nearest(Z, centers)))
+            chosen = step * _central_rows(some, centers, clusters.labels_)
+            # whose coordinates are those of X
+            yield problem.estimate(X, weight, Seeds(X[chosen], nearest(Z, centers)))
+
+
+def _central_rows(Z: Array, centers: Array, labels: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+    """Return the row of each cluster that is nearest to its centre."""
+    distances = ((Z - centers[labels]) ** 2).sum(axis=1)
+    order = np.argsort(-distances, kind="stable")
+    rows = np.zeros(len(centers), np.intp)
+    rows[labels[order]] = order  # the last one stays
+    return rows
 
 
 def _advance(
