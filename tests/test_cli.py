@@ -374,7 +374,7 @@ def test_errors_of_the_fit(fail):
     assert "Component 0 is not positive definite" in message
     np.save("w.npy", -np.ones(150))
     assert fail(*FIT, "--weights", "w.npy") == (
-        "w.npy, number 1: expected a finite weight of at least 0, got -1.0."
+        "w.npy, row 1: expected a finite weight of at least 0, got -1.0."
     )
     np.save("w.npy", np.ones(149))
     message = fail(*FIT, "--weights", "w.npy")
@@ -559,7 +559,7 @@ def test_bad_models(fail, model):
     assert fail("info", "iris.csv").startswith("iris.csv: expected a model saved by fastgmm")
     np.save("x.npy", np.ones((5, 3)))
     message = fail("score", "model.npz", "x.npy")
-    assert message == "X has 3 features, but GaussianMixture is expecting 4 features as input."
+    assert message.startswith("x.npy: the model needs 4 features, got 3 columns.")
 
 
 def test_info_lists_versions(run):

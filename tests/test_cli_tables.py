@@ -102,7 +102,7 @@ def test_errors_name_the_column_and_the_remedy(flowers, fail):
     fit(flowers, "iris.csv", "--columns", "sl,pw")
     Path("x.csv").write_text("sl,sw\n1,2\n")
     assert fail("predict", "m.npz", "x.csv") == (
-        "x.csv: the model needs the columns sl, pw, but none is named 'pw'."
+        "x.csv: the model needs the columns sl, pw, but there is no 'pw'."
     )
 
 
@@ -273,7 +273,7 @@ def test_messages_keep_the_words_of_the_user(run, fail):
     np.save("x.npy", IRIS)
     np.save("w.npy", np.where(np.arange(150) == 7, -np.inf, 1.0))
     assert fail("fit", "x.npy", "-K", 1, "--weights", "w.npy") == (
-        "w.npy, number 8: expected a finite weight of at least 0, got -inf."
+        "w.npy, row 8: expected a finite weight of at least 0, got -inf."
     )
     Path("y.csv").write_text("a,w\n1,2\n3,-1\n1e300,2\n")
     assert fail("fit", "y.csv", "-K", 1, "--weights", "w") == (
@@ -289,6 +289,90 @@ def test_identifiers_of_one_name(run, fail):
     Path("x.csv").write_text("x,x,w\n1,2,3\n4,5,6\n7,8,8\n")
     assert run("fit", "x.csv", "--columns", "w", "-K", 1, "-o", "m.npz")[0] == 0
     assert fail("predict", "m.npz", "x.csv", "--id", "1,2") == ("x.csv: --id chooses 'x' 2 times.")
+
+
+def test_empty_lines_of_one_column_are_missing_values(run, fail):
+    text = "x\n1\n\n3\n9\n\n10\n11\n"
+    for name, content in {
+        "x.csv": text.encode(),
+        "windows.csv": text.replace("\n", "\r\n").encode(),
+        "more.csv": (text + "\n\n").encode(),
+        "x.csv.gz": gzip.compress(text.encode()),
+    }.items():
+        Path(name).write_bytes(content)
+        assert "found 2 of 7 rows with missing values, the first in row 3" in fail(
+            "fit", name, "-K", 2
+        )
+        assert run("fit", name, "-K", 1, "--drop-missing", "-o", "m.npz", "--force")[0] == 0
+        code, out, err = run("predict", "m.npz", name, "--drop-missing")
+        assert code == 0
+        assert len(rows_of(out)["label"]) == 5
+        assert "left out 2 of 7 rows" in err
+
+
+def test_a_first_row_of_missing_values_is_a_sample(run, fail):
+    Path("x.csv").write_text("NA\n1\n3\n4\n8\n")
+    assert "found 1 of 5 rows with missing values, the first in row 1" in fail(
+        "fit", "x.csv", "-K", 1
+    )
+    Path("y.csv").write_text("NA,?\n1,2\n3,4\n4,4\n")
+    assert "found 1 of 4 rows" in fail("fit", "y.csv", "-K", 1)
+
+
+def test_identifiers_that_are_features_too_keep_their_words(run):
+    ids = ["007", "9007199254740993", "9007199254740995", "1e1"]
+    Path("x.csv").write_text("id,a\n" + "".join(f"{i},{j}\n" for j, i in enumerate(ids)))
+    assert run("fit", "x.csv", "-K", 1, "-o", "m.npz")[0] == 0
+    _, out, _ = run("predict", "m.npz", "x.csv", "--id", "id,a")
+    assert out.splitlines() == ["id,a,label", *(f"{i},{j},0" for j, i in enumerate(ids))]
+
+
+def test_weights_that_are_missing_or_text(run, fail):
+    Path("x.csv").write_text("a,b\n1,2\n3,4\n5,6\n8,9\n")
+    Path("w.csv").write_text("w\n1\nNA\n3\n2\n")
+    assert fail("fit", "x.csv", "-K", 1, "--weights", "w.csv") == (
+        "w.csv, row 3: expected a weight, found none. --drop-missing leaves such samples out."
+    )
+    assert "left out 1 of 4 rows" in run(
+        "fit", "x.csv", "-K", 1, "--weights", "w.csv", "--drop-missing"
+    )[2]  # fmt: skip
+    Path("y.csv").write_text("a,w\n1,2\n3,\n5,6\n8,x\n")
+    assert fail("fit", "y.csv", "-K", 1, "--weights", "w") == (
+        "y.csv, row 5, column 'w': expected a number, got 'x'."
+    )
+    Path("y.csv").write_text("a,w\n1,2\n3,\n5,6\n8,1\n")
+    assert "the first in row 3, column 'w'." in fail("fit", "y.csv", "-K", 1, "--weights", "w")
+
+
+def test_a_table_of_another_width_than_the_model(run, fail):
+    np.save("x.npy", IRIS)
+    fit(run, "x.npy", "--id", "1")
+    assert fail("predict", "m.npz", "x.npy") == (
+        "x.npy: the model needs 3 features, got 4 columns. --columns chooses features, --id names "
+        "columns that are none."
+    )
+
+
+def test_columns_that_a_table_lacks(run, fail):
+    Path("x.csv").write_text("age,ratio,b\n1,2,3\n2,2,4\n5,1,1\n")
+    Path("y.csv").write_text("age,Ratio,c\n1,2,3\n")
+    assert run("fit", "x.csv", "-K", 1, "-o", "m.npz")[0] == 0
+    assert fail("predict", "m.npz", "y.csv") == (
+        "y.csv: the model needs the columns age, ratio, b, but there is no 'ratio', 'b'. "
+        "Is it 'Ratio'?"
+    )
+
+
+def test_files_of_another_kind_than_their_name(run, fail):
+    text = b"a,b\n1,2\n3,4\n"
+    Path("x.csv").write_bytes(gzip.compress(text))
+    assert fail("fit", "x.csv", "-K", 1).endswith(
+        "It is a file of another kind: its name should end in .csv.gz."
+    )
+    Path("y.csv").write_bytes(text)
+    assert fail("fit", "y.csv", "-K", 1, "--separator", ";") == (
+        "y.csv: the first row has no ';'. Without --separator it is found."
+    )
 
 
 # what is written

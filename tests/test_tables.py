@@ -186,7 +186,7 @@ def test_columns_by_name_and_by_number(write):
         assert table.weights.tolist() == [0.5, 1.5]
         assert {name: list(column.to_pylist()) for name, column in table.ids.items()} == {
             "id": ["007", "x, y"],
-            "b": [1.0, 3.0],
+            "b": ["1", "3"],
         }
     rest = read_table(source, Request(weights="3", ids=["1"]))
     assert rest.names == ["b", "a"]
@@ -201,13 +201,13 @@ def test_columns_of_a_model_are_found_by_name(write):
     np.save("x.npy", np.array(AB))
     assert values(read_table("x.npy", Request(model_features=["a", "b"]))) == (AB, None)
     assert error_of(source, Request(model_features=["a", "c"])) == (
-        ": the model needs the columns a, c, but none is named 'c'."
+        ": the model needs the columns a, c, but there is no 'c'."
     )
     assert error_of(source, Request(["b"], model_features=["a", "b"])) == (
         ": the model needs the columns a, b, but --columns chooses b."
     )
     assert error_of(write("a,b,a\n1,2,3\n"), Request(model_features=["a", "b"])) == (
-        ": the model needs the columns a, b, but several are named 'a'."
+        ": the model needs the columns a, b, but 2 are named 'a'. Choose by number, with --columns."
     )
 
 
@@ -225,9 +225,10 @@ def test_columns_of_a_model_are_found_by_name(write):
         ("1,1\n", Request(["a"]), ": no column 'a': expected a number from 1 to 2, as the columns "
          "have no names."),
         ("a\n1\n", Request(weights="a"), ": expected a feature at least, got no column."),
-        ("a,b,a\n1,2,3\n", Request(["a"]), ": 2 columns are named 'a'. Choose by number."),
-        ("a,b,a\n1,2,3\n", Request(), ": 2 columns are named 'a'. Rename them, or choose other "
-         "features with --columns."),
+        ("a,b,a\n1,2,3\n", Request(["a"]), ": 2 columns are named 'a'. Choose one of them by "
+         "number."),
+        ("a,b,a\n1,2,3\n", Request(), ": 2 columns are named 'a'. Rename them, or choose one of "
+         "them by number, with --columns."),
         (",a,b\n0,1,2\n1,3,4\n", Request(), ": column 1 has no name, as the index of a data frame. "
          "Choose features with --columns, or leave it out with --id."),
         ("a,b,\n1,2,\n", Request(), ": column 3 has no name, as the index of a data frame. "

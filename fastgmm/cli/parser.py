@@ -69,5 +69,6 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Shows the default of each option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        default = action.default not in (None, False, (), argparse.SUPPRESS)
-        return f"{action.help or ''}{' (default: %(default)s)' if default else ''}"
+        text = action.help or ""
+        told = action.default in (None, False, (), argparse.SUPPRESS) or "(default: " in text
+        return text if told else f"{text} (default: %(default)s)"

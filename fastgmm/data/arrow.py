@@ -1,5 +1,7 @@
 """What text and Parquet files share: pyarrow's columns become one array of floats."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,12 @@ def import_pyarrow(source: str) -> Any:
     return pyarrow
 
 
-def copy_cells(columns: dict[int, Any], choice: Choice, dtype: str) -> Cells:
+def copy_cells(
+    columns: dict[int, Any],
+    choice: Choice,
+    dtype: str,
+    words: Mapping[int, Any] = MappingProxyType({}),
+) -> Cells:
     """Copy columns of numbers into arrays, and let go of each.
 
     Parameters
@@ -36,6 +43,8 @@ def copy_cells(columns: dict[int, Any], choice: Choice, dtype: str) -> Cells:
     choice : Choice
     dtype : str
         Of X.
+    words : dict
+        Columns to keep as identifiers in place of those of numbers.
     """
     n_samples = len(next(iter(columns.values())))
     X = np.empty((n_samples, len(choice.features)), dtype, order="F")
@@ -43,7 +52,7 @@ def copy_cells(columns: dict[int, Any], choice: Choice, dtype: str) -> Cells:
     if choice.weights is not None:
         weights = np.empty(n_samples)
         _fill(weights, columns[choice.weights])
-    ids = [columns[i].combine_chunks() for i in choice.ids]
+    ids = [words.get(i, columns.get(i)).combine_chunks() for i in choice.ids]
     for j, i in enumerate(choice.features):
         _fill(X[:, j], columns.pop(i))
     return Cells(X, weights, ids)

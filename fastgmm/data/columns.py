@@ -103,7 +103,7 @@ class Columns(NamedTuple):
         if names.count(wanted) > 1:
             raise ValueError(
                 f"{self.source}: {names.count(wanted)} columns are named {wanted!r}. "
-                "Choose by number."
+                "Choose one of them by number."
             )
         if wanted in names:
             return names.index(wanted)
@@ -136,11 +136,19 @@ class Columns(NamedTuple):
         own = self.labels(range(self.n_columns))
         counts, places = Counter(own), {name: i for i, name in enumerate(own)}
         for name in names:
-            if counts[name] != 1:
+            if counts[name] > 1:
                 raise ValueError(
                     f"{self.source}: the model needs the columns {_listed(names)}, but "
-                    f"{'several are' if counts[name] else 'none is'} named {name!r}."
+                    f"{counts[name]} are named {name!r}. Choose by number, with --columns."
                 )
+        missing = [name for name in names if not counts[name]]
+        if missing:
+            near = nearest(missing[0], own)
+            raise ValueError(
+                f"{self.source}: the model needs the columns {_listed(names)}, but there is no "
+                f"{_listed([repr(name) for name in missing])}."
+                f"{f' Is it {near!r}?' if near and near not in names else ''}"
+            )
         return [places[name] for name in names]
 
     def _in_order(self, features: list[int], names: Sequence[str]) -> list[int]:
@@ -171,8 +179,8 @@ class Columns(NamedTuple):
         ((name, count),) = Counter(self.labels(features)).most_common(1)
         if count > 1:
             raise ValueError(
-                f"{self.source}: {count} columns are named {name!r}. Rename them, or choose other "
-                "features with --columns."
+                f"{self.source}: {count} columns are named {name!r}. Rename them, or choose one of "
+                "them by number, with --columns."
             )
 
     def _check_different_ids(self, ids: list[int]) -> None:

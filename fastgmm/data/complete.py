@@ -19,7 +19,7 @@ def complete_rows(
     columns: Columns,
     choice: Choice,
     drop_missing: bool,
-    weights_file: str | None = None,
+    weights_columns: Columns | None = None,
 ) -> Cells:
     """Return the rows that have all values; a row of weight 0 is absent and needs none.
 
@@ -31,8 +31,8 @@ def complete_rows(
     choice : Choice
     drop_missing : bool
         Leave out rows with missing values.
-    weights_file : str, optional
-        Where weights come from that are no column.
+    weights_columns : Columns, optional
+        The file that weights come from which are no column.
 
     Raises
     ------
@@ -52,8 +52,13 @@ def complete_rows(
         wrong = np.flatnonzero(np.isinf(weights) | (weights < 0.0))
         if len(wrong):
             i = int(wrong[0])
-            row = columns.row(i) if weights_file is None else f"{weights_file}, number {i + 1}"
+            row = (weights_columns or columns).row(i)
             raise ValueError(f"{row}: expected a finite weight of at least 0, got {weights[i]}.")
+        if weights_columns is not None and np.isnan(weights).any() and not drop_missing:
+            row = weights_columns.row(int(np.isnan(weights).argmax()))
+            raise ValueError(
+                f"{row}: expected a weight, found none. --drop-missing leaves such samples out."
+            )
         incomplete |= np.isnan(weights)
     if not incomplete.any():
         return cells
@@ -100,7 +105,11 @@ def _report(
         return
     first = int(missing.argmax())
     gaps = np.flatnonzero(np.isnan(cells.X[first]))
-    column = columns.name(choice.features[gaps[0]]) if len(gaps) else "weights"
+    column = "its weight"
+    if len(gaps):
+        column = columns.name(choice.features[gaps[0]])
+    elif choice.weights is not None:
+        column = columns.name(choice.weights)
     what = (
         f"{count:,} of {len(missing):,} rows with missing values, "
         f"the first in row {first + columns.first_row}, {column}."

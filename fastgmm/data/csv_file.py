@@ -2,6 +2,7 @@
 
 import re
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,11 @@ class CsvFile:
         ValueError
             If a cell is no number, or rows differ in length.
         """
-        table = self._table(choice)
-        columns = {int(name[1:]): table.column(name) for name in table.column_names}
-        del table
-        return copy_cells(columns, choice, dtype or "float64")
+        numbers = set(choice.numbers)
+        columns = self._columns(choice, numbers, set(choice.ids) - numbers)
+        # the words of a cell, where its number is wanted too
+        words = self._columns(choice, set(), set(choice.ids) & numbers)
+        return copy_cells(columns, choice, dtype or "float64", words)
 
     def _open(self) -> Any:
         import pyarrow
@@ -75,29 +77,34 @@ class CsvFile:
             compression = "gzip" if self._source.lower().endswith(".gz") else None
             return pyarrow.input_stream(self._source, compression)
 
-    def _table(self, choice: Choice) -> Any:
-        """Return the columns f0, f1, ... that are chosen."""
+    def _columns(self, choice: Choice, numbers: set[int], texts: set[int]) -> dict[int, Any]:
+        """Return columns of numbers and of text by their position."""
         from pyarrow import ArrowInvalid
 
+        if not numbers | texts:
+            return {}
         message = ""
         for use_threads in (True, False):  # a second time, for the row in the message
             with damage_of(self._title):
                 try:
-                    return self._parse(choice, use_threads)
+                    table = self._parse(numbers, texts, use_threads)
                 except ArrowInvalid as error:
                     message = str(error)
-        raise ValueError(f"{self._title}{self._explain(message)}")
+                    continue
+            return {int(name[1:]): table.column(name) for name in table.column_names}
+        raise ValueError(f"{self._title}{self._explain(message, choice)}")
 
-    def _parse(self, choice: Choice, use_threads: bool) -> Any:
+    def _parse(self, numbers: set[int], texts: set[int], use_threads: bool) -> Any:
+        """Return the columns f0, f1, ... of some numbers."""
         import pyarrow
         from pyarrow import csv
 
         layout = self._layout
-        numbers = {f"f{i}": pyarrow.float64() for i in choice.numbers}
-        texts = {f"f{i}": pyarrow.large_string() for i in choice.ids}
-        types = texts | numbers
+        types = dict.fromkeys((f"f{i}" for i in sorted(numbers)), pyarrow.float64())
+        types |= dict.fromkeys((f"f{i}" for i in sorted(texts)), pyarrow.large_string())
+        has_one = len(layout.first) == 1
         with self._open() as file:
-            return csv.read_csv(
+            table = csv.read_csv(
                 file,
                 csv.ReadOptions(
                     use_threads=use_threads,
@@ -107,7 +114,11 @@ class CsvFile:
                     autogenerate_column_names=True,
                     encoding=layout.encoding,
                 ),
-                csv.ParseOptions(delimiter=layout.separator, newlines_in_values=layout.is_quoted),
+                csv.ParseOptions(
+                    delimiter=layout.separator,
+                    newlines_in_values=layout.is_quoted,
+                    ignore_empty_lines=not has_one,  # else such a line is a missing value
+                ),
                 csv.ConvertOptions(
                     column_types=types,
                     include_columns=list(types),
@@ -115,18 +126,29 @@ class CsvFile:
                     decimal_point=layout.decimal,
                 ),
             )
+        return table.slice(0, len(table) - self._n_blank_at_end()) if has_one else table
 
-    def _explain(self, message: str) -> str:
+    def _n_blank_at_end(self) -> int:
+        """Return how many lines at the end are empty."""
+        tail = b""
+        with self._open() as file:
+            while chunk := file.read(_CSV_BLOCK):
+                tail = (tail + chunk)[-_HEAD:]
+        lines = tail.decode(self._layout.encoding, "ignore").splitlines()
+        return sum(1 for _ in takewhile(lambda line: not line, reversed(lines)))
+
+    def _explain(self, message: str, choice: Choice) -> str:
         found = _CSV_ERROR.match(message)
         if found is not None:
             row = f", row {found['row']}" if found["row"] else ""
-            column = self.columns.name(int(found["column"]))
+            position = int(found["column"])
+            column = self.columns.name(position)
             if found["cell"] is None:
                 return f"{row}, {column}: expected text in {self._layout.encoding.upper()}."
-            return (
-                f"{row}, {column}: expected a number, got {found['cell'][:60]!r}. "
-                "Choose features with --columns, or leave it out with --id."
-            )
+            remedy = " Choose features with --columns, or leave it out with --id."
+            if position not in choice.features or len(self._layout.first) == 1:
+                remedy = ""
+            return f"{row}, {column}: expected a number, got {found['cell'][:60]!r}.{remedy}"
         found = _CSV_ROW_ERROR.match(message)
         if found is not None:
             row = f", row {found['row']}" if found["row"] else ""

@@ -9,6 +9,8 @@ from itertools import islice
 from typing import NamedTuple
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+#: How files begin that are no text.
+_MAGIC = {".csv.gz": b"\x1f\x8b", ".parquet": b"PAR1", ".npy": b"\x93NUMPY", ".npz": b"PK\3\4"}
 _SEPARATORS = (",", ";", "\t", "|", " ")
 _ROWS = 50
 _MOST_BLANKS = 2
@@ -115,6 +117,12 @@ def find_layout(source: str, head: bytes, is_whole: bool, given: TextFormat) -> 
     rows = tables[separator]
     if not rows:
         raise ValueError(f"{source}: expected rows of numbers, got none.")
+    if given.separator is not None and len(rows[0]) == 1:
+        tables = {mark: _rows(body, mark, is_whole) for mark in _SEPARATORS}
+        if any(_likelihood(table, mark)[0] for mark, table in tables.items()):
+            raise ValueError(
+                f"{source}: the first row has no {separator!r}. Without --separator it is found."
+            )
     decimal = _decimal(rows, separator)
     has_header = _has_header(source, rows[0], decimal) if given.header is None else given.header
     if has_header and is_whole and len(rows) == 1:
@@ -131,8 +139,15 @@ def _decode(source: str, head: bytes, encoding: str, is_whole: bool) -> str:
     except ValueError as error:
         raise ValueError(
             f"{source}: expected text in {encoding.upper()} ({getattr(error, 'reason', error)}). "
-            "--encoding names another one, such as cp1252."
+            f"{_remedy(head)}"
         ) from None
+
+
+def _remedy(head: bytes) -> str:
+    for name, magic in _MAGIC.items():
+        if head.startswith(magic):
+            return f"It is a file of another kind: its name should end in {name}."
+    return "--encoding names another one, such as cp1252."
 
 
 def _rows(text: str, separator: str, is_whole: bool) -> list[list[str]]:
@@ -168,7 +183,7 @@ def _has_header(source: str, first: list[str], decimal: str) -> bool:
     numbers = [cell for cell in first if _is_number(cell, decimal)]
     texts = [cell for cell in first if not _is_number(cell, decimal) and not _is_missing(cell)]
     if not numbers:
-        return True
+        return bool(texts) or not any(first)  # a row of missing values is no header
     if texts:
         raise ValueError(
             f"{source}: the first row has both text ({texts[0]!r}) and numbers ({numbers[0]!r}): "

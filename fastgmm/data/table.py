@@ -103,10 +103,12 @@ def read_table(
     cells = reader.read(choice, dtype)
     if not len(cells.X):
         raise ValueError(f"{reader.columns.source}: expected rows of numbers, got none.")
-    if weights_file is not None:
-        cells = cells._replace(weights=_read_weights(weights_file, len(cells.X)))
     columns = reader.columns
-    cells = complete_rows(cells, columns, choice, drop_missing, weights_file)
+    weights_columns = None
+    if weights_file is not None:
+        weights, weights_columns = _read_weights(weights_file, len(cells.X))
+        cells = cells._replace(weights=weights)
+    cells = complete_rows(cells, columns, choice, drop_missing, weights_columns)
     ids = dict(zip(columns.labels(choice.ids), cells.ids, strict=True))
     names = None if columns.names is None else columns.labels(choice.features)
     return Table(cells.X, names, cells.weights, ids)
@@ -128,8 +130,9 @@ def _open(source: str, text_format: TextFormat) -> _Reader:
     return CsvFile(source, text_format)
 
 
-def _read_weights(source: str, n_samples: int) -> NDArray[Any]:
+def _read_weights(source: str, n_samples: int) -> tuple[NDArray[Any], Columns]:
     suffix = Path(split_member(source)[0].lower()).suffix
+    columns = Columns(source, 1)
     if suffix in _ARRAYS:
         weights = _ARRAYS[suffix](source)
     else:
@@ -137,10 +140,11 @@ def _read_weights(source: str, n_samples: int) -> NDArray[Any]:
             # a header of numbers that is read as a weight is one too many
             warnings.simplefilter("ignore")
             reader = _open(source, TextFormat())
-        weights = reader.read(reader.columns.choose(Request()), None).X
+        columns = reader.columns
+        weights = reader.read(columns.choose(Request()), None).X
     if weights.shape not in ((n_samples,), (n_samples, 1)):
         raise ValueError(
             f"{source}: expected {n_samples} weights, one for each sample, "
             f"got an array of shape {weights.shape}."
         )
-    return weights.reshape(-1)
+    return weights.reshape(-1), columns
