@@ -216,7 +216,7 @@ def test_standardize_with_weights_constant_features_and_tiny_units(run, fail):
     np.testing.assert_allclose(model.means_, scaler.mean_ + scaler.scale_ * fitted.means_)
     np.save("tiny.npy", IRIS * 1e-170)
     assert fail("fit", "tiny.npy", "-K", 1, "--standardize").startswith(
-        "--standardize: float64 cannot hold the variances of the features, or their inverses. "
+        "--standardize: float64 cannot hold the variance of column 1, or its inverse. "
     )
     message = fail(
         "fit", "x.npy", "-K", 1, "--standardize", "--covariance-type", "spherical", code=2
@@ -373,6 +373,21 @@ def test_files_of_another_kind_than_their_name(run, fail):
     assert fail("fit", "y.csv", "-K", 1, "--separator", ";") == (
         "y.csv: the first row has no ';'. Without --separator it is found."
     )
+
+
+def test_errors_and_warnings_of_a_fit_name_columns(run, fail):
+    X = IRIS.copy()
+    X[:, 2] *= 1e-200
+    for header, column in (("a,b,c d,e\n", "c d"), ("", "3")):
+        rows = "".join(",".join(map(str, row)) + "\n" for row in X)
+        Path("x.csv").write_text(header + rows)
+        message = fail("fit", "x.csv", "-K", 1, *([] if header else ["--no-header"]))
+        assert f"but those of column {column} are about" in message
+    message = fail("fit", "x.csv", "-K", 1, "--columns", "2,3", "--no-header")
+    assert "but those of column 3 are about" in message
+    np.save("x.npy", IRIS * 1e-4)
+    _, _, err = run("fit", "x.npy", "-K", 2, "--reg-covar", "1e-6")
+    assert re.search(r"--reg-covar=1e-06 makes up .* % of the variance of column [1-4] in", err)
 
 
 # what is written

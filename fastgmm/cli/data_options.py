@@ -1,7 +1,8 @@
 """DATA and how it is read: what ``fit``, ``predict`` and ``score`` share."""
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .options import character, name, names
@@ -77,3 +78,23 @@ def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = Fals
             "features, --id names columns that are none."
         )
     return table
+
+
+def naming_columns(
+    translate: Callable[[str], str], names: Sequence[str] | None
+) -> Callable[[str], str]:
+    """Return a translation that also names columns, where the library counts features from 0.
+
+    Parameters
+    ----------
+    translate : callable
+        Returns a message in the words of the command line.
+    names : sequence of str or None
+        Of the features, or their numbers; None: they are all columns, and have no names.
+    """
+
+    def column(match: re.Match[str]) -> str:
+        number = int(match[1])
+        return f"column {number + 1 if names is None else names[number]}"
+
+    return lambda text: re.sub(r"\bfeature (\d+)\b", column, translate(text))

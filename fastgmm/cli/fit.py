@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .._versions import __version__
-from .data_options import DATA, WEIGHTS, add_data_options, read_data
+from .data_options import DATA, WEIGHTS, add_data_options, naming_columns, read_data
 from .options import name, number, number_or
 from .output_file import add_force, writing
 
@@ -106,6 +106,7 @@ def _read_and_fit(
     start = perf_counter()
     progress.phase(f"reading {args.data}")
     table = read_data(args)
+    args.with_options = naming_columns(args.with_options, table.names or args.columns)
     seconds = {"reading": perf_counter() - start}
     start = perf_counter()
     progress.phase("initializing (the first run also compiles the kernels, about 6 s)")

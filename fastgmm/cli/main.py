@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     """Run a command; messages name its options where the library names parameters."""
     try:
-        with _one_line_warnings(args.with_options):
+        with _one_line_warnings(lambda text: args.with_options(text)):
             check_output(args)
             args.run(args)
             sys.stdout.flush()

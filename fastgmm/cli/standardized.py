@@ -34,7 +34,7 @@ class Standardized:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             scaler = StandardScaler().fit(known, sample_weight=weight)
             varies = known.max(axis=0) > known.min(axis=0)
-            _check_range(scaler.var_[varies])
+            _check_range(np.where(varies, scaler.var_, 1.0))
             self.X: NDArray[Any] = scaler.transform(X)
         self._mean: Array = np.asarray(scaler.mean_)
         self._scale: Array = np.asarray(scaler.scale_)
@@ -81,8 +81,9 @@ class Standardized:
 def _check_range(variances: Array) -> None:
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         inverses = 1.0 / variances
-    if not (np.isfinite(inverses).all() and np.isfinite(variances).all()):
+    bad = np.argwhere(~(np.isfinite(inverses) & np.isfinite(variances)))
+    if len(bad):
         raise ValueError(
-            "--standardize: float64 cannot hold the variances of the features, or their inverses. "
-            "Scale the input data."
+            f"--standardize: float64 cannot hold the variance of feature {bad[0][-1]}, or its "
+            "inverse. Scale the input data."
         )
