@@ -1,5 +1,8 @@
 """Sufficient statistics as values that add up, and the parameters that follow from them."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from generators import (
@@ -17,6 +20,8 @@ from fastgmm._kernels.layout import Moments
 from fastgmm.data.samples import Samples
 from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.em.updates.closed_form import ClosedForm, estimate
+from fastgmm.model.covariance import get_covariance_model
+from fastgmm.model.covariance_model import CollapseError
 from fastgmm.model.parameters import MixtureParameters
 from fastgmm.model.statistics import SufficientStatistics
 
@@ -303,3 +308,27 @@ def test_summarize_is_the_definition(covariance_type):
     assert actual.log_likelihood == pytest.approx(weight @ norm, rel=1e-12)
     for a, b in zip(actual.moments, expected.moments, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-9)
+
+
+@each_type
+def test_scaled_statistics_are_those_of_weights_that_many_times_as_large(covariance_type):
+    centers = np.random.default_rng(1).normal(size=(K, D))
+    _, _, once = integer_statistics(covariance_type, centers)
+    once = replace(once, log_likelihood=-7.0, weight=40.0)
+    three = once.scaled(3.0)
+    expected = once + once + once
+    assert (three.weight, three.log_likelihood) == (120.0, -21.0)
+    assert three.lower_bound == once.lower_bound
+    assert three.covariance_model is once.covariance_model
+    np.testing.assert_array_equal(three.centers, once.centers)
+    for actual, wanted in zip(three.moments, expected.moments, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-14)
+
+
+def test_models_and_errors_show_and_copy_what_they_are():
+    assert repr(get_covariance_model("tied")) == "Tied()"
+    for component in (None, 3):
+        error = CollapseError(component, "underflow")
+        copied = pickle.loads(pickle.dumps(error))
+        assert (copied.component, copied.cause) == (component, "underflow")
+        assert str(copied) == str(error)
