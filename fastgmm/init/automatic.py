@@ -134,16 +134,18 @@ def _scaled_starts(
 ) -> Iterator[MixtureParameters]:
     """Yield starts from clusters of scaled samples: of k-means, or about given means."""
     X, weight = float64_rows(samples)
+    # sums of squares of scaled samples overflow where weights are huge
+    relative = None if weight is None else weight / weight.max()
     for make_scaling in SCALINGS:
         with one_thread():
-            scaling = make_scaling(X, weight, problem.n_components)
+            scaling = make_scaling(X, relative, problem.n_components)
             Z = scaling(X)
         if problem.means is not None:
             seeds = Seeds(problem.means, nearest(Z, scaling(problem.means)))
             yield problem.estimate(X, weight, seeds)
             continue
         step = -(-len(Z) // max(_KMEANS_ROWS, _ROWS_PER_COMPONENT * problem.n_components))
-        some, weight_of_some = Z[::step], None if weight is None else weight[::step]
+        some, weight_of_some = Z[::step], None if relative is None else relative[::step]
         for _ in range(_STARTS_PER_SCALING):
             with one_thread():
                 clusters = fit_kmeans(
