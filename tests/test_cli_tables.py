@@ -331,7 +331,8 @@ def test_weights_that_are_missing_or_text(run, fail):
     Path("x.csv").write_text("a,b\n1,2\n3,4\n5,6\n8,9\n")
     Path("w.csv").write_text("w\n1\nNA\n3\n2\n")
     assert fail("fit", "x.csv", "-K", 1, "--weights", "w.csv") == (
-        "w.csv, row 3: expected a weight, found none. --drop-missing leaves such samples out."
+        "x.csv: found 1 of 4 rows with missing values, the first in w.csv, row 3. --drop-missing "
+        "leaves such rows out."
     )
     assert "left out 1 of 4 rows" in run(
         "fit", "x.csv", "-K", 1, "--weights", "w.csv", "--drop-missing"

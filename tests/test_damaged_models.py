@@ -350,6 +350,15 @@ def test_an_end_that_no_fit_has(path, part, name, value):
     assert_refused(path)
 
 
+def test_the_end_of_some_fits_of_version_0_1(path):
+    """Their lower bound was not always that of their last iteration."""
+    header = json.loads(str(damage.read(path)["header"]))
+    header["scalars"]["lower_bound_"] = 123.0
+    del header["samples_dtype"]
+    damage.with_header_text(path, json.dumps(header))
+    assert load(path).lower_bound_ == 123.0
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 @pytest.mark.parametrize("name", ["covariances_", "precisions_cholesky_", "precisions_"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1.001])

@@ -55,7 +55,7 @@ def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = Fals
     weights_file = weights if weights is not None and is_file(weights) else None
     model_features = list(getattr(model, "feature_names_in_", [])) or None
     try:
-        table = read_table(
+        return read_table(
             args.data,
             Request(
                 args.columns,
@@ -63,6 +63,7 @@ def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = Fals
                 weights if weights_file is None else None,
                 args.ids,
                 keep_ids,
+                getattr(model, "n_features_in_", None),
             ),
             text_format=TextFormat(args.separator, args.encoding, args.header),
             weights_file=weights_file,
@@ -71,13 +72,6 @@ def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = Fals
         )
     except ValueError as error:
         raise DataError(str(error)) from error
-    wanted, got = getattr(model, "n_features_in_", None), table.X.shape[1]
-    if wanted not in (None, got):
-        raise DataError(
-            f"{args.data}: the model needs {wanted} features, got {got} columns. --columns chooses "
-            "features, --id names columns that are none."
-        )
-    return table
 
 
 def naming_columns(

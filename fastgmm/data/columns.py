@@ -24,6 +24,8 @@ class Request(NamedTuple):
         Columns that are no features.
     keep_ids : bool
         Whether these are read, as they are.
+    n_features : int or None
+        How many features the model needs.
     """
 
     features: Sequence[str] | None = None
@@ -31,6 +33,7 @@ class Request(NamedTuple):
     weights: str | None = None
     ids: Sequence[str] = ()
     keep_ids: bool = True
+    n_features: int | None = None
 
 
 class Choice(NamedTuple):
@@ -93,6 +96,12 @@ class Columns(NamedTuple):
             self._check_named(features)
         self._check_different(features)
         self._check_different_ids(ids)
+        if request.n_features not in (None, len(features)):
+            raise ValueError(
+                f"{self.source}: the model needs {request.n_features} features, got "
+                f"{len(features)} columns. --columns chooses features, --id names columns that "
+                "are none."
+            )
         if request.features is not None and request.model_features is not None and self.names:
             features = self._in_order(features, request.model_features)
         return Choice(features, weights, ids if request.keep_ids else [])

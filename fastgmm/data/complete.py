@@ -54,18 +54,18 @@ def complete_rows(
             i = int(wrong[0])
             row = (weights_columns or columns).row(i)
             raise ValueError(f"{row}: expected a finite weight of at least 0, got {weights[i]}.")
-        if weights_columns is not None and np.isnan(weights).any() and not drop_missing:
-            row = weights_columns.row(int(np.isnan(weights).argmax()))
-            raise ValueError(
-                f"{row}: expected a weight, found none. --drop-missing leaves such samples out."
-            )
         incomplete |= np.isnan(weights)
     if not incomplete.any():
         return cells
     kept = ~incomplete
     if not kept.any():
         raise ValueError(f"{columns.source}: no row has all values.")
-    _report(incomplete & present, cells, columns, choice, drop_missing)
+    missing = incomplete & present
+    if missing.any():
+        what = _first_gap(missing, cells, columns, choice, weights_columns)
+        if not drop_missing:
+            raise ValueError(f"{columns.source}: found {what} --drop-missing leaves such rows out.")
+        warnings.warn(f"{columns.source}: left out {what}", stacklevel=3)
     return Cells(
         X[kept],
         None if weights is None else weights[kept],
@@ -96,27 +96,24 @@ def _in_type(block: NDArray[Any]) -> str:
     return " (as float32)" if block.dtype == np.float32 else ""
 
 
-def _report(
-    missing: _Mask, cells: Cells, columns: Columns, choice: Choice, drop_missing: bool
-) -> None:
-    """Warn of rows that are left out, or raise."""
-    count = np.count_nonzero(missing)
-    if not count:
-        return
+def _first_gap(
+    missing: _Mask,
+    cells: Cells,
+    columns: Columns,
+    choice: Choice,
+    weights_columns: Columns | None,
+) -> str:
+    """Return how many rows miss a value, and where the first one does."""
     first = int(missing.argmax())
     gaps = np.flatnonzero(np.isnan(cells.X[first]))
-    column = "its weight"
-    if len(gaps):
-        column = columns.name(choice.features[gaps[0]])
-    elif choice.weights is not None:
-        column = columns.name(choice.weights)
-    what = (
-        f"{count:,} of {len(missing):,} rows with missing values, "
-        f"the first in row {first + columns.first_row}, {column}."
-    )
-    if not drop_missing:
-        raise ValueError(f"{columns.source}: found {what} --drop-missing leaves such rows out.")
-    warnings.warn(f"{columns.source}: left out {what}", stacklevel=4)
+    if not len(gaps) and weights_columns is not None:
+        where = weights_columns.row(first)
+    else:
+        position = choice.features[gaps[0]] if len(gaps) else choice.weights
+        assert position is not None
+        where = f"row {first + columns.first_row}, {columns.name(position)}"
+    count = np.count_nonzero(missing)
+    return f"{count:,} of {len(missing):,} rows with missing values, the first in {where}."
 
 
 def _take(column: Any, kept: _Mask) -> Any:

@@ -37,7 +37,6 @@ def check_values(model: Any, arrays: Arrays) -> None:
     """
     count_threads(model.n_jobs)  # raises where it is no number of threads
     _check_history(arrays["history_"])
-    _check_end(model, arrays["history_"])
     if "feature_names_in_" in arrays:
         _check_names(arrays["feature_names_in_"])
     if "cluster_centers_" in arrays:
@@ -154,8 +153,15 @@ def _check_history(history: Array) -> None:
         raise Mismatch("seconds in history_", _range(seconds))
 
 
-def _check_end(model: Any, history: Array) -> None:
-    """Raise where the outcome of a fit is not that of its last iteration."""
+def check_end(model: Any, history: Array) -> None:
+    """Raise ValueError where the outcome of a fit is not that of its last iteration.
+
+    Parameters
+    ----------
+    model : object
+        With the attributes ``converged_`` and ``lower_bound_``.
+    history : (n_iter, 4) array
+    """
     if not len(history):
         if model.converged_:
             raise Mismatch("converged_ after an iteration", "none")

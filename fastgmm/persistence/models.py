@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .._versions import __version__
 from .archive import Archive, Mismatch, ShortReads, check_array, write_archive
-from .checks import check_values
+from .checks import check_end, check_values
 from .files import PathLike, replacing
 from .layouts import (
     LAYOUTS,
@@ -259,6 +259,8 @@ def _restore(header: dict[str, Any], read: _Reader) -> Any:
     read_arrays = {key: read(key, field) for key, field in layout.arrays(described).items()}
     arrays = {key: array for key, array in read_arrays.items() if array is not None}
     check_values(described, arrays)
+    if not _is_early(header):
+        check_end(described, arrays["history_"])
     model = estimator_class(header["class"])(
         **{key: getattr(described, key) for key in layout.parameters}
     )
@@ -283,8 +285,16 @@ def _described(header: dict[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(**values)
 
 
+def _is_early(header: dict[str, Any]) -> bool:
+    """Return whether version 0.1 wrote the file.
+
+    There, the last lower bound of some accelerated fits was not that of their history.
+    """
+    return "samples_dtype" not in header
+
+
 def _samples_dtype(header: dict[str, Any]) -> np.dtype[Any]:
-    name = header.get("samples_dtype", "float64")  # files of version 0.1 lack it
+    name = "float64" if _is_early(header) else header["samples_dtype"]
     if name not in ("float32", "float64"):
         raise Mismatch("samples_dtype to be float32 or float64", repr(name))
     return np.dtype(np.float32 if name == "float32" else np.float64)
