@@ -1,5 +1,6 @@
 """The default start: it sees clusters whatever the units, and is never below scikit-learn's."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +229,24 @@ def test_variance_within_clusters_of_few_values():
     values = np.repeat([0.0, 1.0, 5.0], [10, 1, 40])
     for n_clusters in (4, 8):
         assert variance_within(values, np.ones(51), n_clusters) < 0.03
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [3.7e166, 4.2e-142],  # scaled samples would overflow: 1e154 deviations
+        [1e300, 1e-308],
+        [1.0, 2e-309],  # whose inverse is infinite
+        [1e295, 1e295, 1e-300],
+    ],
+)
+@pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
+def test_weights_of_a_few_samples_that_differ_by_all_that_numbers_can(estimator, weights):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    sample_weight = np.zeros(30)
+    sample_weight[5 : 5 + len(weights)] = weights
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # but none of arithmetic
+        model = estimator(n_components=2, random_state=0).fit(X, sample_weight=sample_weight)
+    assert np.isfinite(model.means_).all()
+    assert np.isfinite(model.score(X, sample_weight=sample_weight))

@@ -33,13 +33,13 @@ good = {
     "n_components": st.integers(1, 5),
     "n_clusters": st.integers(1, 5),
     "covariance_type": st.sampled_from(COVARIANCE_TYPES),
-    "init_params": st.sampled_from(["kmeans", "k-means++", "random", "random_from_data"]),
+    "init_params": st.sampled_from(["auto", "kmeans", "k-means++", "random", "random_from_data"]),
     "weight_concentration_prior_type": st.sampled_from(
         ["dirichlet_process", "dirichlet_distribution"]
     ),
     "acceleration": st.sampled_from([None, "quasi-newton", "subsample", "split-merge"]),
     "stop_rule": st.sampled_from(["last-change", "remaining-gain"]),
-    "reg_covar": st.sampled_from([0.0, 1e-6, 1.0]),
+    "reg_covar": st.sampled_from(["auto", 0.0, 1e-6, 1.0]),
     "beta": st.sampled_from([1e-3, 1.0, 1e3]),
     "random_state": st.integers(0, 2**32 - 1),
 }

@@ -18,8 +18,9 @@ Scaling = Callable[[Array], Array]
 _ROWS = 2048
 _CLUSTERS = 8
 _ITERATIONS = 100
-# Squares relative to the largest below which nothing but rounding errors is left.
-_ROUNDING = 1e-12
+# A lesser variance, relative to the largest or to the squared width, is one of rounding errors, or
+# of weights that differ by more than 1e12. What is divided by its root may overflow.
+_LEAST = 1e-12
 
 
 def unit_variance(X: Array, weight: Array | None, n_components: int) -> Scaling:  # noqa: ARG001
@@ -39,8 +40,8 @@ def unit_variance(X: Array, weight: Array | None, n_components: int) -> Scaling:
     widths[widths == 0.0] = 1.0
     unit = (X - low) / widths  # whose squares neither overflow nor underflow
     mean = np.average(unit, axis=0, weights=weight)
-    deviations = np.sqrt(np.average((unit - mean) ** 2, axis=0, weights=weight))
-    deviations[deviations == 0.0] = 1.0
+    variances = np.average((unit - mean) ** 2, axis=0, weights=weight)
+    deviations = np.sqrt(np.maximum(variances, _LEAST))
     return lambda rows: ((rows - low) / widths - mean) / deviations
 
 
@@ -79,8 +80,8 @@ def unit_within_axes(X: Array, weight: Array | None, n_components: int) -> Scali
     unit = to_unit(X)
     covariance = np.atleast_2d(np.cov(unit, rowvar=False, bias=True, aweights=weight))
     variances, axes = np.linalg.eigh(covariance)
-    kept = variances >= _ROUNDING * variances[-1]
-    whitening = axes[:, kept] / np.sqrt(np.maximum(variances[kept], np.finfo(float).tiny))
+    kept = variances >= _LEAST * variances[-1]
+    whitening = axes[:, kept] / np.sqrt(np.maximum(variances[kept], _LEAST))
     deviations = _within(unit @ whitening, weight, n_components)
     return lambda rows: to_unit(rows) @ whitening / deviations
 
@@ -92,7 +93,7 @@ def _within(unit: Array, weight: Array | None, n_components: int) -> Array:
     weight = np.ones(len(rows)) if weight is None else weight[::step]
     K = min(n_components, _CLUSTERS)
     left = [variance_within(column, weight, K) for column in rows.T]
-    return np.sqrt(np.maximum(left, _ROUNDING))
+    return np.sqrt(np.maximum(left, _LEAST))
 
 
 def variance_within(values: Array, weight: Array, n_clusters: int) -> float:
