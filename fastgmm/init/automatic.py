@@ -27,7 +27,7 @@ from .seeding import Seeds, fit_kmeans, float64_rows, kmeans, nearest, one_threa
 # Starts on scaled samples, some for each scaling, are compared on few rows after few iterations.
 # K-means of fewer rows makes them.
 _ROWS = 8192
-_KMEANS_ROWS = 2048
+_KMEANS_ROWS = 1024
 _ROWS_PER_COMPONENT = 32
 _STARTS_PER_SCALING = 3
 _KMEANS_ITERATIONS = 20

@@ -102,7 +102,7 @@ def variance_within(values: Array, weight: Array, n_clusters: int) -> float:
     Clusters are ranges of the sorted values, and their sums are differences of cumulative sums.
     scikit-learn's k-means takes four times as long, most of it for checks.
     """
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     values, weight = values[order], weight[order]
     sums = np.zeros((2, len(values) + 1))
     np.cumsum([weight, weight * values], axis=1, out=sums[:, 1:])

@@ -100,8 +100,13 @@ class _Given:
         means = means if self.means is None else self.means
         if self.factored is not None:
             return MixtureParameters(self.covariance_model, weights, means, *self.factored)
+        model = self.covariance_model
+        factors, collapsed = model.factor(covariances, distances_from_origin(means))
+        if not collapsed.any():
+            return MixtureParameters(model, weights, means, covariances, factors)
         pooled = _pooled(statistics, self.reg_covar)
-        return _repaired(self.covariance_model, weights, means, covariances, pooled)
+        covariances = model.replace(covariances, collapsed, pooled)
+        return MixtureParameters.from_covariances(model, weights, means, covariances)
 
 
 def initial_statistics(
@@ -254,16 +259,3 @@ def _one_for_all(statistics: SufficientStatistics, reg_covar: float | Array) -> 
     if model.per_component:
         nk, second = np.full(nk.shape, nk.sum()), np.broadcast_to(second.sum(axis=0), second.shape)
     return model.regularize(model.estimate(second, nk, statistics.centers.shape[1]), reg_covar)
-
-
-def _repaired(
-    covariance_model: CovarianceModel,
-    weights: Array,
-    means: Array,
-    covariances: Array,
-    pooled: Array,
-) -> MixtureParameters:
-    """Give components that collapsed in seeding the pooled covariance."""
-    _, collapsed = covariance_model.factor(covariances, distances_from_origin(means))
-    covariances = covariance_model.replace(covariances, collapsed, pooled)
-    return MixtureParameters.from_covariances(covariance_model, weights, means, covariances)
