@@ -215,6 +215,23 @@ def test_collapse_names_the_component(name, bad, d):
     assert f"{where} is not positive definite." in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("cause", "variance", "distance"),
+    [("singular", 0.0, 1.0), ("underflow", 1e-305, 1.0), ("unresolved", 1e-4, 1e15)],
+)
+@each_type
+def test_collapse_tells_its_cause(name, cause, variance, distance, d):
+    kind, values, _ = example(name, d)
+    at_fault = values if name == "tied" else values[2:3]
+    at_fault[...] = variance * (np.eye(d) if kind.is_matrix else 1.0)
+    distances = np.ones((K, d))
+    distances[2] = distance
+    with pytest.raises(CollapseError) as caught:
+        kind.precisions_cholesky(values, distances)
+    assert caught.value.cause == cause
+    assert caught.value.component == (None if name == "tied" else 2)
+
+
 @pytest.mark.parametrize("name", ["full", "tied"])
 def test_singular_matrices_collapse(name, d):
     """A pivot that is rounding of its diagonal element is not a variance."""

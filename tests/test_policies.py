@@ -15,6 +15,15 @@ class Blockwise(em.BlockwisePosterior):
         return resp, np.zeros(len(resp))
 
 
+class Impossible(Blockwise):
+    """A distribution of which the posterior excludes the first sample."""
+
+    def restrict(self, resp, rows):
+        divergence = np.zeros(len(resp))
+        divergence[0] = np.inf if rows.start == 0 else 0.0
+        return resp, divergence
+
+
 class Fluctuating(Blockwise):
     objective = "estimate"
 
@@ -49,6 +58,15 @@ def test_blockwise_posterior_sums_up_the_exact_one(covariance_type, dtype):
     np.testing.assert_allclose(
         blockwise.parameters.covariances, exact.parameters.covariances, rtol=1e-8, atol=1e-10
     )
+
+
+def test_a_sample_of_weight_0_is_left_out_of_the_lower_bound_whatever_its_divergence():
+    X, start = problem(n=100)
+    weight = np.ones(100)
+    weight[0] = 0.0
+    result = em.fit(X, start, sample_weight=weight, max_iter=1, posterior=Impossible())
+    expected = em.fit(X[1:], start, max_iter=1)
+    assert result.lower_bound == pytest.approx(expected.lower_bound, rel=1e-12)
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

@@ -306,8 +306,9 @@ def test_sample_moments(covariance_type, offset):
     np.testing.assert_allclose(covariance, expected, rtol=1e-7, atol=1e-7)
 
 
-def test_sample_moments_about_a_far_first_sample():
-    X = np.array([[1e12], [1.0], [2.0], [3.0]])
+@pytest.mark.parametrize("far", [1e12, 1e100])
+def test_sample_moments_about_a_far_first_sample(far):
+    X = np.array([[far], [1.0], [2.0], [3.0]])
     mean, covariance = sample_moments(Samples(X, np.array([0.0, 1.0, 1.0, 1.0])), Full(), 1)
     np.testing.assert_allclose(mean, [2.0], rtol=1e-3)
     np.testing.assert_allclose(covariance, [[1.0]], rtol=1e-6)
