@@ -217,7 +217,13 @@ def test_collapse_names_the_component(name, bad, d):
 
 @pytest.mark.parametrize(
     ("cause", "variance", "distance"),
-    [("singular", 0.0, 1.0), ("underflow", 1e-305, 1.0), ("unresolved", 1e-4, 1e15)],
+    [
+        ("singular", 0.0, 1.0),
+        ("underflow", 1e-305, 1.0),
+        ("unresolved", 1e-4, 1e15),
+        ("unresolved", 1e-4, 1.7e308),
+        ("unresolved", 1e-4, np.inf),
+    ],
 )
 @each_type
 def test_collapse_tells_its_cause(name, cause, variance, distance, d):
