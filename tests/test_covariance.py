@@ -239,6 +239,15 @@ def test_collapse_tells_its_cause(name, cause, variance, distance, d):
 
 
 @pytest.mark.parametrize("name", ["full", "tied"])
+def test_a_small_covariance_beside_the_diagonal_is_no_small_variance(name, d):
+    kind, values, _ = example(name, d)
+    values[...] = np.diag([0.0, *[1.0] * (d - 1)]) + 1e-305 * (1.0 - np.eye(d))
+    with pytest.raises(CollapseError) as caught:
+        kind.precisions_cholesky(values)
+    assert caught.value.cause == "singular"
+
+
+@pytest.mark.parametrize("name", ["full", "tied"])
 def test_singular_matrices_collapse(name, d):
     """A pivot that is rounding of its diagonal element is not a variance."""
     kind = get_covariance_model(name)
