@@ -118,10 +118,8 @@ def fit_kmeans(
     """Return scikit-learn's fitted estimator."""
     from sklearn.cluster import KMeans  # what reads a model alone saves 18 MB
 
-    if weight is not None:
-        weight = np.maximum(
-            weight, np.finfo(float).tiny
-        )  # it multiplies by 1 / weight of a cluster
+    if weight is not None:  # it multiplies by the inverse of a cluster's weight
+        weight = np.maximum(weight, np.finfo(float).tiny)
     model = KMeans(n_components, n_init=1, max_iter=max_iter, random_state=random_state)
     return model.fit(X, sample_weight=weight)
 
