@@ -102,6 +102,19 @@ def serial(function: Callable[..., Any]) -> Any:
     return _cached(function, {"error_model": "numpy", "nogil": True})
 
 
+def open_function(function: Callable[..., Any]) -> Any:
+    """Compile a function for the compiled code of others; where Python calls it, without the GIL.
+
+    Inlined, and in the fast layer without reference counts: both take longer than one point does.
+    """
+    return _compile_part(function, {**_INLINED, "nogil": True})
+
+
+def open_allocation(function: Callable[..., Any]) -> Any:
+    """Compile such a function that allocates memory."""
+    return _compile_part(function, {**_OPTIONS, "forceinline": False, "nogil": True}, "SLOT")
+
+
 def _cached(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """Compile with a cache on disk, or without where there can be none."""
     layer = switch.layer()
@@ -152,21 +165,23 @@ def by_covariance_type(
             return plane
         return next(function for kind, function in functions.items() if issubclass(cls, kind))
 
-    return _by_type(choose)
+    return by_type(choose)
 
 
 def by_dimension(*, plane: Callable[..., Any], space: Callable[..., Any]) -> Any:
     """Return a function that is one of two: for one or two features, or for more."""
-    return _by_type(lambda cls: plane if cls in layout.PLANES else space)
+    return by_type(lambda cls: plane if cls in layout.PLANES else space)
 
 
 def by_precision(*, double: Callable[..., Any], single: Callable[..., Any]) -> Any:
     """Return a function that is one of two, by the type of its first argument, a number."""
     kinds = {types.float64: double, types.float32: single, np.float32: single}
-    return _by_type(lambda kind: kinds.get(kind, double))
+    return by_type(lambda kind: kinds.get(kind, double))
 
 
-def _by_type(implementation: Callable[[type], Callable[..., Any]]) -> Any:
+def by_type(implementation: Callable[[type], Callable[..., Any]]) -> Any:
+    """Return a function that is one of several, by the type of its first argument."""
+
     def find(kind: type) -> Callable[..., Any]:
         chosen = implementation(kind)
         return getattr(chosen, "find", lambda _: chosen)(kind)  # a choice may lead to another

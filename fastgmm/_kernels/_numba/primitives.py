@@ -130,6 +130,32 @@ def rows_from(typingctx: Any, X: Any, i: Any) -> Any:
     return kind(X, types.uint64), codegen
 
 
+def _repeated(array: Any) -> Any:
+    return np.broadcast_to(array[..., np.newaxis], (*array.shape, 2))
+
+
+@primitive(_repeated)
+def repeated(typingctx: Any, array: Any) -> Any:
+    """Return a view with every element twice, as kernels take X; the array must live longer."""
+    kind = types.Array(array.dtype, array.ndim + 1, "A", readonly=True)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        whole = context.make_array(array)(context, builder, args[0])
+        view = context.make_array(kind)(context, builder)
+        two, zero = ir.Constant(ir.IntType(64), 2), ir.Constant(ir.IntType(64), 0)
+        view.data, view.itemsize = whole.data, whole.itemsize
+        view.nitems = builder.mul(whole.nitems, two)
+        shape = [*cgutils.unpack_tuple(builder, whole.shape), two]
+        strides = [*cgutils.unpack_tuple(builder, whole.strides), zero]
+        view.shape = cgutils.pack_array(builder, shape)
+        view.strides = cgutils.pack_array(builder, strides)
+        view.meminfo = view.meminfo.type(None)
+        view.parent = view.parent.type(None)
+        return view._getvalue()
+
+    return kind(array), codegen
+
+
 def _dtype(kind: Any) -> np.dtype[Any]:
     return np.dtype(kind) if isinstance(kind, type) else kind.dtype
 
