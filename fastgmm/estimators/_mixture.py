@@ -2,7 +2,7 @@
 
 import zlib
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from ..model.prediction import (
 from ..model.validation import check_mixture
 from ._array_api import check_same_home, like
 from ._inputs import check_samples
+
+if TYPE_CHECKING:
+    from ..embed.numba import Model
 
 _PARTS = ("weights_", "means_", "covariances_")
 
@@ -245,6 +248,47 @@ class FittedMixture(DensityMixin, BaseEstimator):
         X, y = parameters.sample(counts, random_state, count_threads(self.n_jobs))
         home = getattr(self, self._located_by)
         return like(home, X), like(home, y)
+
+    def to_numba(self) -> "Model":
+        """Return the mixture as a value for compiled code.
+
+        Returns
+        -------
+        fastgmm.embed.numba.Model
+            A tuple of arrays, a copy. The functions of `fastgmm.embed.numba` take it, called from
+            ``@njit`` code or from Python. Their results are those of this estimator.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` has not been called.
+        ValueError
+            If a parameter is not finite.
+        ImportError
+            If Numba is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numba import njit
+        >>> from fastgmm import GaussianMixture
+        >>> from fastgmm.embed.numba import component, new_workspace
+        >>> @njit
+        ... def count(model, X):
+        ...     counts = np.zeros(model.n_components, np.int64)
+        ...     workspace = new_workspace(model, 1)
+        ...     for x in X:
+        ...         counts[component(model, x, workspace)] += 1
+        ...     return counts
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[1.0], [1.0]])
+        >>> count(mixture.to_numba(), np.array([[0.1], [3.9], [4.2]])).tolist()
+        [1, 2]
+        """
+        check_is_fitted(self)
+        parameters = self._parameters()
+        from ..embed.numba import to_numba
+
+        return to_numba(parameters)
 
     def _n_parameters(self) -> int:
         return self._parameters().n_parameters

@@ -1,0 +1,1 @@
+"""The library for compiled code: mixtures that are fitted in Python and evaluated elsewhere."""

@@ -1,0 +1,206 @@
+"""Mixtures as values for compiled code: flat tuples of arrays, a type for each covariance type.
+
+Flat, because Numba's parallel loops take no tuples within tuples.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._kernels import layout
+from ..._kernels._numba.jit import by_type, part
+from ..._kernels.layout import Array, statistics_size
+from ..._kernels.packing import pack
+from ...model.parameters import MixtureParameters
+from .lanes import lay_out
+
+
+class Model(NamedTuple):
+    """A mixture, ready for compiled code: arrays of float64 that are only read.
+
+    To Numba it is one type for each covariance type with one or two features, and one with more.
+    The fields but for ``n_components``, ``n_features`` and ``means`` are a layout that may change.
+    """
+
+    n_components: int
+    n_features: int
+    means: Array  # (K, d): what statistics are about
+    # as the kernels for blocks read it: see layout.Packed
+    origin: Array
+    coefficients: Array
+    factors: Array
+    shifts: Array
+    squares: Array
+    whitener: Array
+    centers: Array
+    leading: int
+    # what takes the place of two of these to give the distances alone
+    zeros: Array
+    distance_shifts: Array
+    # for one point at a time: see lanes.py
+    lanes: Array
+    # how many numbers the sums of statistics take
+    n_sums: int
+
+
+class ModelFull(Model):
+    """A mixture of full covariances."""
+
+    __slots__ = ()
+
+
+class ModelTied(Model):
+    """A mixture of tied covariances."""
+
+    __slots__ = ()
+
+
+class ModelDiag(Model):
+    """A mixture of diagonal covariances."""
+
+    __slots__ = ()
+
+
+class ModelSpherical(Model):
+    """A mixture of spherical covariances."""
+
+    __slots__ = ()
+
+
+class ModelFullPlane(ModelFull):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+class ModelTiedPlane(ModelTied):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+class ModelDiagPlane(ModelDiag):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+class ModelSphericalPlane(ModelSpherical):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+_MODELS: dict[type[layout.Packed], type[Model]] = {
+    layout.PackedFull: ModelFull,
+    layout.PackedTied: ModelTied,
+    layout.PackedDiag: ModelDiag,
+    layout.PackedSpherical: ModelSpherical,
+    layout.PackedFullPlane: ModelFullPlane,
+    layout.PackedTiedPlane: ModelTiedPlane,
+    layout.PackedDiagPlane: ModelDiagPlane,
+    layout.PackedSphericalPlane: ModelSphericalPlane,
+}
+
+
+def covariance_type_of(model: Model) -> str:
+    """Return 'full', 'tied', 'diag' or 'spherical'.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    str
+    """
+    kinds = {ModelFull: "full", ModelTied: "tied", ModelDiag: "diag", ModelSpherical: "spherical"}
+    return next(name for kind, name in kinds.items() if isinstance(model, kind))
+
+
+def by_model_type(
+    *,
+    full: Callable[..., Any],
+    tied: Callable[..., Any],
+    diag: Callable[..., Any],
+    spherical: Callable[..., Any],
+) -> Any:
+    """Return a function that is one of these, by the type of its first argument, a model."""
+    functions = {ModelFull: full, ModelTied: tied, ModelDiag: diag, ModelSpherical: spherical}
+    return by_type(lambda cls: next(f for kind, f in functions.items() if issubclass(cls, kind)))
+
+
+def _packer(packed_type: type[layout.Packed]) -> Any:
+    @part
+    def packer(model, coefficients, shifts):
+        return packed_type(
+            model.n_components, model.n_features, model.origin, coefficients, model.factors,
+            shifts, model.squares, model.whitener, model.centers, model.leading,
+            0.0, -np.inf, 0.0, np.inf,
+        )  # fmt: skip
+
+    return packer
+
+
+_PACKERS = {model: _packer(packed) for packed, model in _MODELS.items()}
+
+#: Return a model as the kernels for blocks take it, with these coefficients and shifts.
+packed_of = by_type(_PACKERS.__getitem__)
+
+
+def to_numba(parameters: MixtureParameters) -> Model:
+    """Return a mixture as a value that compiled code can take.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        As an M step returns them. A fitted estimator has a method ``to_numba``.
+
+    Returns
+    -------
+    Model
+        For the functions of `fastgmm.embed.numba`, called from Python or from ``@njit`` code.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.embed.numba import log_density, new_workspace
+    >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[1.0], [1.0]])
+    >>> model = mixture.to_numba()
+    >>> round(log_density(model, np.array([0.0]), new_workspace(model)), 6)
+    -1.611751
+    """
+    for name in ("weights", "means", "precisions_cholesky"):
+        values = getattr(parameters, name)
+        if not np.isfinite(values).all():
+            wrong = values[~np.isfinite(values)].flat[0]
+            raise ValueError(f"{name} should hold finite numbers only, but got {wrong}.")
+    components = parameters.components()
+    packed = pack(components)
+    K, d = parameters.n_components, parameters.n_features
+    distances = pack(components._replace(log_coefficients=np.zeros(K)))
+    coefficients, lanes = lay_out(components, packed.origin)
+    return _MODELS[type(packed)](
+        n_components=K,
+        n_features=d,
+        means=np.array(parameters.means, order="C"),
+        origin=packed.origin,
+        coefficients=coefficients,
+        factors=packed.factors,
+        shifts=packed.shifts,
+        squares=packed.squares,
+        whitener=packed.whitener,
+        centers=packed.centers,
+        leading=packed.leading,
+        zeros=np.zeros_like(coefficients),
+        distance_shifts=distances.shifts,
+        lanes=lanes,
+        n_sums=statistics_size(packed.kind, K, d) + 1,
+    )
