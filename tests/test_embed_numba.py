@@ -1,0 +1,452 @@
+"""Mixtures inside the user's ``@njit`` code, against the estimators and plain NumPy."""
+
+import pickle
+import runpy
+import sys
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from backends import skip_without
+from generators import COVARIANCE_TYPES, DTYPES, dense, draw, mixture, sample_weights
+from sklearn.exceptions import NotFittedError
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
+from fastgmm.data.sample_data import load_sample
+from fastgmm.em import ClosedForm, MixtureParameters
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "embed" / "numba"
+FAITHFUL = Path(__file__).parent / "data" / "faithful.csv"
+N = 300  # more than a block of 256
+FLOATS = ("log_density", "log_joint", "responsibilities", "mahalanobis")
+
+
+@pytest.fixture(autouse=True)
+def _numba():
+    skip_without("numba")
+
+
+def door():
+    """Return the module, which needs Numba."""
+    import fastgmm.embed.numba
+
+    return fastgmm.embed.numba
+
+
+@cache
+def programs():
+    """Return what a user might write: loops over points, and calls with blocks."""
+    from numba import njit
+
+    from fastgmm.embed import numba as embed
+
+    @njit
+    def points(model, X, weight, results, statistics, workspace):
+        density, component, joint, resp, distances = results
+        for i in range(len(X)):
+            x = X[i]
+            density[i] = embed.log_density(model, x, workspace)
+            component[i] = embed.component(model, x, workspace)
+            embed.log_joint(model, x, joint[i], workspace)
+            embed.responsibilities(model, x, resp[i], workspace)
+            embed.mahalanobis(model, x, distances[i], workspace)
+            embed.accumulate(model, x, weight[i], statistics, workspace)
+
+    @njit
+    def blocks(model, X, weight, results, statistics, workspace):
+        density, component, joint, resp, distances = results
+        embed.log_density_block(model, X, density, workspace)
+        embed.component_block(model, X, component, workspace)
+        embed.log_joint_block(model, X, joint, workspace)
+        embed.responsibilities_block(model, X, resp, workspace)
+        embed.mahalanobis_block(model, X, distances, workspace)
+        embed.accumulate_block(model, X, weight, statistics, workspace)
+
+    return {"points": points, "blocks": blocks}
+
+
+def empty_results(n, K):
+    return (
+        np.full(n, 7.0),
+        np.full(n, 7, np.int64),
+        *(np.full((n, K), 7.0) for _ in range(3)),
+    )
+
+
+def run(name, parameters, X, weight, model=None):
+    """Run a program; return its results by name, with the statistics as a value."""
+    embed = door()
+    model = embed.to_numba(parameters) if model is None else model
+    workspace = embed.new_workspace(model, 1 if name == "points" else 256)
+    results, statistics = empty_results(len(X), len(model.means)), embed.new_statistics(model)
+    programs()[name](model, X, weight, results, statistics, workspace)
+    return SimpleNamespace(
+        log_density=results[0],
+        component=results[1],
+        log_joint=results[2],
+        responsibilities=results[3],
+        mahalanobis=results[4],
+        sums=statistics,
+        statistics=embed.to_sufficient_statistics(model, statistics),
+    )
+
+
+def estimator_of(parameters):
+    return GaussianMixture.from_parameters(
+        parameters.weights,
+        parameters.means,
+        parameters.covariances,
+        covariance_type=parameters.covariance_type,
+    )
+
+
+def close(actual, expected, rtol=1e-13):
+    """Compare on the scale of the largest element."""
+    expected = np.asarray(expected)
+    scale = max(np.abs(expected).max(), np.finfo(float).tiny)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * scale)
+
+
+def check_against_the_estimator(results, parameters, X, weight, rtol=1e-13):
+    X = np.asarray(X, np.float64)
+    estimator = estimator_of(parameters)
+    density, resp = estimator.score_samples(X), estimator.predict_proba(X)
+    close(results.log_density, density, rtol)
+    close(results.responsibilities, resp, rtol)
+    assert (results.component == estimator.predict(X)).all()
+    z = X[:, np.newaxis] - parameters.means
+    precisions = np.linalg.inv(dense(parameters))
+    distances = np.einsum("nki,kij,nkj->nk", z, precisions, z)
+    log_dets = np.linalg.slogdet(precisions)[1]
+    d = X.shape[1]
+    joint = np.log(parameters.weights) + 0.5 * (log_dets - distances - d * np.log(2 * np.pi))
+    # inv has an error of its own
+    close(results.mahalanobis, distances, 1e-12)
+    close(results.log_joint, joint, 1e-12)
+    check_statistics(results.statistics, parameters, z, weight, resp, density)
+
+
+def check_statistics(statistics, parameters, z, weight, resp, density):
+    w = weight[:, np.newaxis] * resp
+    squares = np.einsum("nk,nki,nkj->kij", w, z, z)
+    nk, first, second = statistics.moments
+    close(nk, w.sum(axis=0), 1e-12)
+    np.testing.assert_allclose(
+        first, np.einsum("nk,nkj->kj", w, z), rtol=0, atol=1e-12 * np.abs(w[..., None] * z).sum()
+    )
+    diagonals = np.diagonal(squares, axis1=1, axis2=2)
+    expected = {
+        "full": squares,
+        "tied": squares.sum(axis=0),
+        "diag": diagonals,
+        "spherical": diagonals.sum(axis=1),
+    }[parameters.covariance_type]
+    close(second, expected, 1e-12)
+    close(statistics.log_likelihood, weight @ density, 1e-12)
+    close(statistics.weight, weight.sum(), 1e-12)
+    assert (statistics.centers == parameters.means).all()
+
+
+def check(covariance_type, d, dtype="float64", strided=False, ks=(1, 3, 32), n=N):
+    for K in ks:
+        parameters = mixture(covariance_type, K, d)
+        X, weight = draw(parameters, n, dtype), sample_weights(n)
+        if strided:
+            X, weight = np.repeat(X, 3, axis=1)[::-1, ::3], np.repeat(weight, 2)[::2]
+        for name in programs():
+            results = run(name, parameters, X, weight)
+            check_against_the_estimator(results, parameters, X, weight)
+            one = run(name, parameters, X[:1], weight[:1])
+            check_against_the_estimator(one, parameters, X[:1], weight[:1])
+
+
+#: What compiles in half a minute, with what other tests compile too.
+QUICK = [("full", "float64", False, False), ("diag", "float32", True, True)]
+
+
+@pytest.mark.parametrize(
+    "covariance_type, dtype, strided, plane",
+    [
+        pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+        for covariance_type in COVARIANCE_TYPES
+        for dtype in DTYPES
+        for strided in (False, True)
+        for plane in (False, True)
+        for case in [(covariance_type, dtype, strided, plane)]
+    ],
+)
+def test_agrees_with_the_estimator(covariance_type, dtype, strided, plane):
+    for d in (1, 2) if plane else (5, 16):
+        check(covariance_type, d, dtype, strided)
+
+
+@pytest.mark.parametrize("name", ["points", "blocks"])
+def test_patches(name):
+    X = load_sample("patches")[::200]
+    estimator = GaussianMixture(8, max_iter=3, tol=0.0, random_state=0, init_params="random")
+    with pytest.warns(UserWarning, match="converge"):
+        estimator.fit(X)
+    parameters = MixtureParameters.from_covariances(
+        "full", estimator.weights_, estimator.means_, estimator.covariances_
+    )
+    results = run(name, parameters, X, np.ones(len(X)), estimator.to_numba())
+    close(results.log_density, estimator.score_samples(X))
+    assert (results.component == estimator.predict(X)).all()
+
+
+@pytest.mark.parametrize("name", ["points", "blocks"])
+def test_old_faithful(name):
+    X = np.loadtxt(FAITHFUL, delimiter=",", skiprows=1)
+    estimator = GaussianMixture(2, random_state=0).fit(X)
+    parameters = MixtureParameters.from_covariances(
+        "full", estimator.weights_, estimator.means_, estimator.covariances_
+    )
+    results = run(name, parameters, X, np.ones(len(X)), estimator.to_numba())
+    check_against_the_estimator(results, parameters, X, np.ones(len(X)))
+
+
+@pytest.mark.parametrize("scenario", ["overlapping", "separated", "far from zero", "small"])
+def test_hard_mixtures(scenario):
+    parameters = mixture("full", 3, 5, scenario=scenario)
+    X = draw(parameters, N)
+    estimator = estimator_of(parameters)
+    for name in programs():
+        results = run(name, parameters, X, np.ones(N))
+        # the rounding of |mean| shows where it is 1e6 deviations
+        rtol = 1e-9 if scenario == "far from zero" else 1e-13
+        close(results.log_density, estimator.score_samples(X), rtol)
+        assert (results.component == estimator.predict(X)).all()
+
+
+# points that are not finite
+
+
+@pytest.mark.parametrize("name", ["points", "blocks"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("d", [2, 5])
+def test_points_that_are_not_finite(name, bad, d):
+    parameters = mixture("full", 3, d)
+    X, weight = draw(parameters, N), sample_weights(N)
+    expected = run(name, parameters, X, weight)
+    X[[7, 280], d - 1] = bad
+    actual = run(name, parameters, X, weight)
+    gaps = np.isin(np.arange(N), [7, 280])
+    for field in FLOATS:
+        assert np.isnan(getattr(actual, field)[gaps]).all(), field
+        close(getattr(actual, field)[~gaps], getattr(expected, field)[~gaps])
+    assert (actual.component[gaps] == -1).all()
+    assert (actual.component[~gaps] == expected.component[~gaps]).all()
+    assert np.isnan(actual.statistics.moments.nk).all()
+    assert np.isnan(actual.statistics.log_likelihood)
+    assert actual.statistics.weight == expected.statistics.weight
+
+
+# laws
+
+
+@pytest.mark.parametrize("name", ["points", "blocks"])
+@pytest.mark.parametrize(
+    "covariance_type, d",
+    [("full", 5), pytest.param("tied", 5, marks=pytest.mark.slow), ("full", 2)],
+)
+def test_laws_of_statistics(name, covariance_type, d):
+    parameters = mixture(covariance_type, 3, d)
+    X = draw(parameters, N)
+    counts = np.random.default_rng(0).integers(0, 4, N)
+    weighted = run(name, parameters, X, counts.astype(float))
+    repeated = run(name, parameters, np.repeat(X, counts, axis=0), np.ones(counts.sum()))
+    close(weighted.sums.sums, repeated.sums.sums, 1e-12)
+    nothing = run(name, parameters, X, np.zeros(N))
+    assert (nothing.sums.sums == 0.0).all()
+
+    embed = door()
+    parts = [run(name, parameters, part, np.ones(len(part))).sums for part in (X[:100], X[100:])]
+    embed.add_statistics(parts[0], parts[1])
+    close(parts[0].sums, run(name, parameters, X, np.ones(N)).sums.sums, 1e-12)
+    embed.reset(parts[0])
+    assert (parts[0].sums == 0.0).all()
+    assert parts[0].nk.size == 3
+
+
+def test_statistics_continue_in_an_m_step():
+    parameters = mixture("full", 3, 5)
+    X = draw(parameters, N)
+    update = ClosedForm(0.0)
+    estimator = GaussianMixture.from_parameters(
+        parameters.weights, parameters.means, parameters.covariances,
+        warm_start=True, max_iter=1, tol=0.0, reg_covar=0.0,
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="converge"):
+        estimator.fit(X)
+    updated = update(run("points", parameters, X, np.ones(N)).statistics, parameters).parameters
+    close(updated.means, estimator.means_, 1e-12)
+    close(updated.covariances, estimator.covariances_, 1e-12)
+
+
+# threads
+
+
+@cache
+def parallel_program():
+    from numba import njit, prange
+
+    from fastgmm.embed import numba as embed
+
+    @njit(parallel=True)
+    def run(model, X, weight, density, sums):
+        for part in prange(len(sums)):
+            workspace = embed.new_workspace(model)
+            statistics = embed.as_statistics(model, sums[part])
+            size = (len(X) + len(sums) - 1) // len(sums)
+            rows = slice(part * size, min((part + 1) * size, len(X)))
+            embed.log_density_block(model, X[rows], density[rows], workspace)
+            embed.accumulate_block(model, X[rows], weight[rows], statistics, workspace)
+
+    return run
+
+
+def test_parallel_loop():
+    embed = door()
+    parameters = mixture("full", 3, 5)
+    X, weight = draw(parameters, 5000), sample_weights(5000)
+    model, density = embed.to_numba(parameters), np.empty(5000)
+    sums = np.zeros((7, model.n_sums))
+    parallel_program()(model, X, weight, density, sums)
+    serial = run("blocks", parameters, X, weight)
+    close(density, serial.log_density)
+    close(sums.sum(axis=0), serial.sums.sums, 1e-12)
+
+
+# models
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        BayesianGaussianMixture(n_components=3, random_state=0, max_iter=5),
+        SoftKMeans(3, random_state=0, max_iter=5),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_other_estimators(estimator):
+    embed = door()
+    X = draw(mixture("full", 3, 5), N)
+    model = estimator.fit(X).to_numba()
+    workspace, density = embed.new_workspace(model), np.empty(N)
+    embed.log_density_block(model, X, density, workspace)
+    close(density, estimator.score_samples(X))
+    assert embed.component(model, X[0], workspace) == estimator.predict(X[:1])[0]
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixture(2), BayesianGaussianMixture(n_components=2)])
+def test_not_fitted(estimator):
+    with pytest.raises(NotFittedError, match=f"{type(estimator).__name__} instance is not fitted"):
+        estimator.to_numba()
+
+
+@pytest.mark.parametrize("name", ["weights", "means", "precisions_cholesky"])
+def test_model_with_nan(name):
+    parameters = mixture("diag", 2, 3)
+    parts = {
+        field: getattr(parameters, field).copy()
+        for field in ("weights", "means", "covariances", "precisions_cholesky")
+    }
+    parts[name].flat[0] = np.nan
+    with pytest.raises(ValueError, match=f"{name} should hold finite numbers only, but got nan"):
+        door().to_numba(MixtureParameters("diag", **parts))
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_model_is_a_value(covariance_type):
+    """It shares nothing with the parameters, survives pickling, and is one type for any size."""
+    from numba import typeof
+
+    parameters = mixture(covariance_type, 3, 5)
+    model = door().to_numba(parameters)
+    copy = pickle.loads(pickle.dumps(model))
+    assert type(copy) is type(model)
+    assert not np.shares_memory(model.means, parameters.means)
+    assert typeof(copy) == typeof(model) == typeof(door().to_numba(mixture(covariance_type, 9, 16)))
+    assert typeof(model) != typeof(door().to_numba(mixture(covariance_type, 3, 2)))
+
+
+# errors
+
+
+def test_errors():
+    embed = door()
+    parameters = mixture("full", 3, 5)
+    model, other = embed.to_numba(parameters), embed.to_numba(mixture("full", 4, 5))
+    X = draw(parameters, 4)
+    workspace, out = embed.new_workspace(model), np.empty((4, 3))
+    statistics, weight = embed.new_statistics(model), np.ones(4)
+
+    def refuses(match, function, *arguments):
+        with pytest.raises(ValueError, match=match):
+            function(*arguments)
+
+    refuses("^x should", embed.log_density, model, X[0, :4], workspace)
+    refuses("^out should", embed.log_joint, model, X[0], out[0, :2], workspace)
+    refuses("^workspace should", embed.log_density, model, X[0], embed.new_workspace(other))
+    wrong = embed.new_statistics(other)
+    refuses("^statistics should", embed.accumulate, model, X[0], 1.0, wrong, workspace)
+    refuses("^X should", embed.log_joint_block, model, X[:, :4], out, workspace)
+    refuses("as many rows as X", embed.log_joint_block, model, X, out[:3], workspace)
+    refuses("as many columns", embed.log_joint_block, model, X, out[:, :2], workspace)
+    one = embed.new_workspace(model, 1)
+    refuses("^workspace is for one point", embed.log_joint_block, model, X, out, one)
+    refuses(
+        "as many rows as X", embed.accumulate_block, model, X, weight[:3], statistics, workspace
+    )
+    refuses("^other should", embed.add_statistics, statistics, wrong)
+    refuses("^statistics should hold", embed.to_sufficient_statistics, model, wrong)
+
+
+# the ways in which Numba may compile
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import test_embed_numba as checks
+{body}
+"""
+
+
+def script(body):
+    return SCRIPT.format(tests=str(Path(__file__).parent), body=body)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_as_plain_python(run_python, covariance_type):
+    body = "\n".join(
+        f"checks.check({covariance_type!r}, {d}, 'float32', ks=(3,), n=20)" for d in (1, 2, 5, 9)
+    )
+    run_python(script(body), NUMBA_DISABLE_JIT="1")
+
+
+@pytest.mark.slow
+def test_compiled_by_numba_alone(run_python):
+    run_python(script("checks.check('full', 5, ks=(3,))"), FASTGMM_FAST_COMPILE="0")
+
+
+# the examples
+
+
+@pytest.mark.skipif(not EXAMPLES.exists(), reason="a distribution has no examples")
+@pytest.mark.parametrize("name", ["pipeline", "em"])
+def test_examples(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, "20000"])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    if name == "pipeline":
+        counts = [line.split()[0] for line in lines]
+        assert len(counts) == 2
+        assert counts[0] == counts[1] != "0"
+    else:
+        errors = [float(line.split()[-1]) for line in lines if "relative error" in line]
+        assert len(errors) == 3
+        assert max(errors) < 1e-10
