@@ -3,8 +3,7 @@
 The kernels for blocks let SIMD lanes run over samples. For one point they run over components:
 ``values[group][i][lane]`` belongs to component ``8 group + lane``. Features are filled up to fours
 with zeros, and components to eights with components of log-probability minus infinity. With d'
-features then, all but the coefficients is one flat array, as each
-argument takes time:
+features then, all but the coefficients is one flat array, since each argument of a call takes time:
 
     shifts (groups, d', 8), and then
     full: factors (groups, size, 8), four rows i to i + 3 after four; of these (i + 4, 4, 8),
@@ -12,8 +11,8 @@ argument takes time:
     tied: factors of 1 (groups, d', 8), whitener (d, d')
     diag, spherical: factors (groups, d', 8)
 
-``log_prob = coefficient - |factor x + shift|^2`` with x relative to the origin of the
-model. Tied components take x W in place of x.
+``log_prob = coefficient - |factor x + shift|^2`` with x relative to the origin of the model. Tied
+components take x W in place of x.
 """
 
 import numpy as np

@@ -175,7 +175,7 @@ def to_numba(parameters: MixtureParameters) -> Model:
     >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[1.0], [1.0]])
     >>> model = mixture.to_numba()
     >>> round(log_density(model, np.array([0.0]), new_workspace(model)), 6)
-    -1.611751
+    -1.61175
     """
     for name in ("weights", "means", "precisions_cholesky"):
         values = getattr(parameters, name)

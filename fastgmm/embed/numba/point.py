@@ -14,7 +14,7 @@ from ..._kernels._numba.jit import (
     reduction,
     shared_part,
     step,
-)  # fmt: skip
+)
 from ..._kernels._numba.posterior import LOG_PROB_FLOOR, exp64, log
 from ..._kernels._numba.primitives import not_inlined, vector_loop
 from ..._kernels._numba.selection import CUT
