@@ -122,11 +122,12 @@ def check_sdist(sdist: Path, tracked: list[str]) -> None:
     """Check that a source distribution holds all sources and nothing that was made of them."""
     with tarfile.open(sdist) as archive:
         names = {m.name.split("/", 1)[1] for m in archive.getmembers() if m.isfile()}
-    wanted = {name for name in tracked if name.startswith(("fastgmm/", "tests/"))}
+    wanted = {name for name in tracked if name.startswith(("fastgmm/", "tests/", "examples/"))}
     wanted |= set(BESIDE_THE_PACKAGE)
     if missing := sorted(wanted - names):
         fail(f"the sdist lacks {', '.join(missing)}")
-    if extra := sorted(name for name in names if name.endswith(ARTEFACTS)):
+    made = {name for name in names if name.endswith(ARTEFACTS)} - set(tracked)
+    if extra := sorted(made):
         fail(f"the sdist holds {', '.join(extra)}")
 
 
@@ -135,7 +136,8 @@ def check_wheel(wheel: Path, tracked: list[str], backend: str, levels: list[str]
     names = contents(wheel)
     package = {name for name in names if ".dist-info/" not in name}
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    wanted = {name for name in tracked if name.startswith("fastgmm/") and name.endswith(".py")}
+    sources = [name for name in tracked if name.startswith("fastgmm/")]
+    wanted = {name for name in sources if name.endswith((".py", ".in"))}
     kinds = [f"{level}_{precision}" for level in levels for precision in ("float64", "float32")]
     wanted |= {CONFIG, "fastgmm/py.typed"} | {f"{MODULES}{kind}{suffix}" for kind in kinds}
     if missing := sorted(wanted - package):
