@@ -1,4 +1,4 @@
-"""The command line: ``fastgmm fit``, ``predict``, ``score``, ``info``, ``bench`` and ``compile``.
+"""The command line: ``fastgmm fit``, ``predict``, ``score`` and the other commands.
 
 Heavy imports are local, so that ``--help`` and ``--version`` are quick.
 """
@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from .._versions import __version__
-from . import bench, fit, info, predict, score
+from . import bench, export, fit, info, predict, score
 from . import compile as compile_command
 from .data_options import DataError
 from .output_file import check_output
@@ -22,6 +22,7 @@ examples:
   fastgmm fit sample:iris -K 3
   fastgmm fit data.csv -K 32 --covariance-type diag --output model.npz
   fastgmm predict model.npz data.csv --id name --output labels.csv
+  fastgmm export model.npz --language c -o model.c
   fastgmm bench --plot speed.png
 
 Exit status: 0 success (also if EM did not converge, with a warning), 1 an error in a file, the
@@ -32,6 +33,7 @@ _COMMANDS = {
     "predict": predict,
     "score": score,
     "info": info,
+    "export": export,
     "bench": bench,
     "compile": compile_command,
 }

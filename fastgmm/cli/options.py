@@ -42,7 +42,7 @@ def number_or(word: str, parse_number: Callable[[str], Any]) -> Callable[[str], 
 def file_type(*suffixes: str) -> Callable[[str], str]:
     """Return a parser of file names that end in one of some suffixes."""
     *most, last = suffixes
-    expected = f"a {', '.join(most)} or {last} file"
+    expected = f"a {', '.join(most)} or {last} file" if most else f"a {last} file"
 
     def parse(text: str) -> str:
         if Path(text).suffix.lower() not in suffixes:

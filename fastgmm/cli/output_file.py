@@ -22,20 +22,30 @@ def check_output(args: argparse.Namespace) -> None:
         If the file exists and there is no ``--force``, if it is one that the command reads, also
         by another name, or if there is no such folder.
     """
-    if args.output is None:
-        return
+    if args.output is not None:
+        check_file(args.output, args)
+
+
+def check_file(output: str, args: argparse.Namespace) -> None:
+    """Raise where one file of the output must not or cannot be written.
+
+    Raises
+    ------
+    ValueError
+        As ``check_output``.
+    """
     from ..persistence import check_target
 
-    with writing(args.output):
-        check_target(args.output)
-        if not Path(args.output).exists():
+    with writing(output):
+        check_target(output)
+        if not Path(output).exists():
             return
-    output = Path(args.output).stat()
+    found = Path(output).stat()
     for name, file in _inputs(args):
-        if os.path.samestat(file, output):
-            raise ValueError(f"{args.output}: expected another file than {name}, which is read.")
+        if os.path.samestat(file, found):
+            raise ValueError(f"{output}: expected another file than {name}, which is read.")
     if not args.force:
-        raise ValueError(f"{args.output}: the file exists. --force replaces it.")
+        raise ValueError(f"{output}: the file exists. --force replaces it.")
 
 
 @contextlib.contextmanager
