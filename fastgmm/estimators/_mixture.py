@@ -2,20 +2,20 @@
 
 import zlib
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.containers import to_array
 from ..data.samples import Samples
-from ..model import criteria
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.prediction import (
@@ -28,11 +28,13 @@ from ..model.prediction import (
 from ..model.validation import check_mixture
 from ._array_api import check_same_home, like
 from ._inputs import check_samples
+from ._outputs import check_out
 
 if TYPE_CHECKING:
     from ..embed.numba import Model
 
 _PARTS = ("weights_", "means_", "covariances_")
+_FLOAT64 = np.dtype(np.float64)
 
 
 class FittedMixture(DensityMixin, BaseEstimator):
@@ -45,6 +47,10 @@ class FittedMixture(DensityMixin, BaseEstimator):
     covariances_: Array
     precisions_cholesky_: Array
     covariance_type: str
+
+    # no metadata that scikit-learn might route: whoever calls has the array
+    __metadata_request__predict: ClassVar[dict[str, Any]] = {"out": UNUSED}
+    __metadata_request__predict_proba: ClassVar[dict[str, Any]] = {"out": UNUSED}
 
     # the type of the samples of the last fit
     _samples_dtype: "np.dtype[Any]" = np.dtype(np.float64)
@@ -108,7 +114,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         samples, parameters, n_threads = self._checked(method, X, sample_weight)
         return log_likelihood(samples, parameters, n_threads), samples.total_weight
 
-    def score_samples(self, X: Any) -> NDArray[np.floating[Any]]:
+    def score_samples(self, X: Any, out: NDArray[Any] | None = None) -> NDArray[np.floating[Any]]:
         r"""Compute the log-density of each sample.
 
         .. math:: \log p(x) = \log \sum_k w_k \, N(x \mid \mu_k, \Sigma_k)
@@ -116,6 +122,10 @@ class FittedMixture(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
+        out : ndarray of shape (n_samples,), optional
+            C-contiguous, float64 or the type below, not overlapping X: takes the result, and no
+            other memory that grows with n_samples is used. Many threads may call at once, each with
+            its own; they compute without the interpreter's lock.
 
         Returns
         -------
@@ -128,11 +138,16 @@ class FittedMixture(DensityMixin, BaseEstimator):
         NotFittedError
             If ``fit`` has not been called.
         ValueError
-            If X is not finite or has another number of features.
+            If X is not finite or has another number of features, or ``out`` cannot take the result.
+        TypeError
+            If ``out`` is no array or of another type.
         """
         samples, parameters, n_threads = self._checked("score_samples", X)
         dtype = result_dtype(samples, parameters, self._samples_dtype)
-        return like(X, log_density(samples, parameters, n_threads, dtype))
+        if out is None:
+            return like(X, log_density(samples, parameters, n_threads, dtype))
+        out = check_out(out, (samples.n_samples,), (_FLOAT64, dtype), samples)
+        return log_density(samples, parameters, n_threads, out=out)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         r"""Compute the weighted mean log-density of the samples.
@@ -161,7 +176,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         # a NumPy scalar, as scikit-learn returns
         return np.float64(log_likelihood / weight)
 
-    def predict_proba(self, X: Any) -> NDArray[np.floating[Any]]:
+    def predict_proba(self, X: Any, out: NDArray[Any] | None = None) -> NDArray[np.floating[Any]]:
         r"""Compute the responsibilities p(k | x).
 
         .. math:: r_k = w_k N(x \mid \mu_k, \Sigma_k) / p(x)
@@ -169,6 +184,10 @@ class FittedMixture(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
+        out : ndarray of shape (n_samples, n_components), optional
+            C-contiguous, float64 or the type below, not overlapping X: takes the result, and no
+            other memory that grows with n_samples is used. Many threads may call at once, each with
+            its own; they compute without the interpreter's lock.
 
         Returns
         -------
@@ -181,18 +200,28 @@ class FittedMixture(DensityMixin, BaseEstimator):
         NotFittedError
             If ``fit`` has not been called.
         ValueError
-            If X is not finite or has another number of features.
+            If X is not finite or has another number of features, or ``out`` cannot take the result.
+        TypeError
+            If ``out`` is no array or of another type.
         """
         samples, parameters, n_threads = self._checked("predict_proba", X)
         dtype = result_dtype(samples, parameters, self._samples_dtype)
-        return like(X, responsibilities(samples, parameters, n_threads, dtype))
+        if out is None:
+            return like(X, responsibilities(samples, parameters, n_threads, dtype))
+        shape = samples.n_samples, parameters.n_components
+        out = check_out(out, shape, (_FLOAT64, dtype), samples)
+        return responsibilities(samples, parameters, n_threads, out=out)
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
+    def predict(self, X: Any, out: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Return the component of the largest responsibility for each sample.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
+        out : ndarray of shape (n_samples,), optional
+            C-contiguous, int64, not overlapping X: takes the result, and no other
+            memory that grows with n_samples is used. Many threads may call at once, each with its
+            own; they compute without the interpreter's lock.
 
         Returns
         -------
@@ -203,9 +232,15 @@ class FittedMixture(DensityMixin, BaseEstimator):
         NotFittedError
             If ``fit`` has not been called.
         ValueError
-            If X is not finite or has another number of features.
+            If X is not finite or has another number of features, or ``out`` cannot take the result.
+        TypeError
+            If ``out`` is no array or of another type.
         """
-        return like(X, best_components(*self._checked("predict", X)))
+        samples, parameters, n_threads = self._checked("predict", X)
+        if out is None:
+            return like(X, best_components(samples, parameters, n_threads))
+        out = check_out(out, (samples.n_samples,), (np.dtype(np.int64),), samples)
+        return best_components(samples, parameters, n_threads, out)
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
         """Draw samples: a component by its weight, then x from that component.
@@ -292,52 +327,3 @@ class FittedMixture(DensityMixin, BaseEstimator):
 
     def _n_parameters(self) -> int:
         return self._parameters().n_parameters
-
-
-class BaseMixture(FittedMixture):
-    """A mixture whose score is a likelihood: information criteria apply."""
-
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """Compute Akaike's information criterion, 2 p - 2 log L (lower is better).
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,) or number, optional
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        NotFittedError
-            If ``fit`` has not been called.
-        ValueError
-            If X or the weights are not finite, or a weight is negative.
-        """
-        log_likelihood, _ = self._log_likelihood("aic", X, sample_weight)
-        return criteria.aic(log_likelihood, self._n_parameters())
-
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """Compute Schwarz's information criterion, p log n - 2 log L (lower is better).
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,) or number, optional
-            n is the sum of the weights.
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        NotFittedError
-            If ``fit`` has not been called.
-        ValueError
-            If X or the weights are not finite, or a weight is negative.
-        """
-        log_likelihood, weight = self._log_likelihood("bic", X, sample_weight)
-        return criteria.bic(log_likelihood, self._n_parameters(), weight)

@@ -17,7 +17,7 @@ from ..model.gradients import q_function
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from ..model.validation import check_resp
-from ._mixture import BaseMixture
+from ._base_mixture import BaseMixture
 
 __all__ = ["elbo", "expected_complete_log_likelihood", "kl_divergence"]
 

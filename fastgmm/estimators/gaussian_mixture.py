@@ -19,9 +19,9 @@ from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_mixture, covariance_type_of
 from ._array_api import put_attributes_like
+from ._base_mixture import BaseMixture
 from ._fitting import IteratedMixture, Setting
 from ._inputs import check_given
-from ._mixture import BaseMixture
 
 
 class GaussianMixture(IteratedMixture, BaseMixture):

@@ -11,7 +11,7 @@ import numpy as np
 from .._kernels.floating_point import numpys_rules
 from ..em.posteriors.exact import ExactPosterior
 from ..model.gradients import MixtureGradient, q_gradient, unconstrained_gradient
-from ._mixture import BaseMixture
+from ._base_mixture import BaseMixture
 
 __all__ = ["log_likelihood_gradient"]
 

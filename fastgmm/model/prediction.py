@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _kernels as kernels
 from .._kernels.floating_point import numpys_rules
+from .._kernels.layout import Array
 from ..data.samples import Samples
 from .parameters import MixtureParameters
 from .priors import VariationalParameters
@@ -35,9 +36,10 @@ def log_density(
     parameters: MixtureParameters,
     n_threads: int,
     dtype: "np.dtype[Any]" = _FLOAT64,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Return log p(x) for each sample, in nats, computed in float64."""
-    log_prob_norm = np.empty(samples.n_samples, dtype)
+    """Return log p(x) for each sample, in nats, computed in float64; in ``out`` if it is given."""
+    log_prob_norm = np.empty(samples.n_samples, dtype) if out is None else out
     _evaluate(samples, parameters, n_threads, log_prob_norm=log_prob_norm)
     return log_prob_norm
 
@@ -56,21 +58,42 @@ def responsibilities(
     parameters: MixtureParameters,
     n_threads: int,
     dtype: "np.dtype[Any]" = _FLOAT64,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Return p(k | x), an (n, K) array whose rows sum to 1, computed in float64."""
-    resp = np.empty((samples.n_samples, parameters.n_components), dtype)
+    """Return p(k | x), an (n, K) array whose rows sum to 1, as ``log_density``."""
+    shape = samples.n_samples, parameters.n_components
+    resp = np.empty(shape, dtype) if out is None else out
     _evaluate(samples, parameters, n_threads, resp=resp)
     return resp
 
 
 @numpys_rules()
 def best_components(
-    samples: Samples, parameters: MixtureParameters, n_threads: int
+    samples: Samples,
+    parameters: MixtureParameters,
+    n_threads: int,
+    out: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """Return the component of the largest responsibility for each sample."""
-    labels = np.empty(samples.n_samples, np.int64)
+    labels = np.empty(samples.n_samples, np.int64) if out is None else out
     _evaluate(samples, parameters, n_threads, labels=labels)
     return labels
+
+
+@numpys_rules()
+def squared_distances(
+    samples: Samples,
+    parameters: MixtureParameters,
+    n_threads: int,
+    out: Array | None = None,
+) -> Array:
+    """Return the squared Mahalanobis distance of each sample from each component, (n, K)."""
+    distances = np.empty((samples.n_samples, parameters.n_components)) if out is None else out
+    components = parameters.components()
+    for rows in samples.block_slices():
+        kernels.mahalanobis(samples.rows(rows), components, distances[rows], n_threads)
+    # the expanded square of a sample on a mean may be rounded below zero
+    return np.maximum(distances, 0.0, out=distances)
 
 
 def _evaluate(

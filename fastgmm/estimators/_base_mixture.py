@@ -1,0 +1,95 @@
+"""The methods of mixtures whose score is a likelihood: distances and information criteria."""
+
+from typing import Any
+
+import numpy as np
+
+from .._kernels.layout import Array
+from ..model import criteria
+from ..model.prediction import squared_distances
+from ._array_api import like
+from ._mixture import FittedMixture
+from ._outputs import check_out
+
+
+class BaseMixture(FittedMixture):
+    """A mixture whose score is a likelihood: information criteria apply."""
+
+    def mahalanobis(self, X: Any, out: Array | None = None) -> Array:
+        r"""Compute the squared Mahalanobis distance of each sample from each component.
+
+        .. math:: (x - \mu_k)^T \, \Sigma_k^{-1} \, (x - \mu_k)
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        out : ndarray of shape (n_samples, n_components), optional
+            C-contiguous, float64, not overlapping X: takes the result, and no other
+            memory that grows with n_samples is used. Many threads may call at once, each with its
+            own; they compute without the interpreter's lock.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            float64.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` has not been called.
+        ValueError
+            If X is not finite or has another number of features, or ``out`` cannot take the result.
+        TypeError
+            If ``out`` is no array or of another type.
+        """
+        samples, parameters, n_threads = self._checked("mahalanobis", X)
+        if out is None:
+            return like(X, squared_distances(samples, parameters, n_threads))
+        shape = samples.n_samples, parameters.n_components
+        out = check_out(out, shape, (np.dtype(np.float64),), samples)
+        return squared_distances(samples, parameters, n_threads, out)
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Compute Akaike's information criterion, 2 p - 2 log L (lower is better).
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,) or number, optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` has not been called.
+        ValueError
+            If X or the weights are not finite, or a weight is negative.
+        """
+        log_likelihood, _ = self._log_likelihood("aic", X, sample_weight)
+        return criteria.aic(log_likelihood, self._n_parameters())
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Compute Schwarz's information criterion, p log n - 2 log L (lower is better).
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,) or number, optional
+            n is the sum of the weights.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` has not been called.
+        ValueError
+            If X or the weights are not finite, or a weight is negative.
+        """
+        log_likelihood, weight = self._log_likelihood("bic", X, sample_weight)
+        return criteria.bic(log_likelihood, self._n_parameters(), weight)
