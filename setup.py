@@ -32,6 +32,7 @@ DEFAULT_BACKEND = "cython" if IS_INTEL_MAC else "numba"
 BACKEND = os.environ.get("FASTGMM_BACKEND", DEFAULT_BACKEND)
 VERSION = re.findall(r'^__version__ = "(.+)"$', Path("fastgmm/_versions.py").read_text(), re.M)[0]
 KERNELS = Path("fastgmm", "_kernels")
+EMBED = Path("fastgmm", "embed")  # fastgmm.h, which the kernels implement
 PACKAGE = "fastgmm._kernels._cython"
 
 # Tried with 0.63 and 0.68; an unknown minor version compiles Numba's own way, and one such is
@@ -125,7 +126,8 @@ class BuildKernels(build_ext):
         made_of += [self.compiler.compiler_type, getattr(self.compiler, "compiler_so", "")]
         made_of += [getattr(self.compiler, "linker_so", "")]
         digest = hashlib.sha256(repr(made_of).encode())
-        for path in sorted([Path("setup.py"), *(KERNELS / "_cython").glob("*.pyx")]):
+        sources = [*(KERNELS / "_cython").glob("*.pyx"), *EMBED.rglob("*.pxd"), *EMBED.rglob("*.h")]
+        for path in sorted([Path("setup.py"), *sources]):
             digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
         return digest.hexdigest()
 
@@ -221,6 +223,7 @@ class BuildKernels(build_ext):
                 [sources[name]],
                 output_dir=str(Path(self.build_temp, module)),
                 macros=[("PyInit_passes", f"PyInit_{module}"), *PRECISIONS[precision]],
+                include_dirs=[str(EMBED / "include")],
                 extra_postargs=[*flags, *extra],
             )
         target = Path(self.get_ext_fullpath(extension.name))

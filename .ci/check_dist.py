@@ -37,7 +37,8 @@ CONFIG = "fastgmm/_kernels/_build_config.py"
 MODULES = "fastgmm/_kernels/_cython/passes_"
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 LEVELS = ["baseline", "v3", "v4"] if IS_X86 else ["baseline"]
-ARTEFACTS = (".so", ".pyd", ".c", ".pyc", ".nbi", ".nbc", "_build_config.py")
+ARTEFACTS = (".so", ".pyd", ".pyc", ".nbi", ".nbc", "_build_config.py")
+IN_WHEELS = (".py", ".h", ".pxd", ".in")
 INCLUDED = "fastgmm/_kernels/_cython/peak.pyx"
 # what work in a checkout leaves behind
 LITTER = [
@@ -66,7 +67,7 @@ def tracked_files() -> list[str]:
     if listed.returncode == 0 and listed.stdout:
         return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
     files = []
-    for top in ("fastgmm", "tests"):
+    for top in ("examples", "fastgmm", "tests"):
         files += [path for path in (ROOT / top).rglob("*") if path.is_file()]
     files += [ROOT / name for name in (*BESIDE_THE_PACKAGE, "MANIFEST.in")]
     names = [path.relative_to(ROOT).as_posix() for path in files]
@@ -122,12 +123,12 @@ def check_sdist(sdist: Path, tracked: list[str]) -> None:
     """Check that a source distribution holds all sources and nothing that was made of them."""
     with tarfile.open(sdist) as archive:
         names = {m.name.split("/", 1)[1] for m in archive.getmembers() if m.isfile()}
-    wanted = {name for name in tracked if name.startswith(("fastgmm/", "tests/", "examples/"))}
+    wanted = {name for name in tracked if name.startswith(("examples/", "fastgmm/", "tests/"))}
     wanted |= set(BESIDE_THE_PACKAGE)
     if missing := sorted(wanted - names):
         fail(f"the sdist lacks {', '.join(missing)}")
-    made = {name for name in names if name.endswith(ARTEFACTS)} - set(tracked)
-    if extra := sorted(made):
+    made_of_pyx = (name for name in names if name.startswith("fastgmm/") and name.endswith(".c"))
+    if extra := sorted([*made_of_pyx, *(name for name in names if name.endswith(ARTEFACTS))]):
         fail(f"the sdist holds {', '.join(extra)}")
 
 
@@ -136,8 +137,8 @@ def check_wheel(wheel: Path, tracked: list[str], backend: str, levels: list[str]
     names = contents(wheel)
     package = {name for name in names if ".dist-info/" not in name}
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    sources = [name for name in tracked if name.startswith("fastgmm/")]
-    wanted = {name for name in sources if name.endswith((".py", ".in"))}
+    sources = (name for name in tracked if name.startswith("fastgmm/"))
+    wanted = {name for name in sources if name.endswith(IN_WHEELS)}
     kinds = [f"{level}_{precision}" for level in levels for precision in ("float64", "float32")]
     wanted |= {CONFIG, "fastgmm/py.typed"} | {f"{MODULES}{kind}{suffix}" for kind in kinds}
     if missing := sorted(wanted - package):

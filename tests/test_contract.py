@@ -10,7 +10,7 @@ from fastgmm._kernels import reference
 from fastgmm._kernels.contract import BACKEND, KERNELS, OTHER_KERNELS
 
 #: Functions of a backend that are no kernels.
-OTHERS = {"describe", "cache_path", "cache_problem"}
+OTHERS = {"describe", "cache_path", "cache_problem", "float64_kernels"}
 
 
 def functions(name: str) -> dict[str, list[str]]:

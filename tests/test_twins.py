@@ -20,6 +20,11 @@ ALONE = {
     "launch": "threads, which Cython's prange takes by itself",
     "primitives": "LLVM code for what C has as an operator or a function",
     "switch": "whether fast_compile is used",
+    "c_api": "the functions of fastgmm.h",
+    "c_calls": "the functions of fastgmm.h",
+    "c_statistics": "the functions of fastgmm.h",
+    "lanes": "vectors of eight components, for point",
+    "point": "single points, for the functions of fastgmm.h",
     "cpu": "which instruction set runs; Numba compiles for the processor at hand",
 }
 #: Functions without a counterpart, but for those that Numba chooses by the type of ``packed``.

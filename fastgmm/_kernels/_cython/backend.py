@@ -138,6 +138,11 @@ def normals(values: Array) -> None:
     _passes.normals(values)
 
 
+def float64_kernels() -> ModuleType:
+    """Return the compiled module whose blocks are float64; it also holds the C functions."""
+    return _passes
+
+
 def describe() -> dict[str, Any]:
     """Return what this backend runs on."""
     return {
