@@ -1,0 +1,76 @@
+"""The examples in compiled languages: they build against the installed header, and run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from backends import skip_without
+from conftest import HOME
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "embed"
+MAX_LINES = 60
+
+
+@pytest.fixture
+def run_example(tmp_path):
+    """Copy an example, run commands in the copy, and return what the last one prints."""
+    skip_without("cython")
+    if not EXAMPLES.exists():
+        pytest.skip("no examples beside these tests")
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+
+    def run(folder, *commands):
+        for name in ("setuptools", *["Cython"] * (folder == "cython")):
+            if find_spec(name) is None:
+                pytest.skip(f"{name} is not installed")
+        work = tmp_path / folder
+        shutil.copytree(EXAMPLES / folder, work)
+        path = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])
+        for command in commands:
+            outcome = subprocess.run(
+                [sys.executable, *command.split()],
+                cwd=work,
+                env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"},
+                capture_output=True,
+                text=True,
+            )
+            assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]
+        return outcome.stdout
+
+    return run
+
+
+def numbers(text):
+    return [float(number) for number in re.findall(r"-?\d+\.\d+", text)]
+
+
+def test_cython(run_example):
+    printed = run_example("cython", "setup.py build_ext --inplace", "run.py")
+    compiled, python = numbers(printed)
+    assert compiled == pytest.approx(python, abs=1e-6)
+
+
+def test_c(run_example):
+    printed = run_example("c", "setup.py build_ext --inplace", "run.py")
+    assert printed == "540176 assignments, 100.0% as from Python\n"
+
+
+def test_ctypes(run_example):
+    compiled, python, updated = numbers(run_example("c", "ctypes_em.py"))
+    assert compiled == pytest.approx(python, abs=1e-6)
+    assert updated > python
+
+
+def test_examples_are_short():
+    if not EXAMPLES.exists():
+        pytest.skip("no examples beside these tests")
+    files = [path for path in EXAMPLES.glob("*/*") if path.is_file()]
+    assert files
+    for path in files:
+        assert len(path.read_text().splitlines()) < MAX_LINES, path.name

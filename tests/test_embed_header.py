@@ -1,0 +1,106 @@
+"""The C header: it compiles everywhere, and no structure changes without a new version."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from backends import skip_without
+from generators import mixture
+
+from fastgmm.embed import CModel, addresses, c_functions, get_include
+
+HEADER = Path(get_include()) / "fastgmm.h"
+RECORDS = Path(__file__).parent / "data"
+STRICT = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]
+
+
+def declarations():
+    """Return the constants and structures of the header, without comments, one to a line."""
+    text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
+    pattern = r"^enum \{.*?\};|^typedef struct \w+ \{.*?^\} \w+;"
+    found = re.findall(pattern, text, re.DOTALL | re.MULTILINE)
+    return [" ".join(declaration.split()) for declaration in found]
+
+
+def version():
+    return int(re.search(r"#define FASTGMM_API_VERSION (\d+)", HEADER.read_text())[1])
+
+
+def test_every_version_is_recorded():
+    current = "\n".join(declarations()) + "\n"
+    record = RECORDS / f"c_api_{version()}.txt"
+    assert record.exists(), f"write to {record.name}:\n{current}"
+    assert record.read_text() == current, "raise FASTGMM_API_VERSION: a structure has changed"
+
+
+def test_all_structures_are_recorded():
+    names = {re.search(r"(\w+);$", line)[1] for line in declarations() if "struct" in line}
+    assert names == {"fastgmm_model", "fastgmm_integrand", "fastgmm_api"}
+
+
+def test_ctypes_and_cython_declare_what_the_header_does():
+    text = " ".join(declarations())
+    pointers = re.findall(r"\(\*(\w+)\)", text)
+    table = [field[0] for field in type(c_functions_or_skip())._fields_]
+    assert table == ["version", "struct_size", *pointers]
+    pxd = (Path(get_include()).parent / "__init__.pxd").read_text()
+    assert re.findall(r"\(\*(\w+)\)", pxd) == pointers
+    for name in re.findall(r"FASTGMM_[A-Z_]+(?= = -?\d)", text):
+        assert name in pxd
+
+
+def c_functions_or_skip():
+    skip_without("cython")
+    return c_functions()
+
+
+def test_sizes_are_those_of_the_compiler(tmp_path):
+    functions = c_functions_or_skip()
+    compiler = find("gcc")
+    source = tmp_path / "sizes.c"
+    source.write_text(
+        '#include <stdio.h>\n#include "fastgmm.h"\nint main(void) {\n'
+        'printf("%d %d %d\\n", (int)sizeof(fastgmm_api), (int)sizeof(fastgmm_model), '
+        "FASTGMM_API_VERSION); return 0; }\n"
+    )
+    program = tmp_path / "sizes"
+    command = [compiler, "-I", get_include(), str(source), "-o", str(program)]
+    subprocess.run(command, check=True)
+    api, model, number = map(int, subprocess.check_output([str(program)]).split())
+    assert (functions.version, functions.struct_size) == (number, api)
+    assert ctypes.sizeof(functions) == api
+    c_model = CModel(mixture("full", 2, 3))
+    head = (ctypes.c_uint32 * 2).from_address(c_model.address)
+    assert list(head) == [number, model]
+
+
+def test_addresses_are_those_of_the_table():
+    table = c_functions_or_skip()
+    found = addresses()
+    assert found["api"] == ctypes.addressof(table)
+    assert len(set(found.values())) == len(type(table)._fields_) - 1
+    pointers = (ctypes.c_void_p * (len(found) - 1)).from_address(found["api"] + 8)
+    assert list(pointers) == list(found.values())[1:]
+
+
+def find(compiler):
+    path = shutil.which(compiler)
+    if path is None:
+        pytest.skip(f"{compiler} is not installed")
+    return path
+
+
+@pytest.mark.parametrize(
+    "compiler, options",
+    [("gcc", "-std=c99"), ("clang", "-std=c99"), ("g++", "-std=c++17"), ("clang++", "-std=c++17")],
+)
+def test_header_compiles_without_warnings(compiler, options, tmp_path):
+    language = "c++" if "++" in compiler else "c"
+    source = tmp_path / "source.txt"
+    source.write_text('#include "fastgmm.h"\n#include "fastgmm.h"\nint fastgmm_nothing;\n')
+    command = [find(compiler), options, *STRICT, "-I", get_include(), "-x", language, str(source)]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
