@@ -294,7 +294,7 @@ def test_statistics_are_those_of_the_library(problems):
     from fastgmm.data.samples import Samples
 
     X, estimator = problems["patches", "tied"]
-    parameters = estimator._parameters()
+    parameters = estimator.to_parameters()
     expected = ExactPosterior().summarize(Samples(X), parameters)
     actual = Caller(estimator).accumulate(X)
     for a, b in zip(actual.central(), expected.central(), strict=True):
@@ -430,12 +430,12 @@ def test_check_looks_at_every_number_and_pointer(arguments):
         if not address:
             continue  # of other covariance types
         found += 1
-        nan = np.full(64, np.nan)
+        nan = np.full(256, np.nan)
         memory[start : start + 8] = nan.ctypes.data.to_bytes(8, "little")
         assert f.check(address_of(memory)) == NOT_FINITE, start
         memory[start : start + 8] = bytes(8)
         assert f.check(address_of(memory)) == NULL_POINTER, start
-    assert found >= 11
+    assert found >= 10
     memory = copy_of(model)
     spoil(memory, "leading", 3)
     assert f.check(address_of(memory)) == WRONG_SIZE
@@ -494,11 +494,6 @@ def test_low_level_callable():
     function, user_data = c_functions().density_integrand, integrand.user_data
     assert function(1, point, user_data) == pytest.approx(np.exp(line.score_samples([[0.0]])[0]))
     assert np.isnan(function(2, point, user_data))  # two variables, and a model of one
-
-
-def test_what_is_no_mixture():
-    with pytest.raises(TypeError, match="estimator must be a GaussianMixture"):
-        CModel(3.0)
 
 
 def test_without_kernels_the_error_says_how_to_get_them(run_python):

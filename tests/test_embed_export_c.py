@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from c_models import COMPILERS, CModel, CStatistics, compile_c, needs_compiler, write_c
 from generators import COVARIANCE_TYPES, DTYPES, draw, mixture, sample_weights
-from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
 from fastgmm.data.sample_data import load_sample
@@ -374,16 +373,6 @@ def test_coefficients_are_rounded_correctly():
 # bad input
 
 
-def test_not_fitted():
-    with pytest.raises(NotFittedError, match="not fitted yet"):
-        to_c(GaussianMixture(2))
-
-
-def test_no_mixture():
-    with pytest.raises(TypeError, match=r"model should be a fitted GaussianMixture, .* got dict"):
-        to_c({})
-
-
 @pytest.mark.parametrize("prefix", ["int", "class", "and", "1st", "a b", "a-b", "_a", "a__b", "é"])
 def test_prefixes_that_no_compiler_takes(prefix):
     with pytest.raises(ValueError, match=f"prefix should be .*, got '{prefix}'"):
@@ -393,17 +382,6 @@ def test_prefixes_that_no_compiler_takes(prefix):
 def test_header_names_that_cannot_be_included():
     with pytest.raises(ValueError, match=r"header_name should be .*, got 'a.b\.h'"):
         to_c(mixture("full", 1, 1), header_name='a"b.h')
-
-
-def test_numbers_that_are_not_finite():
-    parameters = mixture("diag", 2, 2)
-    parameters.means[1, 0] = np.nan
-    with pytest.raises(ValueError, match="model should hold finite numbers, got nan in its means"):
-        to_c(parameters)
-    model = GaussianMixture(2, random_state=0).fit(FAITHFUL)
-    model.means_[0, 0] = np.nan
-    with pytest.raises(ValueError, match="'means_' should be finite, but got nan at \\(0, 0\\)"):
-        to_c(model)
 
 
 def test_models_that_are_too_big():

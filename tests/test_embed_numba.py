@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from backends import skip_without
 from generators import COVARIANCE_TYPES, DTYPES, dense, draw, mixture, sample_weights
-from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
 from fastgmm.data.sample_data import load_sample
@@ -339,24 +338,6 @@ def test_other_estimators(estimator):
     embed.log_density_block(model, X, density, workspace)
     close(density, estimator.score_samples(X))
     assert embed.component(model, X[0], workspace) == estimator.predict(X[:1])[0]
-
-
-@pytest.mark.parametrize("estimator", [GaussianMixture(2), BayesianGaussianMixture(n_components=2)])
-def test_not_fitted(estimator):
-    with pytest.raises(NotFittedError, match=f"{type(estimator).__name__} instance is not fitted"):
-        estimator.to_numba()
-
-
-@pytest.mark.parametrize("name", ["weights", "means", "precisions_cholesky"])
-def test_model_with_nan(name):
-    parameters = mixture("diag", 2, 3)
-    parts = {
-        field: getattr(parameters, field).copy()
-        for field in ("weights", "means", "covariances", "precisions_cholesky")
-    }
-    parts[name].flat[0] = np.nan
-    with pytest.raises(ValueError, match=f"{name} should hold finite numbers only, but got nan"):
-        door().to_numba(MixtureParameters("diag", **parts))
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

@@ -43,9 +43,7 @@ cdef extern from "fastgmm.h" nogil:
         const double* distance_coefficients
         const double* distance_shifts
         const double* point_coefficients
-        const double* point_factors
-        const double* point_shifts
-        const double* point_whitener
+        const double* point_parameters
 
     ctypedef struct fastgmm_integrand:
         const fastgmm_model* model

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import empty_moments
-from .._kernels.packing import pack
-from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from .c_table import c_functions, check_code, kernels
-from .point_packing import pack_points
+from .mixture import lay_out
 
 
 class CModel:
@@ -23,9 +21,10 @@ class CModel:
 
     Parameters
     ----------
-    estimator : GaussianMixture, BayesianGaussianMixture or MixtureParameters
+    mixture : GaussianMixture, BayesianGaussianMixture, SoftKMeans or MixtureParameters
         A fitted estimator, one of known parameters, or one loaded from a file. A Bayesian mixture
-        has the densities that its ``score_samples`` and ``predict_proba`` compute.
+        has the densities that its ``score_samples`` and ``predict_proba`` compute. Or parameters,
+        as an M step returns them.
 
     Attributes
     ----------
@@ -46,6 +45,8 @@ class CModel:
         If the argument is no mixture.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
+    ValueError
+        If a parameter is not finite, or a mean too far away for the range of float64.
 
     Examples
     --------
@@ -65,27 +66,23 @@ class CModel:
     [-0.918939]
     """
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, mixture: Any) -> None:
         compiled = kernels()
-        parameters = _parameters(estimator)
-        means = np.array(parameters.means, np.float64, order="C")  # a copy
-        components = parameters.components()._replace(means=means)
-        packed = pack(components)
-        points = pack_points(components, packed.origin)
-        none = np.zeros_like(points.coefficients)
-        distances = pack(components._replace(log_coefficients=none[: len(means)]))
+        laid_out = lay_out(mixture)
+        means = laid_out.means
         arrays = {
             "means": means,
-            "distance_coefficients": none,
-            "distance_shifts": distances.shifts,
+            "distance_coefficients": np.zeros_like(laid_out.points.coefficients),
+            "distance_shifts": laid_out.distance_shifts,
         }
-        content = components.kind.encode() + np.array(means.shape).tobytes() + means.tobytes()
+        kind = laid_out.covariance_model.kernel_kind
+        content = kind.encode() + np.array(means.shape).tobytes() + means.tobytes()
         digest = hashlib.blake2b(content, digest_size=ctypes.sizeof(ctypes.c_size_t)).digest()
         self._means = means
-        self._covariance_model = parameters.covariance_model
+        self._covariance_model = laid_out.covariance_model
         self.n_components, self.n_features = means.shape
         self.capsule, self.address = compiled.c_model(
-            packed, points, arrays, int.from_bytes(digest, "little")
+            laid_out.packed, laid_out.points, arrays, int.from_bytes(digest, "little")
         )
         check_code(c_functions().check(self.address))
 
@@ -190,16 +187,3 @@ class _Integrand(ctypes.Structure):
         ("workspace_size", ctypes.c_size_t),
     )
     kept: Any
-
-
-def _parameters(estimator: Any) -> MixtureParameters:
-    """Return the parameters with which an estimator computes its predictions."""
-    if isinstance(estimator, MixtureParameters):
-        return estimator
-    if not hasattr(estimator, "_parameters"):
-        raise TypeError(
-            "estimator must be a GaussianMixture, a BayesianGaussianMixture or MixtureParameters, "
-            f"got {type(estimator).__name__}."
-        )
-    parameters: MixtureParameters = estimator._parameters()
-    return parameters

@@ -13,6 +13,7 @@ import numpy as np
 from .._kernels.layout import Array
 from .._versions import __version__
 from ..model.parameters import MixtureParameters
+from .mixture import parameters_of
 
 #: Changes with the functions, types and macros of the header.
 FORMAT = 1
@@ -45,7 +46,7 @@ _SECOND_MEANING = {
 
 
 def to_c(
-    model: Any, prefix: str = "fastgmm_model", header_name: str | None = None
+    mixture: Any, prefix: str = "fastgmm_model", header_name: str | None = None
 ) -> tuple[str, str]:
     r"""Write a mixture as a C header and a C99 source file, which are also C++17.
 
@@ -63,7 +64,7 @@ def to_c(
 
     Parameters
     ----------
-    model : fitted GaussianMixture, BayesianGaussianMixture or SoftKMeans, or MixtureParameters
+    mixture : fitted GaussianMixture, BayesianGaussianMixture or SoftKMeans, or MixtureParameters
     prefix : str, default='fastgmm_model'
         Of all public names: a C identifier that begins with a letter and has no two underscores in
         a row, which C++ reserves.
@@ -80,7 +81,7 @@ def to_c(
     NotFittedError
         If ``fit`` has not been called.
     TypeError
-        If ``model`` is no mixture.
+        If ``mixture`` is none.
     ValueError
         If a parameter is not finite, the model has more than 2^22 numbers, or ``prefix`` is no
         identifier or a keyword of C or C++, or ``header_name`` cannot be included.
@@ -101,7 +102,8 @@ def to_c(
             "header_name should be the name of a file without quotes, backslashes and line ends, "
             f"got {header_name!r}."
         )
-    parameters = _mixture_of(model)
+    parameters = parameters_of(mixture)
+    _check_size(parameters)
     kind = parameters.covariance_model.kernel_kind
     K, d = parameters.means.shape
     names = {
@@ -148,30 +150,16 @@ def _check_prefix(prefix: str) -> None:
         raise ValueError(f"prefix should be no keyword of C or C++, got {prefix!r}.")
 
 
-def _mixture_of(model: Any) -> MixtureParameters:
-    parameters = model
-    if callable(getattr(model, "_parameters", None)):  # an estimator
-        parameters = model._parameters()
-    if not isinstance(parameters, MixtureParameters):
-        raise TypeError(
-            "model should be a fitted GaussianMixture, BayesianGaussianMixture or SoftKMeans, or "
-            f"MixtureParameters, got {type(model).__name__}."
-        )
-    for name in ("weights", "means", "precisions_cholesky"):
-        values = getattr(parameters, name)
-        bad = values[~np.isfinite(values)]
-        if bad.size:
-            raise ValueError(f"model should hold finite numbers, got {bad[0]} in its {name}.")
+def _check_size(parameters: MixtureParameters) -> None:
     K, d = parameters.means.shape
     kind = parameters.covariance_model.kernel_kind
     n_numbers = K * (d + 1) + math.prod(_packed_shape(kind, K, d))
     if n_numbers > MAX_NUMBERS:
         raise ValueError(
-            f"model should have at most {MAX_NUMBERS:,} parameters, which compilers can take, got "
-            f"{n_numbers:,} (n_components={K}, n_features={d}, "
+            f"mixture should have at most {MAX_NUMBERS:,} parameters, which compilers can take, "
+            f"got {n_numbers:,} (n_components={K}, n_features={d}, "
             f"covariance_type={parameters.covariance_type!r})."
         )
-    return parameters
 
 
 def _packed_shape(kind: str, K: int, d: int) -> tuple[int, ...]:

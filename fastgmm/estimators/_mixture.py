@@ -98,8 +98,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         self, method: str, X: Any, sample_weight: Any = None
     ) -> tuple[Samples, MixtureParameters, int]:
         """Return checked samples, the mixture, and the number of threads."""
-        check_is_fitted(self)
-        parameters = self._parameters()
+        parameters = self.to_parameters()
         check_same_home(X, getattr(self, self._located_by), f"{type(self).__name__}.{method}")
         samples = check_samples(self, X, sample_weight, reset=False)
         if samples.n_features != parameters.n_features:  # means that were set by hand
@@ -284,6 +283,25 @@ class FittedMixture(DensityMixin, BaseEstimator):
         home = getattr(self, self._located_by)
         return like(home, X), like(home, y)
 
+    def to_parameters(self) -> MixtureParameters:
+        """Return the mixture as a value, as `fastgmm.em` and `fastgmm.embed` take it.
+
+        Returns
+        -------
+        MixtureParameters
+            With them ``score_samples`` and ``predict_proba`` compute: those of a
+            `BayesianGaussianMixture` are of the posterior. They may share memory with attributes.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` has not been called.
+        ValueError
+            If attributes that were set by hand are no mixture.
+        """
+        check_is_fitted(self)
+        return self._parameters()
+
     def to_numba(self) -> "Model":
         """Return the mixture as a value for compiled code.
 
@@ -319,8 +337,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
         >>> count(mixture.to_numba(), np.array([[0.1], [3.9], [4.2]])).tolist()
         [1, 2]
         """
-        check_is_fitted(self)
-        parameters = self._parameters()
+        parameters = self.to_parameters()
         from ..embed.numba import to_numba
 
         return to_numba(parameters)

@@ -29,26 +29,22 @@ cdef bint _are_finite(const double* values, size_t count) noexcept nogil:
 
 cdef int _check_model(const fastgmm_model* model) noexcept nogil:
     cdef int code = check_call(model)
-    cdef size_t K, d, lanes, factor
+    cdef size_t K, d, factor
     if code != FASTGMM_OK:
         return code
     if (
         model.means == NULL or model.log_coefficients == NULL or model.origin == NULL
         or model.centers == NULL or model.block_factors == NULL or model.block_shifts == NULL
         or model.distance_coefficients == NULL or model.distance_shifts == NULL
-        or model.point_coefficients == NULL or model.point_factors == NULL
-        or model.point_shifts == NULL
+        or model.point_coefficients == NULL or model.point_parameters == NULL
     ):
         return FASTGMM_NULL_POINTER
     K = model.n_components
     d = model.n_features
-    if model.covariance_type == TIED and (
-        model.block_whitener == NULL or model.point_whitener == NULL
-    ):
+    if model.covariance_type == TIED and model.block_whitener == NULL:
         return FASTGMM_NULL_POINTER
     if model.leading_rows < 1 or model.leading_rows > d:
         return FASTGMM_WRONG_SIZE
-    lanes = _up_to_lanes(K)
     factor = d * (d + 1) // 2 if model.covariance_type == FULL else d
     if (
         _are_finite(model.means, K * d)
@@ -59,12 +55,10 @@ cdef int _check_model(const fastgmm_model* model) noexcept nogil:
         and _are_finite(model.block_shifts, K if model.block_squares != NULL else K * d)
         and (model.block_squares == NULL or _are_finite(model.block_squares, K))
         and (model.block_whitener == NULL or _are_finite(model.block_whitener, d * d))
-        and _are_finite(model.distance_coefficients, lanes)
+        and _are_finite(model.distance_coefficients, _up_to_lanes(K))
         and _are_finite(model.distance_shifts, K if model.block_squares != NULL else K * d)
         and _are_finite(model.point_coefficients, K)
-        and _are_finite(model.point_factors, lanes * factor)
-        and _are_finite(model.point_shifts, lanes * d)
-        and (model.point_whitener == NULL or _are_finite(model.point_whitener, d * d))
+        and _are_finite(model.point_parameters, point_parameters_size(model))
     ):
         return FASTGMM_OK
     return FASTGMM_NOT_FINITE
@@ -296,9 +290,7 @@ def c_model(packed, point, arrays, size_t fingerprint):
     model.distance_coefficients = <const double*> _address(arrays["distance_coefficients"])
     model.distance_shifts = <const double*> _address(arrays["distance_shifts"])
     model.point_coefficients = <const double*> _address(point.coefficients)
-    model.point_factors = <const double*> _address(point.factors)
-    model.point_shifts = <const double*> _address(point.shifts)
-    model.point_whitener = <const double*> _address(point.whitener)
+    model.point_parameters = <const double*> _address(point.parameters)
     capsule = PyCapsule_New(model, "fastgmm_model", _free_model)
     kept = (packed, point, arrays)
     Py_INCREF(kept)

@@ -1,19 +1,10 @@
 """One point at a time: vector lanes run over components, eight to a group.
 
-A block of samples would compute 256 lanes for one point. Here the parameters are interleaved:
-lane l of group g belongs to component 8 g + l, and a point's numbers are the same in all lanes.
-
-    full: factors[group][row][column <= row][8], shifts[group][row][8]
-    else: factors[group][feature][8],            shifts[group][feature][8]
-
-Lanes beyond the last component have coefficients of minus infinity.
+A block of samples would compute 256 lanes for one point. The layout is that of
+embed/point_layout.py.
 """
 
 from fastgmm.embed cimport fastgmm_model
-
-cdef extern from *:
-    # rows of a full factor between two tests of whether a group can matter
-    const size_t BAND "((size_t)4)"
 
 
 cdef struct PointScratch:
@@ -45,7 +36,7 @@ cdef size_t lay_out_point(
     if start != NULL:
         own.start += (64 - <size_t> start % 64) % 64
     scratch.x = <double*> _take(&own, d * sizeof(double))
-    scratch.whitened = <double*> _take(&own, d * sizeof(double))
+    scratch.whitened = <double*> _take(&own, up_to_four(d) * sizeof(double))
     scratch.values = <double*> _take(&own, _up_to_lanes(n_components) * sizeof(double))
     scratch.peaks = <double*> _take(&own, _up_to_lanes(n_components) // LANES * sizeof(double))
     scratch.z = <double*> _take(&own, up_to_four(d) * sizeof(double))
@@ -89,20 +80,36 @@ cdef inline double _peak(const double* v) noexcept nogil:
     return _larger(_larger(v01, v23), _larger(v45, v67))
 
 
+cdef size_t _factor_size(size_t kind, size_t rows) noexcept nogil:
+    """Return how many numbers the first rows of a group's factors take; rows are whole fours."""
+    if kind == FULL:
+        return 2 * LANES * rows * (rows // 4 + 1)
+    return LANES * rows
+
+
+cdef size_t point_parameters_size(const fastgmm_model* model) noexcept nogil:
+    """Return how many numbers the layout for single points takes."""
+    cdef size_t rows = up_to_four(model.n_features)
+    cdef size_t groups = _up_to_lanes(model.n_components) // LANES
+    cdef size_t size = groups * (LANES * rows + _factor_size(model.covariance_type, rows))
+    return size + model.n_features * rows if model.covariance_type == TIED else size
+
+
 cdef void _whiten_point(
     const double* restrict whitener, const double* restrict x, size_t d, double* restrict y
 ) noexcept nogil:
-    """Y = P x / sqrt(2); the whitener holds the columns of P as rows.
+    """Write x W.
 
     whitener, x  IN
     y            OUT
     """
     cdef size_t i, j
-    for i in range(d):
+    cdef size_t rows = up_to_four(d)
+    for i in range(rows):
         y[i] = 0.0
     for j in range(d):
-        for i in range(j, d):
-            y[i] += whitener[j * d + i] * x[j]
+        for i in range(rows):
+            y[i] += whitener[j * rows + i] * x[j]
 
 
 cdef double point_log_prob(
@@ -118,62 +125,64 @@ cdef double point_log_prob(
     """
     cdef size_t d = model.n_features
     cdef size_t groups = _up_to_lanes(model.n_components) // LANES
-    cdef bint is_full = model.covariance_type == FULL
-    cdef size_t first = min(d, BAND) if is_full and cut < INFINITE else d
-    cdef size_t per_group = LANES * (d * (d + 1) // 2 if is_full else d)
+    cdef size_t rows = up_to_four(d)
+    cdef size_t per_group = _factor_size(model.covariance_type, rows)
+    cdef const double* shifts = model.point_parameters
+    cdef const double* factors = shifts + groups * LANES * rows
     cdef const double* x = scratch.x
     cdef double* values = scratch.values
     cdef double best = LOG_PROB_FLOOR
-    cdef size_t g, o, likely = 0
+    cdef size_t g, likely = 0
     if model.covariance_type == TIED:
-        _whiten_point(model.point_whitener, x, d, scratch.whitened)
+        _whiten_point(factors + groups * per_group, x, d, scratch.whitened)
         x = scratch.whitened
     for g in range(groups):
-        o = g * LANES
-        if is_full:
-            subtract_point_rows(
-                model.point_factors + g * per_group, model.point_shifts + o * d, x, 0, first,
-                coefficients + o, values + o
-            )
+        if model.covariance_type == FULL:
+            subtract_four_rows(factors, shifts, x, min(d, 4), coefficients, values)
         else:
-            subtract_point_diagonal(
-                model.point_factors + g * per_group, model.point_shifts + o * d, x, d,
-                coefficients + o, values + o
-            )
-        scratch.peaks[g] = _peak(values + o)
+            subtract_scaled(factors, shifts, x, d, coefficients, values)
+        scratch.peaks[g] = _peak(values)
         if scratch.peaks[g] > best:
             best = scratch.peaks[g]
             likely = g
-    if first == d:
+        factors += per_group
+        shifts += LANES * rows
+        coefficients += LANES
+        values += LANES
+    if model.covariance_type != FULL or d <= 4:
         return best
-    best = _finish_group(model, scratch, likely, first, LOG_PROB_FLOOR, cut)
+    best = _finish_group(model, scratch, likely, LOG_PROB_FLOOR, cut)
     for g in range(groups):
         if g != likely:
-            best = _finish_group(model, scratch, g, first, best, cut)
+            best = _finish_group(model, scratch, g, best, cut)
     return best
 
 
 cdef double _finish_group(
-    const fastgmm_model* model, const PointScratch* scratch, size_t g, size_t first, double best,
-    double cut
+    const fastgmm_model* model, const PointScratch* scratch, size_t g, double best, double cut
 ) noexcept nogil:
-    """Subtract further rows of a full factor while the group can matter; return the new best.
+    """Subtract the rows after the first four while the group can matter; return the new best.
 
     x              IN      of the scratch
     values, peaks  IN OUT  of the scratch
     """
     cdef size_t d = model.n_features
+    cdef size_t groups = _up_to_lanes(model.n_components) // LANES
+    cdef size_t rows = up_to_four(d)
+    cdef const double* shifts = model.point_parameters + g * LANES * rows
+    cdef const double* factors = (
+        model.point_parameters + groups * LANES * rows + g * _factor_size(FULL, rows)
+    )
     cdef double* values = scratch.values + g * LANES
-    cdef size_t stop
-    while first < d and scratch.peaks[g] >= best - cut:
-        stop = min(first + BAND, d)
-        subtract_point_rows(
-            model.point_factors + (g * (d * (d + 1) // 2) + first * (first + 1) // 2) * LANES,
-            model.point_shifts + g * LANES * d, scratch.x, first, stop, values, values
+    cdef size_t i = 4
+    while i < d and scratch.peaks[g] >= best - cut:
+        subtract_four_rows(
+            factors + _factor_size(FULL, i), shifts + i * LANES, scratch.x, min(i + 4, d), values,
+            values
         )
         scratch.peaks[g] = _peak(values)
-        first = stop
-    return scratch.peaks[g] if first == d and scratch.peaks[g] > best else best
+        i += 4
+    return scratch.peaks[g] if i >= d and scratch.peaks[g] > best else best
 
 
 cdef void _exponentiate_point(

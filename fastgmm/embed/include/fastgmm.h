@@ -19,8 +19,8 @@
  * point follow those of the point before without a gap.
  *
  * A point that holds NaN or an infinity gives NaN in every float result and -1 as its component.
- * accumulate() then makes nk and the log-likelihood NaN, unless the point's weight is 0. Points of
- * weight 0 add nothing, whatever they hold.
+ * accumulate() adds NaN to nk and the log-likelihood for it, and nothing to the other moments. A
+ * point of weight 0 adds nothing, whatever it holds.
  *
  * C99 and C++. Include Python.h first for what needs the interpreter.
  */
@@ -77,9 +77,7 @@ typedef struct fastgmm_model {
     const double *distance_coefficients;
     const double *distance_shifts;
     const double *point_coefficients;
-    const double *point_factors;
-    const double *point_shifts;
-    const double *point_whitener;
+    const double *point_parameters;
 } fastgmm_model;
 
 /* What user_data points to in the functions for scipy.LowLevelCallable. */

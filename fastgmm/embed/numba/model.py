@@ -11,9 +11,7 @@ import numpy as np
 from ..._kernels import layout
 from ..._kernels._numba.jit import by_type, part
 from ..._kernels.layout import Array, statistics_size
-from ..._kernels.packing import pack
-from ...model.parameters import MixtureParameters
-from .lanes import lay_out
+from ..mixture import lay_out
 
 
 class Model(NamedTuple):
@@ -38,8 +36,8 @@ class Model(NamedTuple):
     # what takes the place of two of these to give the distances alone
     zeros: Array
     distance_shifts: Array
-    # for one point at a time: see lanes.py
-    lanes: Array
+    # for one point at a time: see point_layout.py
+    point_parameters: Array
     # how many numbers the sums of statistics take
     n_sums: int
 
@@ -149,13 +147,14 @@ _PACKERS = {model: _packer(packed) for packed, model in _MODELS.items()}
 packed_of = by_type(_PACKERS.__getitem__)
 
 
-def to_numba(parameters: MixtureParameters) -> Model:
+def to_numba(mixture: Any) -> Model:
     """Return a mixture as a value that compiled code can take.
 
     Parameters
     ----------
-    parameters : MixtureParameters
-        As an M step returns them. A fitted estimator has a method ``to_numba``.
+    mixture : GaussianMixture, BayesianGaussianMixture, SoftKMeans or MixtureParameters
+        A fitted estimator, one of known parameters, or one loaded from a file; it has a method of
+        the same name. Or parameters, as an M step returns them.
 
     Returns
     -------
@@ -164,43 +163,40 @@ def to_numba(parameters: MixtureParameters) -> Model:
 
     Raises
     ------
+    TypeError
+        If the argument is no mixture.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
     ValueError
-        If a parameter is not finite.
+        If a parameter is not finite, or a mean too far away for the range of float64.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastgmm import GaussianMixture
-    >>> from fastgmm.embed.numba import log_density, new_workspace
+    >>> from fastgmm.embed.numba import log_density, new_workspace, to_numba
     >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[1.0], [1.0]])
-    >>> model = mixture.to_numba()
+    >>> model = to_numba(mixture)
     >>> round(log_density(model, np.array([0.0]), new_workspace(model)), 6)
     -1.61175
     """
-    for name in ("weights", "means", "precisions_cholesky"):
-        values = getattr(parameters, name)
-        if not np.isfinite(values).all():
-            wrong = values[~np.isfinite(values)].flat[0]
-            raise ValueError(f"{name} should hold finite numbers only, but got {wrong}.")
-    components = parameters.components()
-    packed = pack(components)
-    K, d = parameters.n_components, parameters.n_features
-    distances = pack(components._replace(log_coefficients=np.zeros(K)))
-    coefficients, lanes = lay_out(components, packed.origin)
+    laid_out = lay_out(mixture)
+    packed = laid_out.packed
+    K, d = laid_out.means.shape
     return _MODELS[type(packed)](
         n_components=K,
         n_features=d,
-        means=np.array(parameters.means, order="C"),
+        means=laid_out.means,
         origin=packed.origin,
-        coefficients=coefficients,
+        coefficients=laid_out.points.coefficients,
         factors=packed.factors,
         shifts=packed.shifts,
         squares=packed.squares,
         whitener=packed.whitener,
         centers=packed.centers,
         leading=packed.leading,
-        zeros=np.zeros_like(coefficients),
-        distance_shifts=distances.shifts,
-        lanes=lanes,
+        zeros=np.zeros_like(laid_out.points.coefficients),
+        distance_shifts=laid_out.distance_shifts,
+        point_parameters=laid_out.points.parameters,
         n_sums=statistics_size(packed.kind, K, d) + 1,
     )

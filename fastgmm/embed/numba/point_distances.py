@@ -1,4 +1,4 @@
-"""Log-probabilities of one point under all components, eight at a time; see ``lanes.py``.
+"""Log-probabilities of one point under all components, eight at a time; see ``point_layout.py``.
 
 What is not inlined takes few arguments: one array of parameters, one of workspace.
 """
@@ -20,34 +20,35 @@ def up_to_eight(count):
 def row_of(memory, count, d, i):
     """Return one of four parts of a workspace, with a number for each feature.
 
-    0 holds the point, filled up to fours with zeros, 1 the whitened point, 2 and 3 are for
-    moments. Before them lie ``count`` numbers, one for each component.
+    0 holds the point, 1 the whitened point, 2 and 3 are for moments. Before them lie ``count``
+    numbers, one for each component.
     """
     return tail(memory, count + i * up_to_eight(d))
 
 
 @shared_part
-def _full(count, d, coefficients, lanes, memory):
+def _full(count, d, coefficients, parameters, memory):
     not_inlined()
     x = row_of(memory, count, d, I0)
-    factors = tail(lanes, count * up_to_four(d))
+    factors = tail(parameters, count * up_to_four(d))
     o = s = I0
     for k in range(I0, count, I8):
         start, values = tail(coefficients, k), tail(memory, k)
         for i in range(I0, d, I4):
-            subtract_four_rows(tail(factors, o), tail(lanes, s), x, i + I4, start, values)
+            columns = min(i + I4, d)
+            subtract_four_rows(tail(factors, o), tail(parameters, s), x, columns, start, values)
             start = values
             o += I4 * I8 * (i + I4)
             s += I4 * I8
 
 
 @part
-def _subtract_diagonals(x, count, d, coefficients, lanes, memory):
-    factors = tail(lanes, count * up_to_four(d))
+def _subtract_diagonals(x, count, d, coefficients, parameters, memory):
+    factors = tail(parameters, count * up_to_four(d))
     for k in range(I0, count, I8):
         o = k * up_to_four(d)
         start, values = tail(coefficients, k), tail(memory, k)
-        subtract_scaled(tail(factors, o), tail(lanes, o), x, d, start, values)
+        subtract_scaled(tail(factors, o), tail(parameters, o), x, d, start, values)
 
 
 @part
@@ -63,22 +64,22 @@ def _add_scaled(p, x, count, out):
 
 
 @shared_part
-def _tied(count, d, coefficients, lanes, memory):
+def _tied(count, d, coefficients, parameters, memory):
     not_inlined()
     fours = up_to_four(d)
     x, whitened = row_of(memory, count, d, I0), row_of(memory, count, d, I1)
-    whitener = tail(lanes, I2 * count * fours)
+    whitener = tail(parameters, I2 * count * fours)
     for i in range(fours):
         whitened[i] = 0.0
     for j in range(d):
         _add_scaled(tail(whitener, j * fours), x[j], fours, whitened)
-    _subtract_diagonals(whitened, count, d, coefficients, lanes, memory)
+    _subtract_diagonals(whitened, count, d, coefficients, parameters, memory)
 
 
 @shared_part
-def _scaled(count, d, coefficients, lanes, memory):
+def _scaled(count, d, coefficients, parameters, memory):
     not_inlined()
-    _subtract_diagonals(row_of(memory, count, d, I0), count, d, coefficients, lanes, memory)
+    _subtract_diagonals(row_of(memory, count, d, I0), count, d, coefficients, parameters, memory)
 
 
 def _caller(function):
@@ -87,7 +88,7 @@ def _caller(function):
     @step
     def call(model, coefficients, memory):
         K, d = U(model.n_components), U(model.n_features)
-        function(up_to_eight(K), d, coefficients, model.lanes, memory)
+        function(up_to_eight(K), d, coefficients, model.point_parameters, memory)
 
     return call
 

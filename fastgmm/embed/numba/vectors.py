@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 
 from ..._kernels._numba.primitives import primitive
-from .lanes import LANES
+from ..point_layout import LANES
 
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 _MULTIPLY_ADD = ("contract",)

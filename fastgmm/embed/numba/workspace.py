@@ -7,7 +7,7 @@ import numpy as np
 from ..._kernels._numba.jit import U, open_allocation
 from ..._kernels._numba.scratch import scratch_size
 from ..._kernels.layout import SMALLEST_BLOCK, Array, block_stride
-from .lanes import LANES
+from ..point_layout import LANES
 from .point_distances import up_to_eight
 
 _STRIDE = block_stride(8)

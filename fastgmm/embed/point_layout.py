@@ -1,13 +1,13 @@
 """The second layout of a mixture, for one point at a time: eight components side by side.
 
 The kernels for blocks let SIMD lanes run over samples. For one point they run over components:
-``values[group][i][lane]`` belongs to component ``8 group + lane``. Features are filled up to fours
-with zeros, and components to eights with components of log-probability minus infinity. With d'
+``values[group][i][lane]`` belongs to component ``8 group + lane``. Components are filled up to
+eights with some of log-probability minus infinity, and features to fours with zeros. With d'
 features then, all but the coefficients is one flat array, since each argument of a call takes time:
 
     shifts (groups, d', 8), and then
     full: factors (groups, size, 8), four rows i to i + 3 after four; of these (i + 4, 4, 8),
-    columns first, of which the last are filled up with zeros
+    columns first; columns from d on are never read
     tied: factors of 1 (groups, d', 8), whitener (d, d')
     diag, spherical: factors (groups, d', 8)
 
@@ -15,9 +15,11 @@ features then, all but the coefficients is one flat array, since each argument o
 components take x W in place of x.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..._kernels.layout import TILE, Array, Components
+from .._kernels.layout import TILE, Array, Components
 
 #: Components side by side: a cache line, and a register of AVX-512.
 LANES = 8
@@ -25,7 +27,14 @@ _LINE = 64
 _SQRT_HALF = float(np.sqrt(0.5))
 
 
-def lay_out(components: Components, origin: Array) -> tuple[Array, Array]:
+class PointLayout(NamedTuple):
+    """A mixture for one point at a time; each array begins with a cache line."""
+
+    coefficients: Array  # (groups * 8,)
+    parameters: Array  # flat
+
+
+def lay_out_for_points(components: Components, origin: Array) -> PointLayout:
     """Lay out a mixture for one point at a time.
 
     Parameters
@@ -36,8 +45,7 @@ def lay_out(components: Components, origin: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    coefficients : (groups * 8,) array
-    lanes : (size,) array
+    PointLayout
     """
     K, d = components.means.shape
     height, padded = -(-d // TILE) * TILE, -(-K // LANES) * LANES
@@ -58,7 +66,8 @@ def lay_out(components: Components, origin: Array) -> tuple[Array, Array]:
         shifts = -locations * scale
         factors = _interleave(_filled(scale, padded, height))
     shifts = _interleave(_filled(shifts, padded, height))
-    return _aligned(coefficients), _aligned(shifts.ravel(), factors.ravel(), whitener.ravel())
+    parameters = _aligned(shifts.ravel(), factors.ravel(), whitener.ravel())
+    return PointLayout(_aligned(coefficients), parameters)
 
 
 def _filled(values: Array, n_rows: int, n_columns: int) -> Array:
