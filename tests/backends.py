@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
@@ -17,13 +16,23 @@ LEVELS = ("baseline", "v3", "v4")
 VARIANTS = ("numba", *LEVELS)
 
 
+def _why_no_import(module: str) -> str:
+    try:
+        import_module(module)
+    except ImportError as error:
+        return f"{module} cannot be imported: {error}"
+    return ""
+
+
 @cache
 def why_missing(name: str) -> str:
     """Return why a backend or a level cannot run here; empty if it can."""
     if name == "numba":
-        return "" if find_spec("numba") else "numba is not installed"
+        return _why_no_import("numba")
     if not build.LEVELS:
         return f"no Cython kernels: {build.MISSING}"
+    if _why_no_import("fastgmm._kernels._cython.backend"):
+        return _why_no_import("fastgmm._kernels._cython.backend")
     if name == "cython":
         return ""
     if name not in build.LEVELS:

@@ -1,21 +1,21 @@
 """Models that are exported to C, compiled and called."""
 
 import ctypes
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from compilers import is_usable
 from numpy.typing import NDArray
 
 from fastgmm.embed.export_c import to_c
 
-COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
+COMPILERS = [name for name in ("gcc", "clang") if is_usable(name)]
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 #: pytest's mark of tests that compile
-needs_compiler = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
+needs_compiler = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang that works")
 _SUFFIX = {"float64": "f64", "float32": "f32"}
 
 

@@ -265,6 +265,22 @@ def test_points_that_are_not_finite(name, covariance_type, dtype, value, problem
         for actual, wanted in zip(absent.moments, expected.moments, strict=True):
             assert_allclose(actual, wanted, rtol=1e-12, atol=1e-12)
         assert absent.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-13)
+        assert_allclose(poisoned.moments.first, absent.moments.first, rtol=1e-12, atol=1e-12)
+        assert_allclose(poisoned.moments.second, absent.moments.second, rtol=1e-12, atol=1e-12)
+        assert poisoned.weight == 260
+
+
+@each_type
+@pytest.mark.parametrize("chunk", CHUNKS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200, -1e300])
+def test_points_of_weight_0_add_nothing(covariance_type, chunk, value, problems):
+    X, estimator = problems["patches", covariance_type]
+    X = X[:300].copy()
+    X[::7, 2] = value
+    call = Caller(estimator, chunk)
+    statistics = call.accumulate(X, np.zeros(300))
+    assert not any(part.any() for part in statistics.moments)
+    assert (statistics.log_likelihood, statistics.weight) == (0.0, 0.0)
 
 
 def test_statistics_add_up_and_may_be_copied(problems):

@@ -5,11 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from backends import skip_without
+from compilers import skip_without_extensions
 from conftest import HOME
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "embed"
@@ -22,13 +22,8 @@ def run_example(tmp_path):
     skip_without("cython")
     if not EXAMPLES.exists():
         pytest.skip("no examples beside these tests")
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed")
 
     def run(folder, *commands):
-        for name in ("setuptools", *["Cython"] * (folder == "cython")):
-            if find_spec(name) is None:
-                pytest.skip(f"{name} is not installed")
         work = tmp_path / folder
         shutil.copytree(EXAMPLES / folder, work)
         path = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])
@@ -50,13 +45,19 @@ def numbers(text):
     return [float(number) for number in re.findall(r"-?\d+\.\d+", text)]
 
 
+@pytest.mark.slow
 def test_cython(run_example):
+    pytest.importorskip("setuptools")
+    pytest.importorskip("Cython.Build", reason="needs Cython")
+    skip_without_extensions()
     printed = run_example("cython", "setup.py build_ext --inplace", "run.py")
     compiled, python = numbers(printed)
     assert compiled == pytest.approx(python, abs=1e-6)
 
 
 def test_c(run_example):
+    pytest.importorskip("setuptools")
+    skip_without_extensions()
     printed = run_example("c", "setup.py build_ext --inplace", "run.py")
     assert printed == "540176 assignments, 100.0% as from Python\n"
 

@@ -3,11 +3,13 @@
 import ctypes
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from c_models import COMPILERS, CModel, CStatistics, compile_c, needs_compiler, write_c
+from compilers import skip_without_compiler
 from generators import COVARIANCE_TYPES, DTYPES, draw, mixture, sample_weights
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
@@ -81,10 +83,19 @@ def mixture_of(model):
     )
 
 
+#: Spread, so that each number of components and of features meets some types.
+CASES = [
+    ("full", 32, 16), ("full", 3, 2), ("tied", 3, 5), ("tied", 32, 1),
+    ("diag", 1, 16), ("diag", 32, 5), ("spherical", 1, 2), ("spherical", 3, 1),
+]  # fmt: skip
+CROSSED = list(product(COVARIANCE_TYPES, (1, 3, 32), (1, 2, 5, 16)))
+
+
 @needs_compiler
-@pytest.mark.parametrize("d", [1, 2, 5, 16])
-@pytest.mark.parametrize("K", [1, 3, 32])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize(
+    "covariance_type, K, d",
+    [pytest.param(*case, marks=() if case in CASES else pytest.mark.slow) for case in CROSSED],
+)
 def test_results_are_the_estimators(tmp_path, covariance_type, K, d):
     parameters = mixture(covariance_type, K, d)
     model, c = estimator_of(parameters), CModel(parameters, tmp_path, options=("-O1",))
@@ -160,10 +171,24 @@ def test_a_point_that_is_not_finite_gives_nan_and_touches_no_other(tmp_path, cov
     assert np.isnan(sums.parts["log_likelihood"])
     present = np.ones(70)
     present[bad] = 0.0  # absent, whatever they hold
-    first, second = CStatistics(covariance_type, 3, 2), CStatistics(covariance_type, 3, 2)
-    assert c.call("accumulate", X, first.memory, present) == 0
-    assert c.call("accumulate", clean, second.memory, present) == 0
-    np.testing.assert_array_equal(first.memory, second.memory)
+    absent, expected = CStatistics(covariance_type, 3, 2), CStatistics(covariance_type, 3, 2)
+    assert c.call("accumulate", X, absent.memory, present) == 0
+    assert c.call("accumulate", clean, expected.memory, present) == 0
+    np.testing.assert_array_equal(absent.memory, expected.memory)
+    for name in ("first", "second"):
+        np.testing.assert_array_equal(sums.parts[name], absent.parts[name])
+    assert sums.parts["weight"] == 70
+
+
+@needs_compiler
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_points_of_weight_0_add_nothing(tmp_path, covariance_type):
+    c, sums = CModel(mixture(covariance_type, 3, 2), tmp_path), CStatistics(covariance_type, 3, 2)
+    X = np.full((40, 2), np.nan)
+    X[:4, 0] = [np.inf, -np.inf, 1e200, -1e300]
+    X[2:4, 1] = 0.0
+    assert c.call("accumulate", X, sums.memory, np.zeros(40)) == 0
+    assert not sums.memory.any()
 
 
 @needs_compiler
@@ -195,16 +220,16 @@ def test_of_equal_components_the_first(tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize("n", [0, 1, 4, 5, 31, 32, 33, 100])
-def test_results_do_not_depend_on_the_call(tmp_path, n):
+@pytest.mark.parametrize("lanes", [None, 1, 8])
+def test_results_do_not_depend_on_the_call(tmp_path, lanes):
     """Rows of a wider table, any number of points, and any number of lanes."""
     parameters = mixture("full", 3, 5)
     wide = np.random.default_rng(0).normal(size=(100, 9))
     wide[:, :5] = draw(parameters, 100)
     expected = estimator_of(parameters).score_samples(wide[:, :5])
-    for options in (("-O2",), ("-O2", "-DMIXTURE_LANES=1"), ("-O2", "-DMIXTURE_LANES=8")):
-        (tmp_path / options[-1]).mkdir()
-        c = CModel(parameters, tmp_path / options[-1], options=options)
+    options = ("-O2",) if lanes is None else ("-O2", f"-DMIXTURE_LANES={lanes}")
+    c = CModel(parameters, tmp_path, options=options)
+    for n in (0, 1, 4, 5, 31, 32, 33, 100):
         out = np.full(101, 7.0)
         assert c.call("log_density", wide[:n], out, stride=9) == 0
         np.testing.assert_allclose(out[:n], expected[:n], rtol=1e-13)
@@ -244,16 +269,30 @@ def test_statistics_of_parts_add(tmp_path, covariance_type):
     np.testing.assert_allclose(first.memory, whole.memory, rtol=1e-12, atol=atol)
 
 
+LANGUAGES = [("c", "c99"), ("c", "c17"), ("c++", "c++17")]
+SIZES = {"full": (1, 1), "tied": (3, 2), "diag": (2, 7), "spherical": (3, 2)}
+
+
 @needs_compiler
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_compiles_without_warnings(tmp_path, covariance_type, compiler):
-    for K, d in ((1, 1), (3, 2), (2, 7)):
-        write_c(tmp_path, mixture(covariance_type, K, d))
-        for language, standard in (("c", "c99"), ("c", "c17"), ("c++", "c++17")):
-            for level in ("-O0", "-O3"):
-                arguments = ("-x", language, level, "-c", "mixture.c", "-o", "mixture.o")
-                compile_c(tmp_path, *arguments, compiler=compiler, standard=standard)
+@pytest.mark.parametrize("language, standard", LANGUAGES)
+@pytest.mark.parametrize(
+    "level, covariance_type, K, d",
+    [("-O3", covariance_type, *size) for covariance_type, size in SIZES.items()]
+    + [
+        pytest.param(level, covariance_type, *size, marks=pytest.mark.slow)
+        for level, covariance_type, size in product(
+            ("-O0", "-O3"), COVARIANCE_TYPES, ((1, 1), (3, 2), (2, 7))
+        )
+        if (level, SIZES[covariance_type]) != ("-O3", size)
+    ],
+)
+def test_compiles_without_warnings(
+    tmp_path, covariance_type, K, d, level, language, standard, compiler
+):
+    write_c(tmp_path, mixture(covariance_type, K, d))
+    arguments = ("-x", language, level, "-c", "mixture.c", "-o", "mixture.o")
+    compile_c(tmp_path, *arguments, compiler=compiler, standard=standard)
 
 
 THREADS = r"""
@@ -327,11 +366,7 @@ int main(void)
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_threads_under_sanitizers(tmp_path, covariance_type, sanitizers):
     options = ["-O1", "-g", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-pthread"]
-    (tmp_path / "empty.c").write_text("int main(void) { return 0; }\n")
-    command = [COMPILERS[0], *options, "empty.c", "-o", "empty"]
-    built = subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
-    if not built or subprocess.run([tmp_path / "empty"], capture_output=True).returncode:
-        pytest.skip(f"{COMPILERS[0]} has no sanitizer {sanitizers} that runs here")
+    skip_without_compiler(COMPILERS[0], *options)
     write_c(tmp_path, mixture(covariance_type, 3, 5))
     (tmp_path / "main.c").write_text(THREADS)
     compile_c(tmp_path, *options, "main.c", "mixture.c", "-o", "main", "-lm")

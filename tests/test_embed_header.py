@@ -2,12 +2,12 @@
 
 import ctypes
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from backends import skip_without
+from compilers import skip_without_compiler
 from generators import mixture
 
 from fastgmm.embed import CModel, addresses, c_functions, get_include
@@ -59,7 +59,7 @@ def c_functions_or_skip():
 
 def test_sizes_are_those_of_the_compiler(tmp_path):
     functions = c_functions_or_skip()
-    compiler = find("gcc")
+    skip_without_compiler("gcc")
     source = tmp_path / "sizes.c"
     source.write_text(
         '#include <stdio.h>\n#include "fastgmm.h"\nint main(void) {\n'
@@ -67,7 +67,7 @@ def test_sizes_are_those_of_the_compiler(tmp_path):
         "FASTGMM_API_VERSION); return 0; }\n"
     )
     program = tmp_path / "sizes"
-    command = [compiler, "-I", get_include(), str(source), "-o", str(program)]
+    command = ["gcc", "-I", get_include(), str(source), "-o", str(program)]
     subprocess.run(command, check=True)
     api, model, number = map(int, subprocess.check_output([str(program)]).split())
     assert (functions.version, functions.struct_size) == (number, api)
@@ -86,21 +86,15 @@ def test_addresses_are_those_of_the_table():
     assert list(pointers) == list(found.values())[1:]
 
 
-def find(compiler):
-    path = shutil.which(compiler)
-    if path is None:
-        pytest.skip(f"{compiler} is not installed")
-    return path
-
-
 @pytest.mark.parametrize(
     "compiler, options",
     [("gcc", "-std=c99"), ("clang", "-std=c99"), ("g++", "-std=c++17"), ("clang++", "-std=c++17")],
 )
 def test_header_compiles_without_warnings(compiler, options, tmp_path):
+    skip_without_compiler(compiler, options)
     language = "c++" if "++" in compiler else "c"
     source = tmp_path / "source.txt"
     source.write_text('#include "fastgmm.h"\n#include "fastgmm.h"\nint fastgmm_nothing;\n')
-    command = [find(compiler), options, *STRICT, "-I", get_include(), "-x", language, str(source)]
+    command = [compiler, options, *STRICT, "-I", get_include(), "-x", language, str(source)]
     outcome = subprocess.run(command, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr

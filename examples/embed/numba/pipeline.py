@@ -44,7 +44,6 @@ def main(n_rows):
     n_batches, model = n_rows // BATCH, mixture.to_numba()
     arguments = center, scale, threshold, get_num_threads()
     count_unusual(model, X, 1, *arguments)  # compiles
-
     began = perf_counter()
     count = count_unusual(model, X, n_batches, *arguments)
     print(f"{count} unusual rows in one compiled loop: {perf_counter() - began:.2f} s")

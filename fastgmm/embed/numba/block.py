@@ -132,10 +132,10 @@ def _responsibilities(model, X, out, workspace):
 
 @part
 def _take_gaps_out(n_components, count, scratch, gaps, statistics):
-    """Add NaN for the points that are not finite, and give them the weight 0."""
+    """Add NaN for the points that are not finite and of some weight, and let them weigh 0."""
     weight = scratch.weight
     for b in range(count):
-        if gaps[b] != 0.0:
+        if gaps[b] != 0.0 and weight[b] != 0.0:
             statistics.log_likelihood[0] += gaps[b]
             for k in range(n_components):
                 statistics.nk[k] += gaps[b]
@@ -297,7 +297,8 @@ def accumulate_block(model, X, weight, statistics, workspace):
     """Add points to statistics under their responsibilities (the E step).
 
     With r = p(k | x) and z = x - mean_k: nk += w r, first += w r z, second += w r z z^T,
-    log_likelihood += w log p(x). A point that is not finite adds NaN to nk and log_likelihood.
+    log_likelihood += w log p(x). A point that is not finite adds NaN to nk and log_likelihood, and
+    nothing to the other moments. A point of weight 0 adds nothing, whatever it holds.
     Each call adds up what it holds before it returns; so one call with many points takes less time
     than many calls.
 
@@ -307,7 +308,7 @@ def accumulate_block(model, X, weight, statistics, workspace):
     X : (m, d) array
         float64 or float32, in any memory order.
     weight : (m,) array
-        1 counts a point once, 0 not at all.
+        1 counts a point once.
     statistics : Statistics
         Of this model; added to.
     workspace : Workspace

@@ -246,7 +246,8 @@ def accumulate(model, x, weight, statistics, workspace):
     """Add a point to statistics under its responsibilities (the E step).
 
     With r = p(k | x) and z = x - mean_k: nk += w r, first += w r z, second += w r z z^T,
-    log_likelihood += w log p(x). A point that is not finite adds NaN to nk and log_likelihood.
+    log_likelihood += w log p(x). A point that is not finite adds NaN to nk and log_likelihood, and
+    nothing to the other moments. A point of weight 0 adds nothing, whatever it holds.
 
     Parameters
     ----------
@@ -254,7 +255,7 @@ def accumulate(model, x, weight, statistics, workspace):
     x : (d,) array
         float64 or float32.
     weight : float
-        1 counts the point once, 0 not at all.
+        1 counts the point once.
     statistics : Statistics
         Of this model; added to.
     workspace : Workspace
@@ -266,6 +267,8 @@ def accumulate(model, x, weight, statistics, workspace):
     """
     check_statistics(model, statistics)
     norm, scale = _posterior(model, x, workspace, -CUT)
+    if weight == 0.0:
+        return
     statistics.log_likelihood[0] += weight * norm
     statistics.weight[0] += weight
     share = weight * scale
