@@ -138,7 +138,7 @@ cdef double point_log_prob(
         x = scratch.whitened
     for g in range(groups):
         if model.covariance_type == FULL:
-            subtract_four_rows(factors, shifts, x, min(d, 4), coefficients, values)
+            subtract_four_rows(factors, shifts, x, min(d, <size_t> 4), coefficients, values)
         else:
             subtract_scaled(factors, shifts, x, d, coefficients, values)
         scratch.peaks[g] = _peak(values)
