@@ -73,6 +73,21 @@ def test_files_that_are_no_model(fail, model, tmp_path):
     assert fail("export", "nan.npz").startswith("nan.npz: damaged model file, expected ")
 
 
+def test_if_the_source_cannot_be_written_the_message_tells_of_the_header(fail, model):
+    """Files may have less bytes than the source has."""
+    resource = pytest.importorskip("resource")
+    header, source = to_c(model)
+    assert len(header) < len(source)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(header), limits[1]))
+    try:
+        message = fail("export", "m.npz", "-o", "big.c")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert message == "big.c: File too large (the header big.h has been written)"
+    assert [path.name for path in Path().glob("big.*")] == ["big.h"]
+
+
 @needs_compiler
 @pytest.mark.skipif(not EXAMPLE.exists(), reason="the examples are not beside the tests")
 def test_example(run, model, tmp_path):

@@ -29,7 +29,7 @@ def add_options(add: Callable[..., object]) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the header and the source file."""
     from ..embed.export_c import to_c
-    from ..persistence import load, replacing
+    from ..persistence import load
 
     model: Any = load(args.model)
     source_file = Path(args.output or f"{args.prefix}.c")
@@ -37,6 +37,16 @@ def run(args: argparse.Namespace) -> None:
     header, source = to_c(model, args.prefix, header_name=header_file.name)
     for file in (source_file, header_file):
         check_file(str(file), args)
-    for file, text in ((header_file, header), (source_file, source)):
-        with writing(str(file)), replacing(file) as out:
-            out.write(text.encode())
+    _write(header_file, header)
+    try:
+        _write(source_file, source)
+    except OSError as error:
+        reason = f"{error.strerror} (the header {header_file} has been written)"
+        raise OSError(error.errno, reason, error.filename) from error
+
+
+def _write(file: Path, text: str) -> None:
+    from ..persistence import replacing
+
+    with writing(str(file)), replacing(file) as out:
+        out.write(text.encode())
