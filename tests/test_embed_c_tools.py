@@ -66,7 +66,8 @@ def compile_library(folder, *options):
     flags = (*warnings, "-O1", "-g", "-shared", "-fPIC", "-pthread", *options)
     command = ["gcc", *flags, "-I", get_include(), str(SOURCE), "-o", str(library)]
     outcome = subprocess.run(command, capture_output=True, text=True)
-    return library, outcome
+    assert outcome.returncode == 0, outcome.stderr
+    return library
 
 
 def run_script(folder, script, *arguments, tool=(), **environment):
@@ -95,8 +96,7 @@ def test_sanitizers(sanitizers, faulty, tmp_path):
     if "/" not in found[0] or trial.stdout != "loaded\n":
         pytest.skip(f"the kernels do not load beside {names[0]} here: {trial.stderr[-500:]}")
     options = (f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined")
-    library, built = compile_library(tmp_path, *options, *["-DFAULTY"] * faulty)
-    assert built.returncode == 0, built.stderr
+    library = compile_library(tmp_path, *options, *["-DFAULTY"] * faulty)
     outcome = run_script(tmp_path, SCRIPT, library, *COVARIANCE_TYPES, **environment)
     if faulty:
         assert outcome.returncode != 0
@@ -114,8 +114,7 @@ def test_valgrind(tool, faulty, tmp_path):
     skip_without("v3")
     if os.environ.get("LD_PRELOAD"):
         pytest.skip("valgrind does not run what sanitizers have compiled")
-    library, built = compile_library(tmp_path, *["-DFAULTY"] * faulty)
-    assert built.returncode == 0, built.stderr
+    library = compile_library(tmp_path, *["-DFAULTY"] * faulty)
     log = tmp_path / "valgrind.log"
     types = ["full"] if faulty else COVARIANCE_TYPES
     command = ("valgrind", f"--tool={tool}", f"--log-file={log}", *VALGRIND[tool])
