@@ -106,7 +106,7 @@ class LogDensity:
 class Pipeline:
     """Normalise, score, compare and count, on all cores."""
 
-    params = [shapes((1_000_000, 16, 8), (1_000_000, 16, 32))]
+    params = [shapes((1_000_000, 16, 8), (1_000_000, 16, 32), (1_000_000, 8, 16))]
     param_names = ["n,d,K"]
 
     def setup(self, shape):
