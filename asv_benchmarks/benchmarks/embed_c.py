@@ -61,7 +61,7 @@ def _build(shape):
         files = {"mixture.h": header, "mixture.c": source, "loops.c": LOOPS}
         for file, text in files.items():
             (folder / file).write_text(text)
-        options = ["-std=c99", "-O3", "-march=native", "-shared", "-fPIC"]
+        options = ["-O3", "-march=native", "-shared", "-fPIC"]
         inputs = ["-I", get_include(), "mixture.c", "loops.c", "-lm"]
         subprocess.run(["gcc", *options, *inputs, "-o", "loops.so"], cwd=folder, check=True)
         return parameters, model, ctypes.CDLL(str(folder / "loops.so"))
