@@ -14,6 +14,18 @@ from conftest import HOME
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "embed"
 MAX_LINES = 60
+WRONG_MODEL = """
+import sys
+
+sys.path.insert(0, ".")
+from best_component import best_component
+from fastgmm import GaussianMixture
+
+try:
+    best_component(GaussianMixture(), bytearray(8), bytearray(8), bytearray(8))
+except TypeError as error:
+    print(error)
+"""
 
 
 @pytest.fixture
@@ -60,6 +72,15 @@ def test_c(run_example):
     skip_without_extensions()
     printed = run_example("c", "setup.py build_ext --inplace", "run.py")
     assert printed == "540176 assignments, 100.0% as from Python\n"
+
+
+def test_c_says_what_is_no_model(run_example, tmp_path):
+    """The header asks for a model by name, where it is handed something else."""
+    pytest.importorskip("setuptools")
+    skip_without_extensions()
+    (tmp_path / "wrong.py").write_text(WRONG_MODEL)
+    printed = run_example("c", "setup.py build_ext --inplace", f"{tmp_path / 'wrong.py'}")
+    assert printed == "expected a fastgmm.embed.CModel, got GaussianMixture\n"
 
 
 def test_ctypes(run_example):

@@ -246,6 +246,9 @@ static inline const fastgmm_model *fastgmm_get_model(PyObject *c_model)
     if (capsule != NULL) {
         model = (const fastgmm_model *)PyCapsule_GetPointer(capsule, "fastgmm_model");
         Py_DECREF(capsule);
+    } else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Format(PyExc_TypeError, "expected a fastgmm.embed.CModel, got %.200s",
+                     Py_TYPE(c_model)->tp_name);
     }
     return model;
 }
