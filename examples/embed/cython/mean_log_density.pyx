@@ -1,4 +1,4 @@
-# cython: boundscheck=False, wraparound=False
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """Log-densities of the rows of a table on several threads, from Cython."""
 
 import numpy as np

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 
 from fastgmm import GaussianMixture
-from fastgmm.em import ClosedForm
+from fastgmm.em import ClosedForm, MixtureParameters
 from fastgmm.embed.numba import (
     accumulate,
     as_statistics,
@@ -14,7 +14,6 @@ from fastgmm.embed.numba import (
     to_numba,
     to_sufficient_statistics,
 )
-from fastgmm.model.parameters import MixtureParameters
 
 DATA = Path(__file__).parents[3] / "tests" / "data" / "faithful.csv"
 REG_COVAR = 1e-6
