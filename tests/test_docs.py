@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from backends import skip_without
 from sklearn.base import BaseEstimator
 
 import fastgmm
@@ -92,6 +93,8 @@ def test_examples(page, tmp_path, monkeypatch):
     for block in blocks(page):
         if "import numba" in block or "from numba" in block:
             pytest.importorskip("numba")
+        if "CModel" in block:
+            skip_without("cython")
         exec(compile(block, page.name, "exec"), namespace)
 
 

@@ -160,6 +160,7 @@ class CModel:
         -------
         scipy.LowLevelCallable
             ``double (int, double *, void *)``. It owns workspace: let one thread at a time call it.
+            NaN for a point of another number of features.
 
         Raises
         ------
