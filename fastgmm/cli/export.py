@@ -17,7 +17,7 @@ _SOURCE_FILE = file_type(".c")
 def add_options(add: Callable[..., object]) -> None:
     """Declare the options."""
     add("model", type=name, metavar="MODEL", help=MODEL)
-    language = "C99, which is also C++17 and needs the C library alone"
+    language = "C99, which is also C++17 and needs the C library and libm alone"
     add("--language", choices=("c",), default="c", help=language)
     prefix = "of all public names, a C identifier"
     add("--prefix", type=name, default=_PREFIX, metavar="NAME", help=prefix)
