@@ -465,6 +465,13 @@ def test_codes_have_texts():
     assert f.strerror(0) == b"no error"
 
 
+@pytest.mark.parametrize("part", [slice(4), slice(None, None, -1)])
+def test_statistics_are_not_read_beyond_an_array(part):
+    model = CModel(random_mixture("full", 2, 2))
+    with pytest.raises(ValueError, match="statistics should be an array of 352 contiguous bytes"):
+        model.read_statistics(model.new_statistics()[part])
+
+
 def test_the_model_is_a_copy_that_its_capsule_keeps(problems):
     X, estimator = problems["faithful", "full"]
     mixture = GaussianMixture.from_parameters(
@@ -524,5 +531,5 @@ try:
 except ImportError as error:
     print(error)
 """)
-    assert "no working C compiler" in printed
+    assert "missing (no working C compiler). Build fastgmm" in printed
     assert "pip install" in printed

@@ -111,9 +111,7 @@ class CModel:
         array
             Give its address to ``accumulate_f64``.
         """
-        n_bytes = ctypes.c_size_t()
-        check_code(c_functions().statistics_size(self.address, ctypes.addressof(n_bytes)))
-        memory = np.empty(n_bytes.value // 8)
+        memory = np.empty(self._statistics_size() // 8)
         check_code(c_functions().statistics_clear(self.address, memory.ctypes.data))
         return memory
 
@@ -123,7 +121,7 @@ class CModel:
         Parameters
         ----------
         statistics : array or int
-            The memory, or its address.
+            The memory, contiguous, or its address.
 
         Returns
         -------
@@ -133,8 +131,16 @@ class CModel:
         Raises
         ------
         ValueError
-            If the memory was not cleared for this model or one with the same means.
+            If the memory was not cleared for this model or one with the same means, or is an array
+            that is too short or not contiguous.
         """
+        if isinstance(statistics, np.ndarray):
+            size = self._statistics_size()
+            if statistics.nbytes < size or not statistics.flags.c_contiguous:
+                raise ValueError(
+                    f"statistics should be an array of {size} contiguous bytes, as new_statistics "
+                    f"returns, but got {statistics.nbytes} bytes of strides {statistics.strides}."
+                )
         address = getattr(getattr(statistics, "ctypes", None), "data", statistics)
         moments = empty_moments(self._covariance_model.kernel_kind, *self._means.shape)
         sums = np.empty(2)
@@ -148,6 +154,11 @@ class CModel:
         check_code(code)
         total, weight = map(float, sums)
         return SufficientStatistics(self._covariance_model, self._means, moments, total, weight)
+
+    def _statistics_size(self) -> int:
+        n_bytes = ctypes.c_size_t()
+        check_code(c_functions().statistics_size(self.address, ctypes.addressof(n_bytes)))
+        return n_bytes.value
 
     def low_level_callable(self, function: str = "density") -> Any:
         """Return p(x), or log p(x), for SciPy's integration and interpolation of C functions.
