@@ -62,7 +62,7 @@ def kernels() -> ModuleType:
     """
     if not build.LEVELS:
         raise ImportError(
-            f"fastgmm.embed needs the Cython kernels, which are missing: {build.MISSING}. Build "
+            f"fastgmm.embed needs the Cython kernels, which are missing ({build.MISSING}). Build "
             "fastgmm where there is a C compiler: pip install --force-reinstall --no-deps ."
         )
     backend = import_module(".._kernels._cython.backend", __package__)
