@@ -533,3 +533,11 @@ except ImportError as error:
 """)
     assert "missing (no working C compiler). Build fastgmm" in printed
     assert "pip install" in printed
+
+
+def test_workspace_size_takes_any_number_of_points_but_a_negative_one():
+    model = CModel(random_mixture("full", 3, 2))
+    assert model.workspace_size(2**70) == model.workspace_size(256)
+    assert 0 < model.workspace_size(0) <= model.workspace_size(1) < model.workspace_size(256)
+    with pytest.raises(ValueError, match="max_points should be at least 0, got -1"):
+        model.workspace_size(-1)

@@ -97,3 +97,19 @@ def test_parameters_of_an_estimator_are_those_of_its_predictions():
             covariance_type=parameters.covariance_type,
         )
         np.testing.assert_allclose(copy.predict_proba(X), estimator.predict_proba(X), rtol=1e-12)
+
+
+WITHOUT_NUMBA = """
+import sys
+sys.modules["numba"] = None
+try:
+    import fastgmm.embed.numba
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_the_numba_door_names_numba_where_it_cannot_be_imported(run_python):
+    printed = run_python(WITHOUT_NUMBA).strip()
+    assert printed.startswith("fastgmm.embed.numba needs Numba, which cannot be imported (")
+    assert printed.endswith("pip install numba")

@@ -31,12 +31,12 @@ def run(args: argparse.Namespace) -> None:
     from ..embed.export_c import to_c
     from ..persistence import load
 
-    model: Any = load(args.model)
     source_file = Path(args.output or f"{args.prefix}.c")
     header_file = source_file.with_suffix(".h")
-    header, source = to_c(model, args.prefix, header_name=header_file.name)
     for file in (source_file, header_file):
         check_file(str(file), args)
+    model: Any = load(args.model)
+    header, source = to_c(model, args.prefix, header_name=header_file.name)
     _write(header_file, header)
     try:
         _write(source_file, source)

@@ -12,6 +12,9 @@ from ..model.statistics import SufficientStatistics
 from .c_table import c_functions, check_code, kernels
 from .mixture import lay_out
 
+# Points that the functions take at a time.
+_LARGEST_BLOCK = 256
+
 
 class CModel:
     """A mixture as the ``fastgmm_model`` of ``fastgmm.h``.
@@ -97,9 +100,17 @@ class CModel:
         Returns
         -------
         int
+
+        Raises
+        ------
+        ValueError
+            If ``max_points`` is negative.
         """
+        if max_points < 0:
+            raise ValueError(f"max_points should be at least 0, got {max_points}.")
         n_bytes = ctypes.c_size_t()
-        code = c_functions().workspace_size(self.address, max_points, ctypes.addressof(n_bytes))
+        most = min(max_points, _LARGEST_BLOCK)
+        code = c_functions().workspace_size(self.address, most, ctypes.addressof(n_bytes))
         check_code(code)
         return n_bytes.value
 

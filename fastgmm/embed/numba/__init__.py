@@ -10,6 +10,13 @@ get NaN from it in nk and the log-likelihood alone, and nothing where its weight
 in float64.
 """
 
+try:
+    import numba as _  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"fastgmm.embed.numba needs Numba, which cannot be imported ({error}): pip install numba"
+    ) from error
+
 from .block import (
     accumulate_block,
     component_block,
