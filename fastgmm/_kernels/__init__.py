@@ -151,12 +151,14 @@ def posterior(
 
 
 def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_threads: int) -> None:
-    """Write (n, K) squared Mahalanobis distances; ``log_coefficients`` are not used."""
+    """Write (n, K) squared Mahalanobis distances, 0 or more; ``log_coefficients`` are not used."""
     none = np.zeros(len(components.means))
     packed = pack(components._replace(log_coefficients=none), n_threads=n_threads)
     outputs = (distances, _NO_ROWS, _NO_TABLE, _NO_LABELS)
     backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
     distances *= -2.0
+    # the expanded square of a sample on a mean may be rounded below zero
+    np.maximum(distances, 0.0, out=distances)
 
 
 def normalize(log_prob: Array, log_prob_norm: Array, n_threads: int) -> None:

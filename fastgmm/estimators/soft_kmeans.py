@@ -242,8 +242,6 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         for rows in samples.block_slices(_DISTANCES // shape[1]):
             squares = np.empty((rows.stop - rows.start, shape[1]))
             kernels.mahalanobis(samples.rows(rows), components, squares, n_threads)
-            # the expanded square of a sample on a centre may be rounded below zero
-            np.maximum(squares, 0.0, out=squares)
             distances[rows] = np.sqrt(squares, out=squares)
         return like(X, distances)
 

@@ -92,8 +92,7 @@ def squared_distances(
     components = parameters.components()
     for rows in samples.block_slices():
         kernels.mahalanobis(samples.rows(rows), components, distances[rows], n_threads)
-    # the expanded square of a sample on a mean may be rounded below zero
-    return np.maximum(distances, 0.0, out=distances)
+    return distances
 
 
 def _evaluate(

@@ -159,6 +159,18 @@ cdef void _evaluate_point(
             out.resp[i * K + k] = scratch.values[k] * total
 
 
+cdef void _make_distances(double* values, size_t count) noexcept nogil:
+    """Write -2 times the values, and 0 in place of what is not positive.
+
+    The expanded square of a point on a mean may be rounded below zero.
+
+    values  IN OUT
+    """
+    cdef size_t i
+    for i in range(count):
+        values[i] = 0.0 if values[i] >= 0.0 else -2.0 * values[i]
+
+
 cdef int evaluate(
     const fastgmm_model* model, Samples X, size_t n_points, bint are_distances, const Outputs* out,
     void* workspace, size_t size
@@ -198,8 +210,7 @@ cdef int evaluate(
         for i in range(whole, n_points):
             _evaluate_point(model, coefficients, &X, i, &scratch, out)
     if are_distances:
-        for i in range(n_points * model.n_components):
-            out.log_prob[i] *= -2.0
+        _make_distances(out.log_prob, n_points * model.n_components)
     return FASTGMM_OK
 
 
