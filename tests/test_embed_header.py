@@ -3,11 +3,12 @@
 import ctypes
 import re
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
 from backends import skip_without
-from compilers import skip_without_compiler
+from compilers import skip_without_compiler, skip_without_extensions
 from generators import mixture
 
 from fastgmm.embed import CModel, addresses, c_functions, get_include
@@ -17,10 +18,14 @@ RECORDS = Path(__file__).parent / "data"
 STRICT = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]
 
 
+#: the structures, and their bytes where pointers have 8
+SIZES = {"fastgmm_model": 136, "fastgmm_integrand": 24, "fastgmm_api": 176}
+
+
 def declarations():
-    """Return the constants and structures of the header, without comments, one to a line."""
+    """Return constants, structures and functions of the header, without comments, one to a line."""
     text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
-    pattern = r"^enum \{.*?\};|^typedef struct \w+ \{.*?^\} \w+;"
+    pattern = r"^enum \{.*?\};|^typedef struct \w+ \{.*?^\} \w+;|^static inline .*?\)$"
     found = re.findall(pattern, text, re.DOTALL | re.MULTILINE)
     return [" ".join(declaration.split()) for declaration in found]
 
@@ -30,15 +35,23 @@ def version():
 
 
 def test_every_version_is_recorded():
-    current = "\n".join(declarations()) + "\n"
+    sizes = [f"{name} {size} bytes" for name, size in SIZES.items()]
+    current = "\n".join(declarations() + sizes) + "\n"
     record = RECORDS / f"c_api_{version()}.txt"
     assert record.exists(), f"write to {record.name}:\n{current}"
     assert record.read_text() == current, "raise FASTGMM_API_VERSION: a structure has changed"
 
 
 def test_all_structures_are_recorded():
-    names = {re.search(r"(\w+);$", line)[1] for line in declarations() if "struct" in line}
-    assert names == {"fastgmm_model", "fastgmm_integrand", "fastgmm_api"}
+    names = {re.search(r"(\w+);$", line)[1] for line in declarations() if "typedef" in line}
+    assert names == set(SIZES)
+
+
+def test_all_functions_are_recorded():
+    text = HEADER.read_text()
+    found = {re.search(r"(\w+)\(", line)[1] for line in declarations() if "inline" in line}
+    assert found == set(re.findall(r"^static inline .*?(\w+)\(", text, re.MULTILINE))
+    assert found == {"fastgmm_strerror", "fastgmm_import", "fastgmm_get_model"}
 
 
 def test_ctypes_and_cython_declare_what_the_header_does():
@@ -58,18 +71,21 @@ def c_functions_or_skip():
 
 
 def test_sizes_are_those_of_the_compiler(tmp_path):
-    functions = c_functions_or_skip()
     skip_without_compiler("gcc")
     source = tmp_path / "sizes.c"
+    sizes = ", ".join(f"(int)sizeof({name})" for name in SIZES)
     source.write_text(
         '#include <stdio.h>\n#include "fastgmm.h"\nint main(void) {\n'
-        'printf("%d %d %d\\n", (int)sizeof(fastgmm_api), (int)sizeof(fastgmm_model), '
-        "FASTGMM_API_VERSION); return 0; }\n"
+        f'printf("%d %d %d %d\\n", {sizes}, FASTGMM_API_VERSION); return 0; }}\n'
     )
     program = tmp_path / "sizes"
     command = ["gcc", "-I", get_include(), str(source), "-o", str(program)]
     subprocess.run(command, check=True)
-    api, model, number = map(int, subprocess.check_output([str(program)]).split())
+    *sizes, number = map(int, subprocess.check_output([str(program)]).split())
+    model, _, api = sizes
+    if ctypes.sizeof(ctypes.c_void_p) == 8:
+        assert sizes == list(SIZES.values())
+    functions = c_functions_or_skip()
     assert (functions.version, functions.struct_size) == (number, api)
     assert ctypes.sizeof(functions) == api
     c_model = CModel(mixture("full", 2, 3))
@@ -86,15 +102,21 @@ def test_addresses_are_those_of_the_table():
     assert list(pointers) == list(found.values())[1:]
 
 
+@pytest.mark.parametrize("python", [False, True])
 @pytest.mark.parametrize(
     "compiler, options",
     [("gcc", "-std=c99"), ("clang", "-std=c99"), ("g++", "-std=c++17"), ("clang++", "-std=c++17")],
 )
-def test_header_compiles_without_warnings(compiler, options, tmp_path):
+def test_header_compiles_without_warnings(compiler, options, python, tmp_path):
     skip_without_compiler(compiler, options)
+    before, includes = "", ["-I", get_include()]
+    if python:
+        skip_without_extensions()
+        before = "#include <Python.h>\n"
+        includes += ["-isystem", sysconfig.get_path("include")]  # without its warnings
     language = "c++" if "++" in compiler else "c"
     source = tmp_path / "source.txt"
-    source.write_text('#include "fastgmm.h"\n#include "fastgmm.h"\nint fastgmm_nothing;\n')
-    command = [compiler, options, *STRICT, "-I", get_include(), "-x", language, str(source)]
+    source.write_text(f'{before}#include "fastgmm.h"\n#include "fastgmm.h"\nint fastgmm_nothing;\n')
+    command = [compiler, options, *STRICT, *includes, "-x", language, str(source)]
     outcome = subprocess.run(command, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr

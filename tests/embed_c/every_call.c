@@ -1,5 +1,5 @@
 /* Calls every function of fastgmm_api from four threads, with memory of exactly the sizes that it
- * asks for. Compiled with FAULTY, it reads past the end of memory and threads write one number:
+ * asks for, and workspace off any alignment. Compiled with FAULTY, it reads past the end of memory and threads write one number:
  * then a tool that looks for such faults must speak.
  */
 #include "fastgmm.h"
@@ -46,7 +46,8 @@ static void call_all(job_type *job, size_t chunk)
     float *rounded = malloc(n * d * sizeof *rounded);
     int64_t *labels = malloc(n * sizeof *labels);
     double *sums = malloc(bytes), *other = malloc(bytes);
-    void *workspace = malloc(size);
+    char *memory = malloc(size + 1);
+    void *workspace = memory + 1;
 
     memcpy(x, job->points, n * d * sizeof *x);
     for (size_t i = 0; i < n * d; i++)
@@ -82,10 +83,14 @@ static void call_all(job_type *job, size_t chunk)
     EACH_TYPE(f32, rounded)
 
     double log_likelihood = 0.0, weight = 0.0;
-    double *first = malloc(K * d * sizeof *first);
+    const size_t seconds[] = {K * d * d, d * d, K * d, K}; /* of full, tied, diag, spherical */
+    const size_t n_second = seconds[model->covariance_type];
+    double *first = malloc(K * d * sizeof *first), *second = malloc(n_second * sizeof *second);
     job->code |= api->statistics_add(model, other, sums);
-    job->code |= api->statistics_read(model, sums, out, first, NULL, &log_likelihood, &weight);
-    job->total += sum(out, K) + sum(first, K * d) + log_likelihood + weight;
+    job->code |= api->statistics_read(model, sums, out, first, second, &log_likelihood, &weight);
+    job->total += sum(out, K) + sum(first, K * d) + sum(second, n_second);
+    job->total += log_likelihood + weight;
+    job->code |= api->strerror(job->code) == NULL;
 
     fastgmm_integrand integrand = {model, workspace, size};
     job->total += api->log_density_integrand((int)d, x, &integrand);
@@ -95,7 +100,7 @@ static void call_all(job_type *job, size_t chunk)
     finished++;
 #endif
     free(x), free(out), free(density), free(weights), free(rounded), free(labels);
-    free(sums), free(other), free(workspace), free(first);
+    free(sums), free(other), free(memory), free(first), free(second);
 }
 
 static void *work(void *memory)

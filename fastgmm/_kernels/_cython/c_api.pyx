@@ -1,11 +1,8 @@
 """The table of functions of fastgmm.h, and the model that they read."""
 
-from cpython.pycapsule cimport (
-    PyCapsule_GetContext, PyCapsule_GetPointer, PyCapsule_New, PyCapsule_SetContext,
-)
+from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stddef cimport ptrdiff_t
-from libc.stdlib cimport free, malloc
 from fastgmm.embed cimport (
     FASTGMM_NOT_FINITE, fastgmm_api, fastgmm_integrand, fastgmm_strerror,
 )
@@ -29,7 +26,7 @@ cdef bint _are_finite(const double* values, size_t count) noexcept nogil:
 
 cdef int _check_model(const fastgmm_model* model) noexcept nogil:
     cdef int code = check_call(model)
-    cdef size_t K, d, factor
+    cdef size_t K, d, shifts, factors
     if code != FASTGMM_OK:
         return code
     if (
@@ -43,20 +40,28 @@ cdef int _check_model(const fastgmm_model* model) noexcept nogil:
     d = model.n_features
     if model.covariance_type == TIED and model.block_whitener == NULL:
         return FASTGMM_NULL_POINTER
-    if model.leading_rows < 1 or model.leading_rows > d:
+    # the rows of a full factor that follow come in fours
+    if (
+        model.leading_rows < 1 or model.leading_rows > d
+        or (model.covariance_type == FULL and (d - model.leading_rows) % 4 != 0)
+    ):
         return FASTGMM_WRONG_SIZE
-    factor = d * (d + 1) // 2 if model.covariance_type == FULL else d
+    shifts = K * d
+    factors = K * (d * (d + 1) // 2) if model.covariance_type == FULL else K * d
+    if model.block_squares != NULL:
+        shifts = up_to_four(K)
+        factors = up_to_four(K) * up_to_four(d)
     if (
         _are_finite(model.means, K * d)
         and _are_finite(model.log_coefficients, K)
         and _are_finite(model.origin, d)
         and _are_finite(model.centers, K * d)
-        and _are_finite(model.block_factors, K * factor)
-        and _are_finite(model.block_shifts, K if model.block_squares != NULL else K * d)
-        and (model.block_squares == NULL or _are_finite(model.block_squares, K))
+        and _are_finite(model.block_factors, factors)
+        and _are_finite(model.block_shifts, shifts)
+        and (model.block_squares == NULL or _are_finite(model.block_squares, shifts))
         and (model.block_whitener == NULL or _are_finite(model.block_whitener, d * d))
         and _are_finite(model.distance_coefficients, _up_to_lanes(K))
-        and _are_finite(model.distance_shifts, K if model.block_squares != NULL else K * d)
+        and _are_finite(model.distance_shifts, shifts)
         and _are_finite(model.point_coefficients, K)
         and _are_finite(model.point_parameters, point_parameters_size(model))
     ):
@@ -213,7 +218,9 @@ cdef int _accumulate_f32(
 cdef double _log_density_integrand(int n, double* x, void* integrand) noexcept nogil:
     cdef const fastgmm_integrand* given = <const fastgmm_integrand*> integrand
     cdef double result = NOT_A_NUMBER
-    if given == NULL or given.model == NULL or <size_t> n != given.model.n_features:
+    if given == NULL or check_call(given.model) != FASTGMM_OK:
+        return NOT_A_NUMBER
+    if <size_t> n != given.model.n_features:
         return NOT_A_NUMBER
     _log_density_f64(given.model, x, 1, n, &result, given.workspace, given.workspace_size)
     return result
@@ -261,17 +268,23 @@ def c_api():
     return PyCapsule_New(&_api, "fastgmm_api", NULL), <size_t> &_api
 
 
-cdef void _free_model(object capsule) noexcept:
+cdef class _OwnedModel:
+    """A fastgmm_model and what keeps its arrays."""
+
+    cdef fastgmm_model model
+    cdef object kept
+
+
+cdef void _release(object capsule) noexcept:
     Py_DECREF(<object> PyCapsule_GetContext(capsule))
-    free(PyCapsule_GetPointer(capsule, "fastgmm_model"))
 
 
 def c_model(packed, point, arrays, size_t fingerprint):
     """Return a fastgmm_model in a capsule, which keeps all arrays, and its address."""
     cdef Packed block = _packed(packed)
-    cdef fastgmm_model* model = <fastgmm_model*> malloc(sizeof(fastgmm_model))
-    if model == NULL:
-        raise MemoryError()
+    cdef _OwnedModel owned = _OwnedModel()
+    cdef fastgmm_model* model = &owned.model
+    owned.kept = (packed, point, arrays)
     model.version = FASTGMM_API_VERSION
     model.struct_size = sizeof(fastgmm_model)
     model.covariance_type = block.kind
@@ -291,8 +304,7 @@ def c_model(packed, point, arrays, size_t fingerprint):
     model.distance_shifts = <const double*> _address(arrays["distance_shifts"])
     model.point_coefficients = <const double*> _address(point.coefficients)
     model.point_parameters = <const double*> _address(point.parameters)
-    capsule = PyCapsule_New(model, "fastgmm_model", _free_model)
-    kept = (packed, point, arrays)
-    Py_INCREF(kept)
-    PyCapsule_SetContext(capsule, <void*> kept)
+    capsule = PyCapsule_New(model, "fastgmm_model", _release)
+    Py_INCREF(owned)
+    PyCapsule_SetContext(capsule, <void*> owned)
     return capsule, <size_t> model

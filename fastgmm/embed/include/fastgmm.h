@@ -15,8 +15,10 @@
  *   - check the model's version and sizes and the workspace at every call; they do not check that
  *     arrays are as long as they should be.
  *
- * Points: n_points rows of d = model->n_features numbers, row_stride numbers apart. Results of one
- * point follow those of the point before without a gap.
+ * Points: n_points rows of d = model->n_features numbers. Each row begins row_stride numbers after
+ * the one before: more than d leaves gaps, less than d makes rows overlap, and a negative number
+ * goes backwards. Results of one point follow those of the point before without a gap. All arrays
+ * are aligned for their type.
  *
  * A point that holds NaN or an infinity gives NaN in every float result and -1 as its component.
  * accumulate() adds NaN to nk and the log-likelihood for it, and nothing to the other moments. A
@@ -115,7 +117,7 @@ typedef struct fastgmm_api {
         const fastgmm_model *model, const float *x, size_t n_points, ptrdiff_t row_stride,
         double *out, void *workspace, size_t workspace_size);
 
-    /* out (n, K): log weight_k + log N(x | k). */
+    /* out (n, K): log weight_k + log N(x | k); at most -1e300 if weight_k is 0. */
     int (*log_joint_f64)(
         const fastgmm_model *model, const double *x, size_t n_points, ptrdiff_t row_stride,
         double *out, void *workspace, size_t workspace_size);
@@ -131,7 +133,7 @@ typedef struct fastgmm_api {
         const fastgmm_model *model, const float *x, size_t n_points, ptrdiff_t row_stride,
         double *responsibilities, double *log_density, void *workspace, size_t workspace_size);
 
-    /* out (n, K): (x - mean_k)^T covariance_k^-1 (x - mean_k). */
+    /* out (n, K): (x - mean_k)^T covariance_k^-1 (x - mean_k), 0 or more. */
     int (*mahalanobis_f64)(
         const fastgmm_model *model, const double *x, size_t n_points, ptrdiff_t row_stride,
         double *out, void *workspace, size_t workspace_size);
@@ -194,7 +196,8 @@ static inline const char *fastgmm_strerror(int code)
     case FASTGMM_WRONG_VERSION:
         return "the model has another version or struct_size than the functions";
     case FASTGMM_WRONG_SIZE:
-        return "n_components is not from 1 to 2^28, or n_features not from 1 to 2^16";
+        return "n_components is not from 1 to 2^28, n_features not from 1 to 2^16, or "
+               "leading_rows does not fit";
     case FASTGMM_WRONG_COVARIANCE_TYPE:
         return "covariance_type is none of the four";
     case FASTGMM_NOT_FINITE:
