@@ -159,6 +159,16 @@ def test_no_points_are_no_error(arguments):
     assert model.read_statistics(statistics).weight == 0.0
 
 
+def test_the_stride_of_one_point_is_not_used(arguments):
+    model, (x, out, _, workspace, size), kept = arguments
+    expected = None
+    for stride in (2, 2**62, -(2**62), 2**63 - 1):
+        function = c_functions().log_density_f64
+        assert function(model.address, x, 1, stride, out, workspace, size) == 0
+        expected = kept[1][0] if expected is None else expected
+        assert kept[1][0] == expected
+
+
 def test_check_looks_at_every_number_and_pointer(arguments):
     """Each array in turn holds a NaN; each pointer in turn is NULL."""
     model, *_ = arguments

@@ -4,6 +4,8 @@ import ctypes
 import re
 import subprocess
 import sysconfig
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,38 @@ def test_sizes_are_those_of_the_compiler(tmp_path):
     c_model = CModel(mixture("full", 2, 3))
     head = (ctypes.c_uint32 * 2).from_address(c_model.address)
     assert list(head) == [number, model]
+
+
+MODULE = """
+#include <Python.h>
+#include "fastgmm.h"
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "compiled", NULL, -1, NULL, NULL, NULL,
+                                    NULL, NULL};
+PyMODINIT_FUNC PyInit_compiled(void)
+{
+    return fastgmm_import() == NULL ? NULL : PyModule_Create(&module);
+}
+"""
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_module_for_another_version_is_refused(later, tmp_path):
+    c_functions_or_skip()
+    skip_without_extensions()
+    line = "#define FASTGMM_API_VERSION {}\n".format
+    header = HEADER.read_text().replace(line(version()), line(version() + later))
+    (tmp_path / "fastgmm.h").write_text(header)
+    (tmp_path / "compiled.c").write_text(MODULE)
+    path = tmp_path / "compiled.so"
+    includes = ["-I", str(tmp_path), "-I", sysconfig.get_path("include")]
+    command = ["gcc", "-shared", "-fPIC", *includes, str(tmp_path / "compiled.c"), "-o", str(path)]
+    subprocess.run(command, check=True)
+    spec = spec_from_loader("compiled", ExtensionFileLoader("compiled", str(path)))
+    if later:
+        with pytest.raises(ImportError, match=f"version {version() + 1} of fastgmm.h, but the"):
+            module_from_spec(spec)
+    else:
+        assert module_from_spec(spec).__name__ == "compiled"
 
 
 def test_addresses_are_those_of_the_table():

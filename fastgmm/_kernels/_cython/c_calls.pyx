@@ -69,7 +69,7 @@ cdef Samples points(
 ) noexcept nogil:
     cdef Samples X
     X.data = <const char*> x
-    X.row = row_stride * <Py_ssize_t> n_bytes
+    X.row = <Py_ssize_t> (<size_t> row_stride * n_bytes)  # of one point any number: no overflow
     X.column = <Py_ssize_t> n_bytes
     X.is_float32 = n_bytes == sizeof(float)
     return X
