@@ -1,5 +1,6 @@
 """Mixtures inside the user's ``@njit`` code, against the estimators and plain NumPy."""
 
+import itertools
 import pickle
 import runpy
 import sys
@@ -10,11 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from backends import skip_without
-from generators import COVARIANCE_TYPES, dense, draw, mixture, sample_weights
+from generators import COVARIANCE_TYPES, DTYPES, dense, draw, mixture, sample_weights
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
 from fastgmm.data.sample_data import load_sample
-from fastgmm.em import ClosedForm
+from fastgmm.em import ClosedForm, ExactPosterior, Samples
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "embed" / "numba"
 FAITHFUL = Path(__file__).parent / "data" / "faithful.csv"
@@ -148,13 +149,17 @@ def check_statistics(statistics, parameters, z, weight, resp, density):
     assert (statistics.centers == parameters.means).all()
 
 
+def with_strides(X, weight):
+    return np.repeat(X, 3, axis=1)[::-1, ::3], np.repeat(weight, 2)[::2]
+
+
 def check(covariance_type, d, dtype="float64", strided=False, ks=(1, 3, 32), n=N):
     """Compare all results with the estimator's, for points and blocks."""
     for K in ks:
         parameters = mixture(covariance_type, K, d)
         X, weight = draw(parameters, n, dtype), sample_weights(n)
         if strided:
-            X, weight = np.repeat(X, 3, axis=1)[::-1, ::3], np.repeat(weight, 2)[::2]
+            X, weight = with_strides(X, weight)
         for name in programs():
             results = run(name, parameters, X, weight)
             check_against_the_estimator(results, parameters, X, weight)
@@ -189,37 +194,88 @@ def test_agrees_with_the_estimator(covariance_type, dtype, strided, features):
         check(covariance_type, d, dtype, strided)
 
 
-def sample_cases(compiled):
-    """Return points of every covariance type, and blocks of the one that CASES compile too."""
-    others = [("blocks", name) for name in COVARIANCE_TYPES if name != compiled]
-    points = [("points", name) for name in COVARIANCE_TYPES]
-    return pytest.mark.parametrize(
-        "name, covariance_type", [*points, ("blocks", compiled), *slow(*others)]
-    )
+def sample_cases(compiled, compiled_float32):
+    """Return a case for every program, covariance type and dtype.
+
+    Slow are those that compile what no fast one of CASES does, but for points of float64.
+    """
+    fast = [
+        *(("points", name, "float64") for name in COVARIANCE_TYPES),
+        ("blocks", compiled, "float64"),
+        ("points", compiled_float32, "float32"),
+        ("blocks", compiled_float32, "float32"),
+    ]
+    every = itertools.product(("points", "blocks"), COVARIANCE_TYPES, DTYPES)
+    cases = [*fast, *slow(*(case for case in every if case not in fast))]
+    return pytest.mark.parametrize("name, covariance_type, dtype", cases)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@sample_cases("full")
-def test_patches(name, covariance_type):
+@sample_cases("full", "diag")
+def test_patches(name, covariance_type, dtype):
     X = load_sample("patches")[::200].copy()  # contiguous: a type that other tests compile too
     estimator = GaussianMixture(
         8, covariance_type=covariance_type, max_iter=3, tol=0.0, random_state=0
     ).fit(X)
-    check_sample(name, estimator, X)
+    check_sample(name, estimator, X, dtype)
 
 
-@sample_cases("tied")
-def test_old_faithful(name, covariance_type):
+@sample_cases("tied", "spherical")
+def test_old_faithful(name, covariance_type, dtype):
     X = np.loadtxt(FAITHFUL, delimiter=",", skiprows=1)
-    check_sample(
-        name, GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X), X
-    )
+    estimator = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    check_sample(name, estimator, X, dtype)
 
 
-def check_sample(name, estimator, X):
-    parameters, weight = estimator.to_parameters(), np.ones(len(X))
+def check_sample(name, estimator, X, dtype):
+    parameters, X, weight = estimator.to_parameters(), X.astype(dtype), np.ones(len(X))
+    if dtype == "float32":  # types that CASES compile
+        X, weight = with_strides(X, weight)
     results = run(name, parameters, X, weight, estimator.to_numba())
     check_against_the_estimator(results, parameters, X, weight)
+    X = np.asarray(X, np.float64)
+    close(results.mahalanobis, estimator.mahalanobis(X))
+    expected = ExactPosterior(1).summarize(Samples(X), parameters)
+    actual = results.statistics.moments
+    close(actual.nk, expected.moments.nk, 1e-12)
+    close(actual.second, expected.moments.second, 1e-12)
+    # first moments are sums that cancel
+    rounding = 1e-12 * np.abs(X - X.mean(axis=0)).sum()
+    np.testing.assert_allclose(actual.first, expected.moments.first, rtol=0, atol=rounding)
+    close(results.statistics.log_likelihood, expected.log_likelihood, 1e-12)
+
+
+# what may be left out where it does not matter
+
+
+@pytest.mark.parametrize("scenario", ["touching", "overlapping", "separated"])
+@pytest.mark.parametrize("K, d", [(19, 17), (16, 30)])
+def test_groups_of_components(scenario, K, d):
+    """Rows of full factors that are left out, in three groups of components or two."""
+    parameters = mixture("full", K, d, scenario=scenario)
+    X, weight = draw(parameters, N), sample_weights(N)
+    rtol = 1e-12 if scenario == "separated" else 1e-13
+    check_against_the_estimator(run("points", parameters, X, weight), parameters, X, weight, rtol)
+
+
+@pytest.mark.parametrize("name", ["points", "blocks"])
+@pytest.mark.parametrize("K, d", [(3, 5), (9, 20)])
+def test_points_too_far_for_float64(name, K, d):
+    """Their responsibilities are equal, as the estimator's are."""
+    parameters = mixture("full", K, d)
+    X, weight = np.full((2, d), [[1e200], [-1e300]]), np.ones(2)
+    results, estimator = run(name, parameters, X, weight), estimator_of(parameters)
+    close(results.responsibilities, np.full((2, K), 1 / K))
+    close(results.responsibilities, estimator.predict_proba(X))
+    close(results.log_density, estimator.score_samples(X))
+    assert (results.component == estimator.predict(X)).all()
+    assert (results.mahalanobis == np.inf).all()
+    close(results.statistics.moments.nk, np.full(K, 2 / K))
+
+
+def test_no_points():
+    X = np.empty((0, 5))
+    assert (run("blocks", mixture("full", 3, 5), X, np.empty(0)).sums.sums == 0.0).all()
 
 
 @pytest.mark.parametrize("scenario", ["overlapping", "separated", "far from zero", "small"])
@@ -430,6 +486,10 @@ def check_errors():
     refuses(
         "as many rows as X", embed.accumulate_block, model, X, weight[:3], statistics, workspace
     )
+    table = np.zeros((model.n_sums, 2))
+    narrow, short = table[:, 0].astype(np.float32), table[1:, 0].copy()
+    for sums in (table[:, 0], table[::-1, 0].copy()[::-1], narrow, short):
+        refuses("^sums should", embed.as_statistics, model, sums)
     refuses("^other should", embed.add_statistics, statistics, wrong)
     refuses("^statistics should hold", embed.to_sufficient_statistics, model, wrong)
 
@@ -460,6 +520,36 @@ def test_as_plain_python(run_python):
 @pytest.mark.slow
 def test_compiled_by_numba_alone(run_python):
     run_python(script("checks.check('full', 5, ks=(3,))"), FASTGMM_FAST_COMPILE="0")
+
+
+CACHED = """
+import numpy as np
+from numba import njit
+from fastgmm.embed.numba import log_density, new_workspace
+
+@njit(cache=True)
+def f(model, x):
+    return log_density(model, x, new_workspace(model, 1))
+"""
+RUN_CACHED = """
+import numpy as np
+from fastgmm import GaussianMixture
+from cached import f
+mixture = GaussianMixture.from_parameters([1.0], [[float({mean})]], [[1.0]])
+x = np.zeros(1)
+assert abs(f(mixture.to_numba(), x) / mixture.score_samples([x])[0] - 1) < 1e-13
+print(sum(f.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.slow
+def test_a_function_in_numbas_cache(run_python, tmp_path):
+    """Another process takes the code, and not the mixture, from the cache."""
+    (tmp_path / "cached.py").write_text(CACHED)
+    hits = [
+        run_python(RUN_CACHED.format(mean=mean), NUMBA_CACHE_DIR=str(tmp_path)) for mean in (1, 2)
+    ]
+    assert list(map(int, hits)) == [0, 1]
 
 
 # the examples

@@ -5,9 +5,9 @@ with points and a workspace, which belongs to one thread: a parallel loop makes 
 of its rows. Functions without ``_block`` take one point, the others a table of any length. They
 allocate nothing but ``new_workspace`` and ``new_statistics``, and run on the thread that calls.
 
-A point that holds NaN or an infinity gives NaN in every float output and the component -1. Sums
-get NaN from it in nk and the log-likelihood alone, and nothing where its weight is 0. Arithmetic is
-in float64.
+A point that holds NaN or an infinity gives NaN in every float output and the component -1. In
+statistics, nk and the log-likelihood become NaN; the other moments stay as they are. A point of
+weight 0 adds nothing. Arithmetic is in float64.
 """
 
 try:

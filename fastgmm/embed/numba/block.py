@@ -11,7 +11,7 @@ from ..._kernels._numba.primitives import not_inlined, repeated, sizes, tail, ve
 from ..._kernels._numba.scratch import lay_out_scratch
 from ..._kernels._numba.selection import CUT
 from ..._kernels._numba.sums import share_out
-from .checks import check_block, check_statistics
+from .checks import check_block, check_statistics, check_table
 from .model import packed_of
 
 
@@ -168,12 +168,6 @@ def _accumulate(model, X, weight, statistics, workspace):
     flush_all(packed, scratch, statistics.sums)
 
 
-@step
-def _check_table(out, n_components):
-    if out.shape[1] != n_components:
-        raise ValueError("out should have as many columns as the model has components")
-
-
 @open_function
 def log_density_block(model, X, out, workspace):
     r"""Write the log-density of each point of a block.
@@ -239,7 +233,7 @@ def log_joint_block(model, X, out, workspace):
         If an array is of another shape, or the workspace for another model or for one point.
     """
     check_block(model, X, out.shape[0], workspace)
-    _check_table(out, model.n_components)
+    check_table(model, out)
     coefficients, shifts = model.coefficients, model.shifts
     _scaled_log_probs(model, coefficients, shifts, repeated(X), 1.0, -np.inf, out, workspace)
 
@@ -263,7 +257,7 @@ def mahalanobis_block(model, X, out, workspace):
         If an array is of another shape, or the workspace for another model or for one point.
     """
     check_block(model, X, out.shape[0], workspace)
-    _check_table(out, model.n_components)
+    check_table(model, out)
     coefficients, shifts = model.zeros, model.distance_shifts
     # the expanded square of a point on a mean may be rounded below zero
     _scaled_log_probs(model, coefficients, shifts, repeated(X), -2.0, 0.0, out, workspace)
@@ -288,7 +282,7 @@ def responsibilities_block(model, X, out, workspace):
         If an array is of another shape, or the workspace for another model or for one point.
     """
     check_block(model, X, out.shape[0], workspace)
-    _check_table(out, model.n_components)
+    check_table(model, out)
     _responsibilities(model, repeated(X), out, workspace)
 
 

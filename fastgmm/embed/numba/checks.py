@@ -18,6 +18,20 @@ def check_statistics(model, statistics):
 
 
 @step
+def check_out(model, out):
+    """Raise an error if there is not one number for each component."""
+    if out.size != model.n_components:
+        raise ValueError("out should hold as many numbers as the model has components")
+
+
+@step
+def check_table(model, out):
+    """Raise an error if there is not one column for each component."""
+    if out.shape[1] != model.n_components:
+        raise ValueError("out should have as many columns as the model has components")
+
+
+@step
 def check_block(model, X, n_rows, workspace):
     """Raise an error if a block has another shape, or the workspace is not for it."""
     if X.shape[1] != model.n_features:

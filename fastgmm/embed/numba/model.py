@@ -17,7 +17,8 @@ from ..mixture import lay_out
 class Model(NamedTuple):
     """A mixture, ready for compiled code: arrays of float64 that are only read.
 
-    To Numba it is one type for each covariance type with one or two features, and one with more.
+    Each covariance type has two types of its own: for one or two features, and for more. A function
+    that takes a model is compiled anew for each type, but not for each size.
     The fields but for ``n_components``, ``n_features`` and ``means`` are a layout that may change.
     """
 

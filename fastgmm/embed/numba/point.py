@@ -5,9 +5,6 @@ import numpy as np
 from ..._kernels._numba.jit import (
     I0,
     I1,
-    I2,
-    I3,
-    I4,
     U,
     open_function,
     part,
@@ -18,8 +15,8 @@ from ..._kernels._numba.jit import (
 from ..._kernels._numba.posterior import LOG_PROB_FLOOR, exp64, log
 from ..._kernels._numba.primitives import not_inlined, vector_loop
 from ..._kernels._numba.selection import CUT
-from .checks import check_statistics, check_workspace
-from .point_distances import point_log_prob, row_of, up_to_eight
+from .checks import check_out, check_statistics, check_workspace
+from .point_distances import largest, point_log_prob, row_of, up_to_eight
 from .point_moments import add_point
 
 
@@ -39,7 +36,7 @@ def _load(x, d, origin, out):
 
 
 @step
-def _log_prob(model, coefficients, x, workspace):
+def _log_prob(model, coefficients, x, cut, workspace):
     """Write coefficient - |factor x + shift|^2; return 0, or NaN if the point is not finite."""
     memory = workspace.point
     if x.size != model.n_features:
@@ -47,20 +44,8 @@ def _log_prob(model, coefficients, x, workspace):
     check_workspace(model, workspace)
     K, d = U(model.n_components), U(model.n_features)
     gap = _load(x, d, model.origin, row_of(memory, up_to_eight(K), d, I0))
-    point_log_prob(model, coefficients, memory)
+    point_log_prob(model, coefficients, cut, memory)
     return gap
-
-
-@part
-def _largest(values, count):
-    """Return the largest of so many values, a multiple of 4, and of the floor."""
-    m0 = m1 = m2 = m3 = LOG_PROB_FLOOR
-    for k in range(I0, count, I4):
-        m0 = max(m0, values[k])
-        m1 = max(m1, values[k + I1])
-        m2 = max(m2, values[k + I2])
-        m3 = max(m3, values[k + I3])
-    return max(max(m0, m1), max(m2, m3))
 
 
 @part
@@ -81,31 +66,27 @@ def _sum(values, count):
 
 
 @shared_part
-def _normalize(values, count, smallest):
+def _normalize(values, n_components, smallest):
     """Turn log-probabilities into unnormalised responsibilities; return log p(x), 1 / their sum.
 
     values  IN OUT
     """
     not_inlined()
     vector_loop()
-    maximum = _largest(values, count)
+    count = up_to_eight(n_components)
+    maximum = largest(values, count)
     _exponentiate(values, count, maximum, smallest)
+    for k in range(n_components, count):
+        values[k] = 0.0  # they have no share where all components are at the floor
     total = _sum(values, count)
     return maximum + log(total), 1.0 / total
 
 
 @step
-def _posterior(model, x, workspace, smallest):
-    gap = _log_prob(model, model.coefficients, x, workspace)
-    count = up_to_eight(U(model.n_components))
-    norm, scale = _normalize(workspace.point, count, smallest)
+def _posterior(model, x, cut, workspace):
+    gap = _log_prob(model, model.coefficients, x, cut, workspace)
+    norm, scale = _normalize(workspace.point, U(model.n_components), -cut)
     return norm + gap, scale + gap
-
-
-@step
-def _check_out(out, n_components):
-    if out.size != n_components:
-        raise ValueError("out should hold as many numbers as the model has components")
 
 
 @open_function
@@ -131,7 +112,7 @@ def log_density(model, x, workspace):
     ValueError
         If x is of another size, or the workspace for another model.
     """
-    return _posterior(model, x, workspace, -CUT)[0]
+    return _posterior(model, x, CUT, workspace)[0]
 
 
 @open_function
@@ -155,7 +136,7 @@ def component(model, x, workspace):
     ValueError
         If x is of another size, or the workspace for another model.
     """
-    gap = _log_prob(model, model.coefficients, x, workspace)
+    gap = _log_prob(model, model.coefficients, x, CUT, workspace)
     values, best = workspace.point, I0
     for k in range(I1, U(model.n_components)):
         if values[k] > values[best]:
@@ -181,8 +162,8 @@ def log_joint(model, x, out, workspace):
     ValueError
         If x or out is of another size, or the workspace for another model.
     """
-    _check_out(out, model.n_components)
-    gap = _log_prob(model, model.coefficients, x, workspace)
+    check_out(model, out)
+    gap = _log_prob(model, model.coefficients, x, np.inf, workspace)
     for k in range(U(model.n_components)):
         out[k] = workspace.point[k] + gap
 
@@ -205,8 +186,8 @@ def mahalanobis(model, x, out, workspace):
     ValueError
         If x or out is of another size, or the workspace for another model.
     """
-    _check_out(out, model.n_components)
-    gap = _log_prob(model, model.zeros, x, workspace)
+    check_out(model, out)
+    gap = _log_prob(model, model.zeros, x, np.inf, workspace)
     for k in range(U(model.n_components)):
         out[k] = gap - 2.0 * workspace.point[k]
 
@@ -234,8 +215,8 @@ def responsibilities(model, x, out, workspace):
     ValueError
         If x or out is of another size, or the workspace for another model.
     """
-    _check_out(out, model.n_components)
-    norm, scale = _posterior(model, x, workspace, -np.inf)
+    check_out(model, out)
+    norm, scale = _posterior(model, x, np.inf, workspace)
     for k in range(U(model.n_components)):
         out[k] = workspace.point[k] * scale
     return norm
@@ -266,7 +247,7 @@ def accumulate(model, x, weight, statistics, workspace):
         If x is of another size, or the statistics or the workspace are for another model.
     """
     check_statistics(model, statistics)
-    norm, scale = _posterior(model, x, workspace, -CUT)
+    norm, scale = _posterior(model, x, CUT, workspace)
     if weight == 0.0:
         return
     statistics.log_likelihood[0] += weight * norm

@@ -29,21 +29,28 @@ class Statistics(NamedTuple):
 def as_statistics(model, sums):
     """Return statistics that are kept in a given array.
 
-    A parallel loop takes a table of zeros, and each of its parts a row of it. The sum of the rows
-    are the statistics of all points.
+    A parallel loop takes a table of zeros, and gives each of its parts a row. The sum of the rows
+    holds the statistics of all points.
 
     Parameters
     ----------
     model : Model
-    sums : (model.n_sums,) array
+    sums : (model.n_sums,) array of float64
         Contiguous; 0 for the statistics of no points.
 
     Returns
     -------
     Statistics
         Views of ``sums``.
+
+    Raises
+    ------
+    ValueError
+        If ``sums`` is of another size or type, or not contiguous.
     """
     size = model.n_sums
+    if sums.size != size or sums.strides[0] != 8:
+        raise ValueError("sums should be a contiguous array of model.n_sums numbers of float64")
     return Statistics(
         sums, sums[: model.n_components], sums[size - 2 : size - 1], sums[size - 1 : size]
     )
