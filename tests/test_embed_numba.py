@@ -535,7 +535,7 @@ RUN_CACHED = """
 import numpy as np
 from fastgmm import GaussianMixture
 from cached import f
-mixture = GaussianMixture.from_parameters([1.0], [[float({mean})]], [[1.0]])
+mixture = GaussianMixture.from_parameters([0.5, 0.5], [[{mean}], [0]], [[1.0], [1.0]])
 x = np.zeros(1)
 assert abs(f(mixture.to_numba(), x) / mixture.score_samples([x])[0] - 1) < 1e-13
 print(sum(f.stats.cache_hits.values()))

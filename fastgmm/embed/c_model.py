@@ -56,7 +56,7 @@ class CModel:
     >>> import numpy as np
     >>> from fastgmm import GaussianMixture
     >>> from fastgmm.embed import CModel, c_functions
-    >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[1.0]])
+    >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[1.0], [1.0]])
     >>> model, functions = CModel(mixture), c_functions()
     >>> x, out = np.zeros(1), np.empty(1)
     >>> workspace = np.empty(model.workspace_size(1), np.uint8)
@@ -66,7 +66,7 @@ class CModel:
     ... )
     0
     >>> print(out.round(6))
-    [-0.918939]
+    [-1.61175]
     """
 
     def __init__(self, mixture: Any) -> None:
