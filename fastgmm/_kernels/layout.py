@@ -42,6 +42,15 @@ def block_stride(itemsize: int) -> int:
     return _STRIDE_BYTES // itemsize
 
 
+def repeated(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view with every element twice.
+
+    C order, Fortran order, slices and read-only maps are different types to Numba, each
+    worth a compilation; this view of any of them has one and the same type.
+    """
+    return np.broadcast_to(array[..., np.newaxis], (*array.shape, 2))
+
+
 class Components(NamedTuple):
     """Parameters of a mixture as every kernel takes them.
 

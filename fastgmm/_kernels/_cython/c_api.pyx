@@ -85,133 +85,74 @@ cdef int _workspace_size(
     return FASTGMM_OK
 
 
-cdef int _log_density_f64(
-    const fastgmm_model* model, const double* x, size_t n_points, ptrdiff_t row_stride,
+# What points are made of: each function below is compiled for both.
+ctypedef fused point_number:
+    double
+    float
+
+
+cdef int _log_density(
+    const fastgmm_model* model, const point_number* x, size_t n_points, ptrdiff_t row_stride,
     double* out, void* workspace, size_t workspace_size
 ) noexcept nogil:
     cdef Outputs outputs = Outputs(NULL, out, NULL, NULL)
     return evaluate(
-        model, points(x, row_stride, sizeof(double)), n_points, False, &outputs, workspace,
-        workspace_size
+        model, points(x, row_stride, sizeof(point_number)), n_points, False, &outputs,
+        workspace, workspace_size
     )
 
 
-cdef int _log_density_f32(
-    const fastgmm_model* model, const float* x, size_t n_points, ptrdiff_t row_stride,
-    double* out, void* workspace, size_t workspace_size
-) noexcept nogil:
-    cdef Outputs outputs = Outputs(NULL, out, NULL, NULL)
-    return evaluate(
-        model, points(x, row_stride, sizeof(float)), n_points, False, &outputs, workspace,
-        workspace_size
-    )
-
-
-cdef int _log_joint_f64(
-    const fastgmm_model* model, const double* x, size_t n_points, ptrdiff_t row_stride,
+cdef int _log_joint(
+    const fastgmm_model* model, const point_number* x, size_t n_points, ptrdiff_t row_stride,
     double* out, void* workspace, size_t workspace_size
 ) noexcept nogil:
     cdef Outputs outputs = Outputs(out, NULL, NULL, NULL)
     return evaluate(
-        model, points(x, row_stride, sizeof(double)), n_points, False, &outputs, workspace,
-        workspace_size
+        model, points(x, row_stride, sizeof(point_number)), n_points, False, &outputs,
+        workspace, workspace_size
     )
 
 
-cdef int _log_joint_f32(
-    const fastgmm_model* model, const float* x, size_t n_points, ptrdiff_t row_stride,
-    double* out, void* workspace, size_t workspace_size
-) noexcept nogil:
-    cdef Outputs outputs = Outputs(out, NULL, NULL, NULL)
-    return evaluate(
-        model, points(x, row_stride, sizeof(float)), n_points, False, &outputs, workspace,
-        workspace_size
-    )
-
-
-cdef int _responsibilities_f64(
-    const fastgmm_model* model, const double* x, size_t n_points, ptrdiff_t row_stride,
+cdef int _responsibilities(
+    const fastgmm_model* model, const point_number* x, size_t n_points, ptrdiff_t row_stride,
     double* resp, double* log_density, void* workspace, size_t workspace_size
 ) noexcept nogil:
     cdef Outputs outputs = Outputs(NULL, log_density, resp, NULL)
     return evaluate(
-        model, points(x, row_stride, sizeof(double)), n_points, False, &outputs, workspace,
-        workspace_size
+        model, points(x, row_stride, sizeof(point_number)), n_points, False, &outputs,
+        workspace, workspace_size
     )
 
 
-cdef int _responsibilities_f32(
-    const fastgmm_model* model, const float* x, size_t n_points, ptrdiff_t row_stride,
-    double* resp, double* log_density, void* workspace, size_t workspace_size
-) noexcept nogil:
-    cdef Outputs outputs = Outputs(NULL, log_density, resp, NULL)
-    return evaluate(
-        model, points(x, row_stride, sizeof(float)), n_points, False, &outputs, workspace,
-        workspace_size
-    )
-
-
-cdef int _mahalanobis_f64(
-    const fastgmm_model* model, const double* x, size_t n_points, ptrdiff_t row_stride,
+cdef int _mahalanobis(
+    const fastgmm_model* model, const point_number* x, size_t n_points, ptrdiff_t row_stride,
     double* out, void* workspace, size_t workspace_size
 ) noexcept nogil:
     cdef Outputs outputs = Outputs(out, NULL, NULL, NULL)
     return evaluate(
-        model, points(x, row_stride, sizeof(double)), n_points, True, &outputs, workspace,
-        workspace_size
+        model, points(x, row_stride, sizeof(point_number)), n_points, True, &outputs,
+        workspace, workspace_size
     )
 
 
-cdef int _mahalanobis_f32(
-    const fastgmm_model* model, const float* x, size_t n_points, ptrdiff_t row_stride,
-    double* out, void* workspace, size_t workspace_size
-) noexcept nogil:
-    cdef Outputs outputs = Outputs(out, NULL, NULL, NULL)
-    return evaluate(
-        model, points(x, row_stride, sizeof(float)), n_points, True, &outputs, workspace,
-        workspace_size
-    )
-
-
-cdef int _component_f64(
-    const fastgmm_model* model, const double* x, size_t n_points, ptrdiff_t row_stride,
+cdef int _component(
+    const fastgmm_model* model, const point_number* x, size_t n_points, ptrdiff_t row_stride,
     int64_t* out, void* workspace, size_t workspace_size
 ) noexcept nogil:
     cdef Outputs outputs = Outputs(NULL, NULL, NULL, out)
     return evaluate(
-        model, points(x, row_stride, sizeof(double)), n_points, False, &outputs, workspace,
-        workspace_size
+        model, points(x, row_stride, sizeof(point_number)), n_points, False, &outputs,
+        workspace, workspace_size
     )
 
 
-cdef int _component_f32(
-    const fastgmm_model* model, const float* x, size_t n_points, ptrdiff_t row_stride,
-    int64_t* out, void* workspace, size_t workspace_size
-) noexcept nogil:
-    cdef Outputs outputs = Outputs(NULL, NULL, NULL, out)
-    return evaluate(
-        model, points(x, row_stride, sizeof(float)), n_points, False, &outputs, workspace,
-        workspace_size
-    )
-
-
-cdef int _accumulate_f64(
-    const fastgmm_model* model, const double* x, size_t n_points, ptrdiff_t row_stride,
+cdef int _accumulate(
+    const fastgmm_model* model, const point_number* x, size_t n_points, ptrdiff_t row_stride,
     const double* weights, void* statistics, void* workspace, size_t workspace_size
 ) noexcept nogil:
     return accumulate_points(
-        model, points(x, row_stride, sizeof(double)), n_points, weights, statistics, workspace,
-        workspace_size
-    )
-
-
-cdef int _accumulate_f32(
-    const fastgmm_model* model, const float* x, size_t n_points, ptrdiff_t row_stride,
-    const double* weights, void* statistics, void* workspace, size_t workspace_size
-) noexcept nogil:
-    return accumulate_points(
-        model, points(x, row_stride, sizeof(float)), n_points, weights, statistics, workspace,
-        workspace_size
+        model, points(x, row_stride, sizeof(point_number)), n_points, weights, statistics,
+        workspace, workspace_size
     )
 
 
@@ -222,7 +163,9 @@ cdef double _log_density_integrand(int n, double* x, void* integrand) noexcept n
         return NOT_A_NUMBER
     if <size_t> n != given.model.n_features:
         return NOT_A_NUMBER
-    _log_density_f64(given.model, x, 1, n, &result, given.workspace, given.workspace_size)
+    _log_density(
+        given.model, <const double*> x, 1, n, &result, given.workspace, given.workspace_size
+    )
     return result
 
 
@@ -239,18 +182,18 @@ cdef void _fill_api() noexcept:
     _api.strerror = _strerror
     _api.check = _check_model
     _api.workspace_size = _workspace_size
-    _api.log_density_f64 = _log_density_f64
-    _api.log_density_f32 = _log_density_f32
-    _api.log_joint_f64 = _log_joint_f64
-    _api.log_joint_f32 = _log_joint_f32
-    _api.responsibilities_f64 = _responsibilities_f64
-    _api.responsibilities_f32 = _responsibilities_f32
-    _api.mahalanobis_f64 = _mahalanobis_f64
-    _api.mahalanobis_f32 = _mahalanobis_f32
-    _api.component_f64 = _component_f64
-    _api.component_f32 = _component_f32
-    _api.accumulate_f64 = _accumulate_f64
-    _api.accumulate_f32 = _accumulate_f32
+    _api.log_density_f64 = _log_density[double]
+    _api.log_density_f32 = _log_density[float]
+    _api.log_joint_f64 = _log_joint[double]
+    _api.log_joint_f32 = _log_joint[float]
+    _api.responsibilities_f64 = _responsibilities[double]
+    _api.responsibilities_f32 = _responsibilities[float]
+    _api.mahalanobis_f64 = _mahalanobis[double]
+    _api.mahalanobis_f32 = _mahalanobis[float]
+    _api.component_f64 = _component[double]
+    _api.component_f32 = _component[float]
+    _api.accumulate_f64 = _accumulate[double]
+    _api.accumulate_f32 = _accumulate[float]
     _api.statistics_size = statistics_size
     _api.statistics_clear = statistics_clear
     _api.statistics_add = statistics_add

@@ -8,19 +8,10 @@ from llvmlite.binding import get_host_cpu_name
 from numpy.typing import NDArray
 
 from ..lapack import LETTERS, ROUTINES, SIGNS, Routines
-from ..layout import Array, Packed
+from ..layout import Array, Packed, repeated
 from .launch import launch, launch_on_matrices, threading_layer
 
 NAME = "numba"
-
-
-def _repeated(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a read-only view with every element twice.
-
-    C order, Fortran order, slices and read-only maps are different types to Numba, each
-    worth a compilation; this view of any of them has one and the same type.
-    """
-    return np.broadcast_to(array[..., np.newaxis], (*array.shape, 2))
 
 
 def accumulate(
@@ -38,7 +29,7 @@ def accumulate(
 
     ``todo`` has an element for each block, which is set to 0 when the block has been added.
     """
-    rows = (_repeated(X), _repeated(sample_weight), _repeated(resp), packed)
+    rows = (repeated(X), repeated(sample_weight), repeated(resp), packed)
     launch("passes.accumulate", (*rows, bounds, todo, slots, out), len(slots), n_threads)
 
 
@@ -54,7 +45,7 @@ def posterior(
 ) -> None:
     """Evaluate every sample; outputs of length 0 are left alone."""
     outputs = (log_prob, log_prob_norm, resp, labels)
-    arguments = (_repeated(X), packed, bounds, *outputs)
+    arguments = (repeated(X), packed, bounds, *outputs)
     launch("passes.posterior", arguments, len(bounds) - 1, n_threads)
 
 

@@ -14,6 +14,7 @@ from numba.core import cgutils
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
+from .. import layout
 from ..layout import block_size, block_stride
 
 _Typing = Callable[..., Any]
@@ -130,11 +131,7 @@ def rows_from(typingctx: Any, X: Any, i: Any) -> Any:
     return kind(X, types.uint64), codegen
 
 
-def _repeated(array: Any) -> Any:
-    return np.broadcast_to(array[..., np.newaxis], (*array.shape, 2))
-
-
-@primitive(_repeated)
+@primitive(layout.repeated)
 def repeated(typingctx: Any, array: Any) -> Any:
     """Return a view with every element twice, as kernels take X; the array must live longer."""
     kind = types.Array(array.dtype, array.ndim + 1, "A", readonly=True)
