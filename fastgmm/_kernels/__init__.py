@@ -30,6 +30,8 @@ __all__ = [
     "gram",
     "inverse_factors",
     "mahalanobis",
+    "mean_field",
+    "metropolis",
     "moments",
     "normalize",
     "normals",
@@ -186,6 +188,56 @@ def normals(values: Array) -> None:
     lock.
     """
     backend().normals(values)
+
+
+def metropolis(
+    log_joint: Any,
+    theta: Array,
+    X: Array,
+    first_row: int,
+    draw: tuple[int, int],
+    n_states: int,
+    n_skipped: int,
+    state: Array,
+    scale: Array,
+    draws: Array,
+    log_joints: Array,
+    accepted: Array,
+    n_threads: int,
+) -> None:
+    """Take the steps of a Metropolis chain for each sample, under ``log_joint(x, z, theta)``.
+
+    ``draw`` is (iteration, seed): with the number of the sample, ``first_row`` + i, they determine
+    all random numbers. ``state`` is where the chains are. The states after ``n_skipped`` steps are
+    the ``draws``.
+    """
+    iteration, seed = (np.uint64(number) for number in draw)
+    chains = (X, theta, first_row, iteration, seed, n_states, n_skipped, state, scale)
+    backend().metropolis(log_joint, (*chains, draws, log_joints, accepted), n_threads)
+
+
+def mean_field(
+    log_joint_gradient: Any,
+    theta: Array,
+    X: Array,
+    first_row: int,
+    draw: tuple[int, int],
+    n_steps: int,
+    step_size: float,
+    mean: Array,
+    log_scale: Array,
+    draws: Array,
+    log_joints: Array,
+    n_threads: int,
+) -> None:
+    """Take gradient steps of each sample's q(z) = N(mean, scale^2), and draw from the last q.
+
+    ``log_joint_gradient(x, z, theta, gradient)`` returns log p(x, z) and writes its gradient by z.
+    ``draw`` is as for `metropolis`.
+    """
+    iteration, seed = (np.uint64(number) for number in draw)
+    steps = (X, theta, first_row, iteration, seed, n_steps, step_size, mean, log_scale)
+    backend().mean_field(log_joint_gradient, (*steps, draws, log_joints), n_threads)
 
 
 def gram(

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import build
+from ..callbacks import c_function
 from ..lapack import ROUTINES
 from ..layout import Array, Packed
 from ..threads import guard
 
 NAME = "cython"
+
+_PARTS_PER_THREAD = 4
 
 
 def _load(level: str) -> dict[int, ModuleType]:
@@ -141,6 +144,30 @@ def normals(values: Array) -> None:
 def float64_kernels() -> ModuleType:
     """Return the compiled module whose blocks are float64; it also holds the C functions."""
     return _passes
+
+
+def metropolis(log_joint: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
+    """Take the steps of chains, by a C function for the log-density."""
+    X, draws = arguments[0], arguments[9]
+    n_skipped, (_, n_kept, n_latent) = arguments[6], draws.shape
+    size = (n_skipped + n_kept) * (n_latent + 1) + n_latent + 4
+    _run_for(_passes.metropolis, c_function(log_joint, 3), arguments, len(X), size, n_threads)
+
+
+def mean_field(gradient: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
+    """Take the steps of each sample's q, by a C function for the gradient."""
+    X, draws = arguments[0], arguments[9]
+    _, n_draws, n_latent = draws.shape
+    size = (n_draws + 3) * n_latent + 2
+    _run_for(_passes.mean_field, c_function(gradient, 4), arguments, len(X), size, n_threads)
+
+
+def _run_for(
+    kernel: Any, address: int, arguments: tuple[Any, ...], n: int, size: int, n_threads: int
+) -> None:
+    n_parts = min(n, _PARTS_PER_THREAD * n_threads)
+    team = _team(n_threads, n_parts)
+    kernel(address, *arguments, np.empty((n_parts, size)), team)
 
 
 def describe() -> dict[str, Any]:

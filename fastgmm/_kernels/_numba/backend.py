@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from ..lapack import LETTERS, ROUTINES, SIGNS, Routines
 from ..layout import Array, Packed, repeated
-from .launch import launch, launch_on_matrices, threading_layer
+from .launch import launch, launch_on_matrices, run_on_threads, threading_layer
 
 NAME = "numba"
+
+# Chains take unequal time only where threads do.
+_PARTS_PER_THREAD = 4
 
 
 def accumulate(
@@ -99,6 +102,27 @@ def normals(values: Array) -> None:
     from .box_muller import normals
 
     normals(values)
+
+
+def metropolis(log_joint: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
+    """Take the steps of chains, with a kernel that is compiled for this log-density."""
+    from .chains import metropolis
+
+    _run_for(metropolis, log_joint, arguments, n_threads)
+
+
+def mean_field(gradient: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
+    """Take the steps of each sample's q, with a kernel that is compiled for this gradient."""
+    from .mean_field import mean_field
+
+    _run_for(mean_field, gradient, arguments, n_threads)
+
+
+def _run_for(kernel: Any, function: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
+    n_parts = min(len(arguments[0]), _PARTS_PER_THREAD * n_threads)
+    run_on_threads(
+        lambda in_order: kernel(function, in_order)(*arguments, n_parts), n_parts, n_threads
+    )
 
 
 def cache_path() -> str:

@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -22,14 +22,19 @@ _KEPT = ("backend", "fast_compile", "launch", "switch")
 
 def launch(name: str, arguments: tuple[Any, ...], n_slots: int, n_threads: int) -> None:
     """Run the pass of this name, such as "passes.accumulate", on at most one thread a slot."""
+    run_on_threads(lambda in_order: _run(name, in_order, arguments), n_slots, n_threads)
+
+
+def run_on_threads(run: Callable[[bool], None], n_slots: int, n_threads: int) -> None:
+    """Call a function that runs parallel loops, or the same loops in order if it is given True."""
     if guard.must_be_serial():
-        _run(name, True, arguments)
+        run(True)
         return
     with guard.launch(threading_layer() in ("omp", "tbb")):
         before = numba.get_num_threads()
         numba.set_num_threads(max(1, min(n_threads, n_slots, numba.config.NUMBA_NUM_THREADS)))
         try:
-            _run(name, False, arguments)
+            run(False)
         finally:
             numba.set_num_threads(before)
 
