@@ -17,17 +17,21 @@ _HOME = {
     "Decaying": ".step_sizes",
     "EMResult": ".result",
     "ExactPosterior": ".posteriors.exact",
+    "GaussianPosterior": ".posteriors.drawn",
     "GradientAscent": ".updates.gradient",
     "GradientStep": ".updates.gradient",
     "Growing": ".schedules",
     "HardPosterior": ".posteriors.restricted",
     "IncrementalPosterior": ".posteriors.incremental",
     "Iteration": ".result",
+    "LatentVariableModel": ".latent_variable_model",
     "LowerBoundChange": ".convergence",
     "MeansOnly": ".updates.means_only",
+    "MCMCPosterior": ".posteriors.drawn",
     "MetropolisPosterior": ".posteriors.sampled",
     "MiniBatchPosterior": ".posteriors.minibatch",
     "MixtureParameters": "..model.parameters",
+    "MixtureResult": ".mixture_result",
     "Never": ".convergence",
     "NoAcceleration": ".acceleration",
     "NormalWishartPrior": "..model.priors",
@@ -38,6 +42,7 @@ _HOME = {
     "Samples": "..data.samples",
     "StepwisePosterior": ".posteriors.incremental",
     "SufficientStatistics": "..model.statistics",
+    "Sums": ".latent_variable_model",
     "TemperedPosterior": ".posteriors.restricted",
     "TruncatedPosterior": ".posteriors.restricted",
     "Unconstrained": ".unconstrained",
@@ -62,17 +67,21 @@ __all__ = [
     "Decaying",
     "EMResult",
     "ExactPosterior",
+    "GaussianPosterior",
     "GradientAscent",
     "GradientStep",
     "Growing",
     "HardPosterior",
     "IncrementalPosterior",
     "Iteration",
+    "LatentVariableModel",
     "LowerBoundChange",
+    "MCMCPosterior",
     "MeansOnly",
     "MetropolisPosterior",
     "MiniBatchPosterior",
     "MixtureParameters",
+    "MixtureResult",
     "Never",
     "NoAcceleration",
     "NormalWishartPrior",
@@ -83,6 +92,7 @@ __all__ = [
     "Samples",
     "StepwisePosterior",
     "SufficientStatistics",
+    "Sums",
     "TemperedPosterior",
     "TruncatedPosterior",
     "Unconstrained",
@@ -107,8 +117,11 @@ if TYPE_CHECKING:
     from .api import fit
     from .ascent import gradient_ascent
     from .convergence import Convergence, LowerBoundChange, Never, RemainingGain
+    from .latent_variable_model import LatentVariableModel, Sums
+    from .mixture_result import MixtureResult
     from .posteriors.amortized import AmortizedPosterior, linear_features, quadratic_features
     from .posteriors.base import BlockwisePosterior, Posterior
+    from .posteriors.drawn import GaussianPosterior, MCMCPosterior
     from .posteriors.exact import ExactPosterior
     from .posteriors.incremental import IncrementalPosterior, StepwisePosterior
     from .posteriors.minibatch import MiniBatchPosterior

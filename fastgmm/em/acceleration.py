@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import ClassVar
+from types import UnionType
+from typing import Any, ClassVar, Generic
 
 import numpy as np
 
@@ -12,26 +13,30 @@ from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from .convergence import EVERY_OBJECTIVE
 from .coordinates import EMCoordinates
+from .latent_variable_model import P, S
 
 _SHORTEN = 0.3
 _SHORTER_STEPS = 2
 
 
-class Acceleration(ABC):
+class Acceleration(ABC, Generic[P, S]):
     """Chooses the parameters of the next E step; by default the step of EM itself.
 
     Attributes
     ----------
+    parameters_type : type
+        Type of the parameters that it works with.
     objectives : frozenset of str
         The kinds of lower bound that it works with; see `Posterior`.
     needs_em_step : bool
         Whether the update must maximise the expected complete log-likelihood.
     """
 
+    parameters_type: ClassVar[type | UnionType] = object
     objectives: ClassVar[frozenset[str]] = EVERY_OBJECTIVE
     needs_em_step: ClassVar[bool] = False
 
-    def start(self) -> None:  # noqa: B027
+    def start(self) -> None:
         """Begin a run: forget earlier ones."""
 
     def accepts(self, lower_bound: float) -> bool:
@@ -51,32 +56,32 @@ class Acceleration(ABC):
     @abstractmethod
     def advance(
         self,
-        statistics: SufficientStatistics,
-        parameters: MixtureParameters,
-        updated: MixtureParameters,
-    ) -> MixtureParameters:
+        statistics: S,
+        parameters: P,
+        updated: P,
+    ) -> P:
         """Return the next point, given the last one, its statistics and its EM step.
 
         Parameters
         ----------
-        statistics : SufficientStatistics
-            Of the last point.
-        parameters : MixtureParameters
+        statistics : object
+            Of the last point, from the posterior.
+        parameters : object of ``parameters_type``
             The last point.
-        updated : MixtureParameters
+        updated : object of ``parameters_type``
             What the update made of it.
 
         Returns
         -------
-        MixtureParameters
+        object of ``parameters_type``
         """
 
-    def retreat(self) -> MixtureParameters:
+    def retreat(self) -> P:
         """Return the next point after one that was not accepted.
 
         Returns
         -------
-        MixtureParameters
+        object of ``parameters_type``
         """
         raise NotImplementedError
 
@@ -91,20 +96,20 @@ class Acceleration(ABC):
         return 0.0
 
 
-class NoAcceleration(Acceleration):
+class NoAcceleration(Acceleration[Any, Any]):
     """The update's own step, always."""
 
     def advance(
         self,
-        statistics: SufficientStatistics,
-        parameters: MixtureParameters,
-        updated: MixtureParameters,
-    ) -> MixtureParameters:
+        statistics: Any,
+        parameters: Any,
+        updated: Any,
+    ) -> Any:
         """Return the step."""
         return updated
 
 
-class QuasiNewton(Acceleration):
+class QuasiNewton(Acceleration[MixtureParameters, SufficientStatistics]):
     """Limited-memory quasi-Newton steps on EM's residual, guarded by the likelihood.
 
     In coordinates in which the information of the complete data is the identity, an EM step r is
@@ -132,6 +137,7 @@ class QuasiNewton(Acceleration):
     methods", J. R. Statist. Soc. B 59; the inverse by Nocedal (1980), Math. Comp. 35.
     """
 
+    parameters_type = MixtureParameters
     objectives: ClassVar[frozenset[str]] = frozenset({"log-likelihood"})
     needs_em_step: ClassVar[bool] = True
 

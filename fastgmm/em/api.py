@@ -1,14 +1,16 @@
 """The EM loop for users: any posterior with any update, on plain arrays."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from .._kernels.floating_point import numpys_rules
 from ..data.checks import check_samples
 from ..model.parameters import MixtureParameters
 from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence, LowerBoundChange, Never
+from .latent_variable_model import P
 from .loop import run
+from .mixture_result import MixtureResult
 from .policies import Policies
 from .posteriors.base import Posterior
 from .posteriors.exact import ExactPosterior
@@ -18,19 +20,49 @@ from .updates.base import Update
 from .updates.closed_form import ClosedForm
 
 
-@numpys_rules()
+@overload
 def fit(
     X: Any,
     parameters: MixtureParameters,
     *,
     sample_weight: Any = None,
-    posterior: Posterior | None = None,
-    update: Update | None = None,
-    acceleration: Acceleration | None = None,
+    posterior: Posterior[Any, Any] | None = None,
+    update: Update[Any, Any] | None = None,
+    acceleration: Acceleration[Any, Any] | None = None,
     convergence: Convergence | None = None,
     max_iter: int = 100,
     callback: Callable[[Iteration], object] | None = None,
-) -> EMResult:
+) -> MixtureResult: ...
+
+
+@overload
+def fit(
+    X: Any,
+    parameters: P,
+    *,
+    sample_weight: Any = None,
+    posterior: Posterior[Any, Any] | None = None,
+    update: Update[Any, Any] | None = None,
+    acceleration: Acceleration[Any, Any] | None = None,
+    convergence: Convergence | None = None,
+    max_iter: int = 100,
+    callback: Callable[[Iteration], object] | None = None,
+) -> EMResult[P]: ...
+
+
+@numpys_rules()
+def fit(
+    X: Any,
+    parameters: Any,
+    *,
+    sample_weight: Any = None,
+    posterior: Posterior[Any, Any] | None = None,
+    update: Update[Any, Any] | None = None,
+    acceleration: Acceleration[Any, Any] | None = None,
+    convergence: Convergence | None = None,
+    max_iter: int = 100,
+    callback: Callable[[Iteration], object] | None = None,
+) -> EMResult[Any]:
     r"""Run EM, or a variant of it, from given parameters.
 
     A variant is a choice of four policies. The posterior turns samples and parameters into
@@ -41,7 +73,7 @@ def fit(
     ----------
     X : array-like or data frame of shape (n_samples, n_features)
         float64 and float32 arrays are read in place, in any memory order.
-    parameters : MixtureParameters
+    parameters : MixtureParameters or LatentVariableModel
         Where to start.
     sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative; each counts as that many copies of its sample.
@@ -62,8 +94,8 @@ def fit(
     Returns
     -------
     EMResult
-        Parameters, converged, lower_bound, history, collapsed, stopped. It can predict and score,
-        and can be turned into an estimator.
+        Parameters, converged, lower_bound, history, collapsed, stopped. For a Gaussian mixture a
+        `MixtureResult`, which can predict and score, and can be turned into an estimator.
 
     Raises
     ------
@@ -71,7 +103,7 @@ def fit(
         If X, a weight or ``max_iter`` is not valid, or if one policy needs what another does not
         offer. The policies are checked before the data is read.
     TypeError
-        If the update needs parameters of another type.
+        If a policy works with other parameters.
 
     References
     ----------
@@ -101,5 +133,7 @@ def fit(
     )
     policies.check(parameters)
     max_iter = check_max_iter(max_iter)
-    samples = check_samples(X, sample_weight, n_features=parameters.n_features)
-    return run(samples, parameters, **policies._asdict(), max_iter=max_iter, callback=callback)
+    n_features = getattr(parameters, "n_features", None)
+    samples = check_samples(X, sample_weight, n_features=n_features)
+    result = run(samples, parameters, **policies._asdict(), max_iter=max_iter, callback=callback)
+    return MixtureResult(**vars(result)) if isinstance(parameters, MixtureParameters) else result

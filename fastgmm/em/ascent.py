@@ -17,8 +17,9 @@ from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from .coordinates import EMCoordinates
 from .loop import is_finite
+from .mixture_result import MixtureResult
 from .posteriors.exact import ExactPosterior
-from .result import EMResult, Iteration
+from .result import Iteration
 from .schedules import check_max_iter
 
 # How many pairs of differences L-BFGS keeps.
@@ -40,7 +41,7 @@ def gradient_ascent(
     max_iter: int = 100,
     n_jobs: int | None = None,
     callback: Callable[[Iteration], object] | None = None,
-) -> EMResult:
+) -> MixtureResult:
     r"""Maximise the likelihood by L-BFGS, from given parameters.
 
     .. math:: \max_\theta \frac{1}{\sum_i s_i} \sum_i s_i \log p(x_i \mid \theta)
@@ -72,7 +73,7 @@ def gradient_ascent(
 
     Returns
     -------
-    EMResult
+    MixtureResult
         ``lower_bound``, and those of ``history``, are the mean log-likelihood of the parameters
         that were reached. ``converged`` is False if no step raises the likelihood although the
         gradient is not 0, as on the way to a singular covariance.
@@ -126,7 +127,7 @@ class _Ascent:
         self.history: list[Iteration] = []
         self.stopped = False
 
-    def run(self, parameters: MixtureParameters) -> EMResult:
+    def run(self, parameters: MixtureParameters) -> MixtureResult:
         """Search about the start, then about each point reached, until a search gains nothing."""
         search = self._begin(parameters, self.posterior.summarize(self.samples, parameters))
         converged, confirmed, gain = False, False, math.inf
@@ -137,7 +138,7 @@ class _Ascent:
             converged = self._climb(search)
             gain = search.lower_bound - before
             confirmed = converged and again and gain < self.tol
-        return EMResult(
+        return MixtureResult(
             search.best,
             converged,
             search.lower_bound,

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 from .._kernels.blas import one_blas_thread
 from ..data.samples import Samples
-from ..model.parameters import MixtureParameters
 from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence
+from .latent_variable_model import P
 from .policies import Policies
 from .posteriors.base import Posterior
 from .result import EMResult, Iteration
@@ -17,22 +18,22 @@ from .updates.base import Update
 
 def run(
     samples: Samples,
-    parameters: MixtureParameters,
+    parameters: P,
     *,
-    posterior: Posterior,
-    update: Update,
+    posterior: Posterior[P, Any],
+    update: Update[P, Any],
     convergence: Convergence,
     max_iter: int,
-    acceleration: Acceleration | None = None,
+    acceleration: Acceleration[P, Any] | None = None,
     lower_bound: float = -math.inf,
     callback: Callable[[Iteration], object] | None = None,
-) -> EMResult:
+) -> EMResult[P]:
     """Alternate E and M steps until convergence or ``max_iter``.
 
     Parameters
     ----------
     samples : Samples
-    parameters : MixtureParameters
+    parameters : object
         Where to start.
     posterior, update, convergence
         The policies: E step, M step, stop rule.
@@ -72,12 +73,12 @@ def run(
 
 def _run(
     samples: Samples,
-    parameters: MixtureParameters,
+    parameters: P,
     policies: Policies,
     max_iter: int,
     lower_bound: float,
     callback: Callable[[Iteration], object] | None,
-) -> EMResult:
+) -> EMResult[P]:
     posterior, update, convergence, acceleration = policies
     history: list[Iteration] = []
     collapsed: dict[int, int] = {}
@@ -89,9 +90,12 @@ def _run(
         _check_finite(statistics.lower_bound, len(history) + 1)
         change = 0.0
         if acceleration.accepts(statistics.lower_bound):
-            parameters, failed, own_bound = update(statistics, point)
-            if failed:
-                collapsed = dict.fromkeys(sorted(failed), len(history) + 1) | collapsed
+            updated = update(statistics, point)
+            parameters = updated.parameters
+            if updated.collapsed:
+                failed = sorted(updated.collapsed)
+                collapsed = dict.fromkeys(failed, len(history) + 1) | collapsed
+            own_bound = updated.lower_bound
             bound = statistics.lower_bound if own_bound is None else own_bound
             _check_own_bound(bound, len(history) + 1)
             change, lower_bound = bound - lower_bound, bound

@@ -1,11 +1,11 @@
-"""Which policies go together."""
+"""Which policies go together, and with which parameters."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from ..data.samples import Samples
-from ..model.parameters import MixtureParameters
 from .acceleration import Acceleration
 from .convergence import Convergence
+from .latent_variable_model import LatentVariableModel
 from .posteriors.base import Posterior
 from .updates.base import Update
 
@@ -19,19 +19,19 @@ _OBJECTIVES = {
 class Policies(NamedTuple):
     """The four policies of a run."""
 
-    posterior: Posterior
-    update: Update
+    posterior: Posterior[Any, Any]
+    update: Update[Any, Any]
     convergence: Convergence
-    acceleration: Acceleration
+    acceleration: Acceleration[Any, Any]
 
-    def start(self, samples: Samples, parameters: MixtureParameters) -> None:
+    def start(self, samples: Samples, parameters: object) -> None:
         """Begin a run."""
         self.posterior.start(samples, parameters)
         self.update.start(samples, parameters)
         self.convergence.start()
         self.acceleration.start()
 
-    def check(self, parameters: MixtureParameters) -> None:
+    def check(self, parameters: object) -> None:
         """Check that the policies go together, and with the parameters.
 
         Raises
@@ -39,7 +39,7 @@ class Policies(NamedTuple):
         ValueError
             If one needs what another does not offer.
         TypeError
-            If one is of another kind, or the update needs parameters of another type.
+            If one is of another kind, or works with other parameters.
         """
         kinds = (Posterior, Update, Convergence, Acceleration)
         for role, policy, kind in zip(self._fields, self, kinds, strict=True):
@@ -54,13 +54,19 @@ class Policies(NamedTuple):
                 f"acceleration {_name(self.acceleration)} needs an update that maximises the "
                 f"expected complete log-likelihood, but {_name(self.update)} does not."
             )
-        if not isinstance(parameters, self.update.parameters_type):
-            raise TypeError(
-                f"update {_name(self.update)} needs {self.update.parameters_type.__name__}, "
-                f"but got {type(parameters).__name__}."
-            )
+        for role in ("posterior", "update", "acceleration"):
+            self._check_parameters(role, parameters)
 
-    def _check_objective(self, role: str, policy: Acceleration | Convergence) -> None:
+    def _check_parameters(self, role: str, parameters: object) -> None:
+        policy = getattr(self, role)
+        if not isinstance(parameters, policy.parameters_type):
+            types = get_args(policy.parameters_type) or (policy.parameters_type,)
+            needed = " or ".join(kind.__name__ for kind in types)
+            raise TypeError(f"{role} {_name(policy)} needs {needed}, but got {_name(parameters)}.")
+        if isinstance(parameters, LatentVariableModel) and role == "posterior":
+            policy.check_model(parameters)
+
+    def _check_objective(self, role: str, policy: Acceleration[Any, Any] | Convergence) -> None:
         offered = self.posterior.objective
         if offered not in policy.objectives:
             needed = " or ".join(

@@ -176,7 +176,7 @@ class IteratedMixture(FittedMixture):
         samples: Samples,
         reg_covar: float | Array,
         callback: Callable[[Iteration], object] | None,
-    ) -> EMResult:
+    ) -> EMResult[MixtureParameters]:
         """Run EM from each start; return the run with the largest lower bound."""
         given = self._prepare(samples)
         random_state = check_random_state(self.random_state)
@@ -186,7 +186,7 @@ class IteratedMixture(FittedMixture):
             shape = self.n_components, samples.n_features
             check_warm_start(model, self.means_, self.covariances_, *shape)
         setting = Setting(given, random_state, reg_covar, self.lower_bound_ if warm else -math.inf)
-        best: EMResult | None = None
+        best: EMResult[MixtureParameters] | None = None
         failure: CollapseError | None = None
         for start in range(1 if warm else self.n_init):
             verbose = Verbose(self.verbose, self.verbose_interval, callback)
@@ -222,10 +222,10 @@ class IteratedMixture(FittedMixture):
         parameters: MixtureParameters,
         setting: Setting,
         callback: Callable[[Iteration], object],
-    ) -> EMResult:
+    ) -> EMResult[MixtureParameters]:
         """Run EM from given parameters."""
 
-    def _set_result(self, result: EMResult) -> None:
+    def _set_result(self, result: EMResult[MixtureParameters]) -> None:
         parameters = result.parameters
         self.weights_ = parameters.weights
         self.means_ = parameters.means

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from ..em.result import EMResult, Iteration
+from ..model.parameters import MixtureParameters
 
 
 class Verbose:
@@ -29,7 +30,7 @@ class Verbose:
             print(f"  Iteration {iteration.number}" + (detail if self._level > 1 else ""))
         return self._callback is not None and bool(self._callback(iteration))
 
-    def end(self, result: EMResult) -> None:
+    def end(self, result: EMResult[MixtureParameters]) -> None:
         """Report the outcome of the start."""
         if not self._level:
             return

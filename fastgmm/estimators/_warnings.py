@@ -26,7 +26,7 @@ _SHOWN = 10
 
 
 def warn_about(
-    estimator: Any, result: EMResult, samples: Samples, reg_covar: float | Array
+    estimator: Any, result: EMResult[MixtureParameters], samples: Samples, reg_covar: float | Array
 ) -> None:
     """Warn of what is wrong with a fit; each kind of fault gives one warning."""
     for text in _faults(estimator, result, samples, reg_covar):
@@ -34,7 +34,9 @@ def warn_about(
     warn_about_convergence(estimator, result, stacklevel=5)
 
 
-def warn_about_convergence(estimator: Any, result: EMResult, stacklevel: int) -> None:
+def warn_about_convergence(
+    estimator: Any, result: EMResult[MixtureParameters], stacklevel: int
+) -> None:
     """Warn of a run that did not converge."""
     if result.converged or estimator.max_iter == 0:
         return
@@ -54,7 +56,7 @@ def warn_about_convergence(estimator: Any, result: EMResult, stacklevel: int) ->
 
 
 def _faults(
-    estimator: Any, result: EMResult, samples: Samples, reg_covar: float | Array
+    estimator: Any, result: EMResult[MixtureParameters], samples: Samples, reg_covar: float | Array
 ) -> Iterator[str]:
     remedy = (
         f"Increase reg_covar (now {_shown(estimator)}) or decrease n_components "

@@ -263,7 +263,7 @@ class BayesianGaussianMixture(IteratedMixture):
         parameters: MixtureParameters,
         setting: Setting,
         callback: Callable[[Iteration], object],
-    ) -> EMResult:
+    ) -> EMResult[MixtureParameters]:
         return run(
             samples,
             parameters,
@@ -275,7 +275,7 @@ class BayesianGaussianMixture(IteratedMixture):
             callback=callback,
         )
 
-    def _set_result(self, result: EMResult) -> None:
+    def _set_result(self, result: EMResult[MixtureParameters]) -> None:
         super()._set_result(result)
         parameters = result.parameters
         assert isinstance(parameters, VariationalParameters)

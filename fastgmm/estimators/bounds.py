@@ -10,9 +10,9 @@ from scipy.special import entr, rel_entr
 
 from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
-from .._kernels.threads import count_threads
 from ..data.checks import check_sample_weight
 from ..data.samples import Samples
+from ..em.mixture_result import MixtureResult
 from ..model.gradients import q_function
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
@@ -27,7 +27,7 @@ _ROWS = 65_536
 
 @numpys_rules()
 def expected_complete_log_likelihood(
-    model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None
+    model: BaseMixture | MixtureResult, X: Any, resp: Any, sample_weight: Any = None
 ) -> float:
     r"""Compute the Q-function, which the M step maximises.
 
@@ -39,7 +39,7 @@ def expected_complete_log_likelihood(
 
     Parameters
     ----------
-    model : fitted GaussianMixture
+    model : fitted GaussianMixture, or what em.fit returned
     X : array-like or data frame of shape (n_samples, n_features)
     resp : array-like of shape (n_samples, n_components)
         Responsibilities q(k | x_i): non-negative, each row with sum 1.
@@ -72,14 +72,12 @@ def expected_complete_log_likelihood(
     >>> round(fastgmm.expected_complete_log_likelihood(model, X, resp), 3)
     3.535
     """
-    samples, parameters, resp = _check(
-        model, "expected_complete_log_likelihood", X, resp, sample_weight
-    )
-    return _q_function(samples, parameters, resp, model.n_jobs)
+    given = _check(model, "expected_complete_log_likelihood", X, resp, sample_weight)
+    return _q_function(*given)
 
 
 @numpys_rules()
-def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> float:
+def elbo(model: BaseMixture | MixtureResult, X: Any, resp: Any, sample_weight: Any = None) -> float:
     r"""Compute the evidence lower bound under given responsibilities.
 
     .. math:: L = Q + \sum_i s_i H(r_i), \qquad H(r) = -\sum_k r_k \log r_k
@@ -89,7 +87,7 @@ def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> fl
 
     Parameters
     ----------
-    model : fitted GaussianMixture
+    model : fitted GaussianMixture, or what em.fit returned
     X : array-like or data frame of shape (n_samples, n_features)
     resp : array-like of shape (n_samples, n_components)
         Responsibilities q(k | x_i): non-negative, each row with sum 1.
@@ -123,9 +121,9 @@ def elbo(model: BaseMixture, X: Any, resp: Any, sample_weight: Any = None) -> fl
     >>> bool(np.isclose(bound, model.score_samples(X).sum()))
     True
     """
-    samples, parameters, resp = _check(model, "elbo", X, resp, sample_weight)
-    entropy = _weighted_sum(samples.sample_weight, lambda rows: entr(resp[rows]))
-    return _q_function(samples, parameters, resp, model.n_jobs) + entropy
+    samples, parameters, n_threads, q = _check(model, "elbo", X, resp, sample_weight)
+    entropy = _weighted_sum(samples.sample_weight, lambda rows: entr(q[rows]))
+    return _q_function(samples, parameters, n_threads, q) + entropy
 
 
 @numpys_rules()
@@ -170,18 +168,17 @@ def kl_divergence(resp: Any, posterior: Any, sample_weight: Any = None) -> float
 
 
 def _check(
-    model: BaseMixture, caller: str, X: Any, resp: Any, sample_weight: Any
-) -> tuple[Samples, MixtureParameters, Array]:
-    samples, parameters, _ = model._checked(caller, X, sample_weight)
+    model: BaseMixture | MixtureResult, caller: str, X: Any, resp: Any, sample_weight: Any
+) -> tuple[Samples, MixtureParameters, int, Array]:
+    samples, parameters, n_threads = model._checked(caller, X, sample_weight)
     resp = check_resp(resp, "resp", samples.n_samples, parameters.n_components)
-    return samples, parameters, resp
+    return samples, parameters, n_threads, resp
 
 
 def _q_function(
-    samples: Samples, parameters: MixtureParameters, resp: Array, n_jobs: int | None
+    samples: Samples, parameters: MixtureParameters, n_threads: int, resp: Array
 ) -> float:
     statistics = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
-    n_threads = count_threads(n_jobs)
     for rows in samples.block_slices():
         X, weight = samples.rows(rows), samples.sample_weight[rows]
         statistics.add_moments(X, weight, resp[rows], n_threads)

@@ -4,13 +4,14 @@ from typing import Any
 
 from ..em.result import EMResult
 from ..model.covariance import get_covariance_model
+from ..model.parameters import MixtureParameters
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from .bayesian_mixture import BayesianGaussianMixture
 from .gaussian_mixture import GaussianMixture
 
 
 def estimator_from(
-    result: EMResult, prior: NormalWishartPrior | None = None
+    result: EMResult[MixtureParameters], prior: NormalWishartPrior | None = None
 ) -> GaussianMixture | BayesianGaussianMixture:
     """Return a fitted estimator; see `EMResult.to_estimator`."""
     parameters = result.parameters

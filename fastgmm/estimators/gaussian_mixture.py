@@ -270,7 +270,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         parameters: MixtureParameters,
         setting: Setting,
         callback: Callable[[Iteration], object],
-    ) -> EMResult:
+    ) -> EMResult[MixtureParameters]:
         n_threads, stop = count_threads(self.n_jobs), STOP_RULES[self.stop_rule](self.tol)
         if self.acceleration in ("subsample", "split-merge") and self.max_iter > 0:
             moves = self.acceleration == "split-merge"

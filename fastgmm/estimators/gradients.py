@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._kernels.floating_point import numpys_rules
+from ..em.mixture_result import MixtureResult
 from ..em.posteriors.exact import ExactPosterior
 from ..model.gradients import MixtureGradient, q_gradient, unconstrained_gradient
 from ._base_mixture import BaseMixture
@@ -18,7 +19,11 @@ __all__ = ["log_likelihood_gradient"]
 
 @numpys_rules()
 def log_likelihood_gradient(
-    model: BaseMixture, X: Any, sample_weight: Any = None, *, unconstrained: bool = False
+    model: BaseMixture | MixtureResult,
+    X: Any,
+    sample_weight: Any = None,
+    *,
+    unconstrained: bool = False,
 ) -> MixtureGradient:
     r"""Compute the gradient of the total log-likelihood, in one pass over X.
 
@@ -35,7 +40,7 @@ def log_likelihood_gradient(
 
     Parameters
     ----------
-    model : fitted GaussianMixture
+    model : fitted GaussianMixture, or what em.fit returned
     X : array-like or data frame of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,) or number, optional
         Non-negative; each counts as that many copies of its sample.
@@ -73,11 +78,11 @@ def log_likelihood_gradient(
     >>> gradient.weights.tolist(), (gradient.means * model.covariances_[0]).round(6).tolist()
     ([4.0], [[4.0]])
     """
-    samples, parameters, _ = model._checked("log_likelihood_gradient", X, sample_weight)
+    samples, parameters, n_threads = model._checked("log_likelihood_gradient", X, sample_weight)
     if not unconstrained and not parameters.weights.all():
         raise ValueError(
             "The gradient needs mixture weights that are positive, but that of component "
             f"{int(np.argmin(parameters.weights))} is 0; unconstrained=True does not."
         )
-    statistics = ExactPosterior(model.n_jobs).summarize(samples, parameters)
+    statistics = ExactPosterior(n_threads).summarize(samples, parameters)
     return (unconstrained_gradient if unconstrained else q_gradient)(statistics, parameters)

@@ -247,10 +247,10 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     def _best_run(
         self, samples: Samples, callback: Callable[[Iteration], object] | None
-    ) -> EMResult:
+    ) -> EMResult[MixtureParameters]:
         given = not isinstance(self.init, str)
         random_state = check_random_state(self.random_state)
-        results: list[EMResult] = []
+        results: list[EMResult[MixtureParameters]] = []
         for _ in range(1 if given else self.n_init):
             results.append(self._run(samples, self._start(samples, random_state), callback))
             if results[-1].stopped:
@@ -278,7 +278,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         samples: Samples,
         parameters: MixtureParameters,
         callback: Callable[[Iteration], object] | None,
-    ) -> EMResult:
+    ) -> EMResult[MixtureParameters]:
         return run(
             samples,
             parameters,

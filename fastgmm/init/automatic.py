@@ -49,7 +49,7 @@ class Problem(NamedTuple):
     n_components : int
     estimate : callable
         Returns parameters from rows, their weights and seeds; raises CollapseError.
-    update : Update
+    update : Update[MixtureParameters, Any]
         The M step.
     n_threads : int
     means : (K, d) array, optional
@@ -58,7 +58,7 @@ class Problem(NamedTuple):
 
     n_components: int
     estimate: Callable[[Array, Array | None, Seeds], MixtureParameters]
-    update: Update
+    update: Update[MixtureParameters, Any]
     n_threads: int
     means: Array | None = None
 

@@ -81,7 +81,7 @@ class SplitMerge:
         convergence: Convergence,
         max_iter: int,
         callback: Callable[[Iteration], object] | None = None,
-    ) -> EMResult:
+    ) -> EMResult[MixtureParameters]:
         """Search, run EM on all samples, and repeat from its end while that gains.
 
         An iteration below the best lower bound so far keeps that bound. Its change is 0. The
@@ -126,7 +126,9 @@ class SplitMerge:
                     break
         return best.parameters, moved
 
-    def _try(self, subsample: Samples, best: EMResult, move: Move) -> EMResult | None:
+    def _try(
+        self, subsample: Samples, best: EMResult[MixtureParameters], move: Move
+    ) -> EMResult[MixtureParameters] | None:
         """Return the result of EM after a move; None if it is no better or fails the trial."""
         with suppress(CollapseError):
             tol = LowerBoundChange(_TOL)
@@ -146,7 +148,7 @@ class SplitMerge:
         convergence: Convergence,
         max_iter: int,
         callback: Callable[[Iteration], object] | None = None,
-    ) -> EMResult:
+    ) -> EMResult[MixtureParameters]:
         return run(
             samples,
             parameters,

@@ -147,6 +147,8 @@ class AmortizedPosterior(BatchPosterior):
     information that replace it.
     """
 
+    parameters_type = MixtureParameters
+
     def __init__(
         self,
         batch_size: Counts,

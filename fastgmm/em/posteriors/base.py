@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from types import UnionType
+from typing import ClassVar, Generic
 
 import numpy as np
 
@@ -12,32 +14,58 @@ from ..._kernels.threads import count_threads
 from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
+from ..latent_variable_model import LATENT_KINDS, LatentVariableModel, P, S
 
 # How many responsibilities are formed at once: 1 MB.
 _RESPONSIBILITIES = 2**17
 
 
-class Posterior(ABC):
+class Posterior(ABC, Generic[P, S]):
     """Turns samples and parameters into sufficient statistics.
 
     Attributes
     ----------
+    parameters_type : type
+        Type of the parameters that it works with.
+    latent : frozenset of str
+        Kinds of latent variables that it works for: 'discrete', 'continuous'.
     objective : {'log-likelihood', 'elbo', 'estimate'}
         The kind of lower bound of its statistics. ``log-likelihood``: that of the parameters.
         ``elbo``: a bound below it, which does not fall from one iteration to the next where
         `settled`. ``estimate``: a number that fluctuates.
     """
 
+    parameters_type: ClassVar[type | UnionType] = object
+    latent: ClassVar[frozenset[str]] = LATENT_KINDS
     objective: str = "log-likelihood"
 
-    def start(self, samples: Samples, parameters: MixtureParameters) -> None:  # noqa: B027
+    def start(self, samples: Samples, parameters: P) -> None:
         """Begin a run: check that the policy fits the data, and forget earlier runs.
 
         Parameters
         ----------
         samples : Samples
-        parameters : MixtureParameters
+        parameters : object of ``parameters_type``
         """
+
+    def check_model(self, model: LatentVariableModel) -> None:
+        """Check that the policy works for a model that is no Gaussian mixture.
+
+        Parameters
+        ----------
+        model : LatentVariableModel
+
+        Raises
+        ------
+        TypeError
+            If its latent variable is of another kind, or it lacks a method.
+        """
+        if model.latent not in self.latent:
+            raise TypeError(
+                f"posterior {type(self).__name__} needs a latent variable that is "
+                f"{' or '.join(sorted(self.latent))}, but that of {type(model).__name__} is "
+                f"{model.latent}."
+            )
 
     @property
     def settled(self) -> bool:
@@ -45,21 +73,22 @@ class Posterior(ABC):
         return True
 
     @abstractmethod
-    def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of all samples, about (or near) the means of ``parameters``.
+    def summarize(self, samples: Samples, parameters: P) -> S:
+        """Return the statistics of all samples.
 
         Parameters
         ----------
         samples : Samples
-        parameters : MixtureParameters
+        parameters : object of ``parameters_type``
 
         Returns
         -------
-        SufficientStatistics
+        SufficientStatistics, Sums or another type that the update takes
+            Those of a Gaussian mixture are about, or near, its means.
         """
 
 
-class BlockwisePosterior(Posterior):
+class BlockwisePosterior(Posterior[MixtureParameters, SufficientStatistics]):
     """A distribution q over components that is a function of a sample's responsibilities.
 
     Responsibilities are formed for a few thousand samples at a time, restricted to q by the
@@ -72,6 +101,7 @@ class BlockwisePosterior(Posterior):
         Number of threads; None: all cores.
     """
 
+    parameters_type = MixtureParameters
     objective: str = "elbo"
 
     def __init__(self, n_jobs: int | None = None) -> None:

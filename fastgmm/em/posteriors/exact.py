@@ -1,5 +1,7 @@
 """The exact posterior, in one read of the samples."""
 
+from typing import Any, overload
+
 import numpy as np
 
 from ... import _kernels as kernels
@@ -9,14 +11,17 @@ from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..float32 import allows_float32
+from ..latent_variable_model import LatentVariableModel, check_has, sum_up
 from .base import Posterior
 
 
-class ExactPosterior(Posterior):
+class ExactPosterior(Posterior[Any, Any]):
     """Responsibilities by Bayes' theorem, p(k | x) = w_k N(x | k) / p(x).
 
     One read of the samples; nothing of size n x K is formed. Blocks of float32 samples are
     computed in float32 where ``allows_float32`` finds this safe, and added up in float64.
+
+    A `LatentVariableModel` computes its own, by its method ``summarize``.
 
     Parameters
     ----------
@@ -24,12 +29,31 @@ class ExactPosterior(Posterior):
         Number of threads; None: all cores.
     """
 
+    parameters_type = MixtureParameters | LatentVariableModel
+
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_threads = count_threads(n_jobs)
         self._workspace = Workspace()
 
-    def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
+    def check_model(self, model: LatentVariableModel) -> None:
+        """Check that a model has the method ``summarize``."""
+        super().check_model(model)
+        check_has(self, model, "summarize")
+
+    @overload
+    def summarize(
+        self, samples: Samples, parameters: MixtureParameters
+    ) -> SufficientStatistics: ...
+
+    @overload
+    def summarize(self, samples: Samples, parameters: LatentVariableModel) -> Any: ...
+
+    def summarize(
+        self, samples: Samples, parameters: MixtureParameters | LatentVariableModel
+    ) -> Any:
         """Return the statistics of all samples, about the means (rounded to float32 if needed)."""
+        if isinstance(parameters, LatentVariableModel):
+            return sum_up(samples, parameters)
         components = parameters.components()
         return add_up(samples, parameters, components, self.n_threads, self._workspace)
 

@@ -16,7 +16,7 @@ from .exact import ExactPosterior
 from .minibatch import BatchPosterior
 
 
-class IncrementalPosterior(Posterior):
+class IncrementalPosterior(Posterior[MixtureParameters, SufficientStatistics]):
     r"""Incremental EM: one block's responsibilities are renewed in each iteration.
 
     Blocks are consecutive rows, and are visited in turn. Each block keeps its statistics, about the
@@ -49,6 +49,7 @@ class IncrementalPosterior(Posterior):
     other variants.
     """
 
+    parameters_type = MixtureParameters
     objective: str = "elbo"
 
     def __init__(self, n_blocks: int, n_jobs: int | None = None) -> None:
@@ -150,6 +151,8 @@ class StepwisePosterior(BatchPosterior):
     Cappé and Moulines (2009), On-line expectation-maximization algorithm for latent data models,
     J. R. Statist. Soc. B 71. Liang and Klein (2009), Online EM for unsupervised models, NAACL.
     """
+
+    parameters_type = MixtureParameters
 
     def __init__(
         self,

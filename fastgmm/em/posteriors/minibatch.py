@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator, Philox
@@ -9,8 +10,7 @@ from numpy.typing import NDArray
 
 from ..._kernels.threads import count_threads
 from ...data.samples import Samples
-from ...model.parameters import MixtureParameters
-from ...model.statistics import SufficientStatistics
+from ..latent_variable_model import LatentVariableModel
 from ..schedules import Counts, Schedule, check_seed, counts
 from .base import Posterior
 from .exact import ExactPosterior
@@ -72,7 +72,7 @@ class Batches:
         return self._order[first : self._taken]
 
 
-class BatchPosterior(Posterior):
+class BatchPosterior(Posterior[Any, Any]):
     """An E step over one random batch in each iteration.
 
     If ``batch_size`` changes with the iteration, a stop rule may end the run. It is asked as soon
@@ -92,7 +92,7 @@ class BatchPosterior(Posterior):
         self.seed = check_seed(seed)
         self.n_threads = count_threads(n_jobs)
 
-    def start(self, samples: Samples, parameters: MixtureParameters) -> None:
+    def start(self, samples: Samples, parameters: Any) -> None:
         """Begin with the first batch of the first epoch."""
         self._batches = Batches(samples, self.batch_size, self.seed)
         self._total_weight = samples.total_weight
@@ -136,11 +136,17 @@ class MiniBatchPosterior(BatchPosterior):
     Comput. 34.
     """
 
+    parameters_type = ExactPosterior.parameters_type
+
     def __init__(self, batch_size: Counts, seed: int = 0, n_jobs: int | None = None) -> None:
         super().__init__(batch_size, seed, n_jobs)
         self._exact = ExactPosterior(self.n_threads)
 
-    def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
+    def check_model(self, model: LatentVariableModel) -> None:
+        """Check that a model has the method ``summarize``."""
+        self._exact.check_model(model)
+
+    def summarize(self, samples: Samples, parameters: Any) -> Any:
         """Return the statistics of the next batch, scaled to those of all samples."""
         batch = self._exact.summarize(self._batches.draw(), parameters)
         return replace(batch, weight=self._total_weight)

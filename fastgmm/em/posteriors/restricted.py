@@ -135,7 +135,7 @@ def _are_best(values: Array, count: int) -> Any:
     return above | (equal & (np.cumsum(equal, axis=1) <= places))
 
 
-class TemperedPosterior(Posterior):
+class TemperedPosterior(Posterior[MixtureParameters, SufficientStatistics]):
     r"""Deterministic annealing: the posterior at a temperature T.
 
     .. math:: q_i(k) \propto p(x_i, k)^{1/T}
@@ -176,6 +176,7 @@ class TemperedPosterior(Posterior):
     optimization problems, Proc. IEEE 86.
     """
 
+    parameters_type = MixtureParameters
     objective: str = "elbo"
 
     def __init__(self, temperature: float | Sequence[float], n_jobs: int | None = None) -> None:

@@ -137,7 +137,7 @@ class SampledPosterior(BlockwisePosterior):
         return resp, np.zeros(len(resp))
 
 
-class MetropolisPosterior(Posterior):
+class MetropolisPosterior(Posterior[MixtureParameters, SufficientStatistics]):
     r"""Monte Carlo EM by a Markov chain for each sample, which needs no normalised posterior.
 
     A step proposes a component, each with probability 1 / K, and moves there with probability
@@ -175,6 +175,7 @@ class MetropolisPosterior(Posterior):
     generalized linear mixed models, J. Amer. Statist. Assoc. 92, on Metropolis steps within EM.
     """
 
+    parameters_type = MixtureParameters
     objective: str = "estimate"
 
     def __init__(self, n_steps: int, seed: int = 0, n_jobs: int | None = None) -> None:

@@ -1,19 +1,21 @@
 """M-step policies: their interface and their result."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass
+from types import UnionType
+from typing import ClassVar, Generic
 
 from ...data.samples import Samples
-from ...model.parameters import MixtureParameters
-from ...model.statistics import SufficientStatistics
+from ..latent_variable_model import P, S
 
 
-class Updated(NamedTuple):
+@dataclass(frozen=True)
+class Updated(Generic[P]):
     """What an update returns.
 
     Parameters
     ----------
-    parameters : MixtureParameters
+    parameters : MixtureParameters or another type
     collapsed : frozenset of int
         Components that kept their previous covariance; all components if they share one.
     lower_bound : float, optional
@@ -21,34 +23,44 @@ class Updated(NamedTuple):
         lower bound of the statistics.
     """
 
-    parameters: MixtureParameters
+    parameters: P
     collapsed: frozenset[int] = frozenset()
     lower_bound: float | None = None
 
 
-class Update(ABC):
+class Update(ABC, Generic[P, S]):
     """Turns statistics into parameters.
 
     Attributes
     ----------
     parameters_type : type
-        Type of the parameters that it takes and returns.
+        Type of the parameters that it works with.
     is_em_step : bool
         Whether it maximises the expected complete log-likelihood.
     """
 
-    parameters_type: ClassVar[type[MixtureParameters]] = MixtureParameters
+    parameters_type: ClassVar[type | UnionType] = object
     is_em_step: ClassVar[bool] = False
 
-    def start(self, samples: Samples, parameters: MixtureParameters) -> None:  # noqa: B027
+    def start(self, samples: Samples, parameters: P) -> None:
         """Begin a run: check that the policy fits the data, and forget earlier runs.
 
         Parameters
         ----------
         samples : Samples
-        parameters : MixtureParameters
+        parameters : object of ``parameters_type``
         """
 
     @abstractmethod
-    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
-        """Return the next parameters."""
+    def __call__(self, statistics: S, previous: P) -> Updated[P]:
+        """Return the next parameters.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics, Sums or another type that the posterior returns
+        previous : object of ``parameters_type``
+
+        Returns
+        -------
+        Updated
+        """

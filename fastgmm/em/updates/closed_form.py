@@ -1,6 +1,6 @@
 """The M step of EM: parameters that maximise the expected complete log-likelihood."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -9,10 +9,11 @@ from ..._kernels.threads import count_threads
 from ...model.parameters import MixtureParameters, distances_from_origin
 from ...model.regularization import RegCovar, added_variances, check_reg_covar
 from ...model.statistics import SufficientStatistics
+from ..latent_variable_model import LatentVariableModel
 from .base import Update, Updated
 
 
-class ClosedForm(Update):
+class ClosedForm(Update[Any, Any]):
     """The maximum of the expected complete log-likelihood.
 
     With N = sum_k nk::
@@ -27,6 +28,8 @@ class ClosedForm(Update):
     ``reg_covar`` adds is not part of the maximum: with it the likelihood may fall by a little where
     it makes up a good part of a variance.
 
+    A `LatentVariableModel` computes its own maximum, by its method ``update``.
+
     Parameters
     ----------
     reg_covar : float, (d,) array or 'auto', default='auto'
@@ -36,14 +39,22 @@ class ClosedForm(Update):
         Number of threads, for large covariances; None: all cores.
     """
 
+    parameters_type = MixtureParameters | LatentVariableModel
     is_em_step: ClassVar[bool] = True
 
     def __init__(self, reg_covar: RegCovar = "auto", n_jobs: int | None = None) -> None:
         self.reg_covar = check_reg_covar(reg_covar)
         self.n_threads = count_threads(n_jobs)
 
-    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
+    def __call__(self, statistics: Any, previous: Any) -> Updated[Any]:
         """Return the next parameters."""
+        if isinstance(previous, LatentVariableModel):
+            return Updated(previous.update(statistics))
+        return self._of_mixture(statistics, previous)
+
+    def _of_mixture(
+        self, statistics: SufficientStatistics, previous: MixtureParameters
+    ) -> Updated[MixtureParameters]:
         model = statistics.covariance_model
         weights, means, covariances = estimate(statistics, self.reg_covar)
         factors, collapsed = model.factor(covariances, distances_from_origin(means), self.n_threads)

@@ -1,7 +1,5 @@
 """Variational Bayes: the M step under a conjugate prior, and the bound on the evidence."""
 
-from typing import ClassVar
-
 import numpy as np
 
 from ..._kernels.layout import Array
@@ -13,7 +11,7 @@ from .base import Update, Updated
 from .closed_form import estimate
 
 
-class ConjugatePrior(Update):
+class ConjugatePrior(Update[MixtureParameters, SufficientStatistics]):
     r"""The variational posterior of weights, means and precisions given responsibilities.
 
     With `ExactPosterior` the loop is coordinate ascent on the evidence bound. The pass uses the
@@ -37,13 +35,15 @@ class ConjugatePrior(Update):
     Bishop (2006), Pattern Recognition and Machine Learning, section 10.2.
     """
 
-    parameters_type: ClassVar[type[MixtureParameters]] = VariationalParameters
+    parameters_type = VariationalParameters
 
     def __init__(self, prior: NormalWishartPrior, reg_covar: RegCovar = "auto") -> None:
         self.prior = prior
         self.reg_covar = check_reg_covar(reg_covar)
 
-    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
+    def __call__(
+        self, statistics: SufficientStatistics, previous: MixtureParameters
+    ) -> Updated[MixtureParameters]:
         """Return the next posterior and its bound."""
         added = self._added_variances(statistics)
         parameters, collapsed = self.prior.posterior(statistics, added, previous)

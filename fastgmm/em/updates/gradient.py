@@ -22,11 +22,13 @@ _SUFFICIENT = 1e-4
 _HALVINGS = 30
 
 
-class _GradientUpdate(Update):
+class _GradientUpdate(Update[MixtureParameters, SufficientStatistics]):
     """Steps along the gradient of Q, in the coordinates of `EMCoordinates` about the last point.
 
     To first order, the step of size 1 is the step of EM.
     """
+
+    parameters_type = MixtureParameters
 
     def __init__(self, step_size: StepSize) -> None:
         self.step_size = step_size
@@ -109,7 +111,9 @@ class GradientStep(_GradientUpdate):
             raise ValueError(f"n_steps should be at least 1, got {n_steps}.")
         self.n_steps = n_steps
 
-    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
+    def __call__(
+        self, statistics: SufficientStatistics, previous: MixtureParameters
+    ) -> Updated[MixtureParameters]:
         """Return the next parameters."""
         size = self._next_step_size()
         point, collapsed = previous, frozenset[int]()
@@ -167,7 +171,9 @@ class GradientAscent(_GradientUpdate):
     def __init__(self, step_size: StepSize = 0.5) -> None:
         super().__init__(step_size)
 
-    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
+    def __call__(
+        self, statistics: SufficientStatistics, previous: MixtureParameters
+    ) -> Updated[MixtureParameters]:
         """Return the next parameters."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             direction = _Direction(statistics, previous)

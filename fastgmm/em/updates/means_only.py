@@ -7,7 +7,7 @@ from ...model.statistics import SufficientStatistics
 from .base import Update, Updated
 
 
-class MeansOnly(Update):
+class MeansOnly(Update[MixtureParameters, SufficientStatistics]):
     r"""Move each mean to the centroid of its samples; keep weights and covariances.
 
     .. math:: \mu_k = \sum_i s_i r_{ik} x_i / \sum_i s_i r_{ik}
@@ -21,7 +21,11 @@ class MeansOnly(Update):
     MacKay (2003), Information Theory, Inference, and Learning Algorithms, section 20.2.
     """
 
-    def __call__(self, statistics: SufficientStatistics, previous: MixtureParameters) -> Updated:
+    parameters_type = MixtureParameters
+
+    def __call__(
+        self, statistics: SufficientStatistics, previous: MixtureParameters
+    ) -> Updated[MixtureParameters]:
         """Return the same mixture with other means."""
         _, means, _ = statistics.central()
         return Updated(replace(previous, means=means))

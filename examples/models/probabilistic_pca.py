@@ -1,0 +1,88 @@
+"""Probabilistic PCA by EM: x = W z + mean + noise, z standard normal, noise N(0, sigma^2 I).
+
+The posterior of z has a formula, which `summarize` uses. `log_joint` and its gradient let EM draw z
+instead, as it must for models without a formula.
+"""
+
+import numpy as np
+from numba import njit
+
+from fastgmm import em
+
+
+@njit(error_model="numpy")
+def log_joint(x, z, theta):
+    d, n_latent = len(x), len(z)
+    variance = theta[-1]
+    total = -0.5 * d * np.log(2.0 * np.pi * variance) - 0.5 * n_latent * np.log(2.0 * np.pi)
+    for k in range(n_latent):
+        total -= 0.5 * z[k] * z[k]
+    for j in range(d):
+        error = x[j] - theta[d * n_latent + j]
+        for k in range(n_latent):
+            error -= theta[j * n_latent + k] * z[k]
+        total -= 0.5 * error * error / variance
+    return total
+
+
+@njit(error_model="numpy")
+def log_joint_gradient(x, z, theta, gradient):
+    d, n_latent = len(x), len(z)
+    gradient[:] = -z
+    for j in range(d):
+        error = x[j] - theta[d * n_latent + j]
+        for k in range(n_latent):
+            error -= theta[j * n_latent + k] * z[k]
+        for k in range(n_latent):
+            gradient[k] += theta[j * n_latent + k] * error / theta[-1]
+    return log_joint(x, z, theta)
+
+
+class ProbabilisticPCA(em.LatentVariableModel):
+    """Loadings W (d, L), mean (d,) and variance of the noise."""
+
+    latent = "continuous"
+    log_joint = staticmethod(log_joint)
+    log_joint_gradient = staticmethod(log_joint_gradient)
+
+    def __init__(self, loadings, mean, variance):
+        self.loadings, self.mean, self.variance = loadings, mean, variance
+        self.n_features, self.n_latent = loadings.shape
+        self.theta = np.concatenate([loadings.ravel(), mean, [variance]])
+
+    def summarize(self, X, weight):
+        W, d, n_latent = self.loadings, self.n_features, self.n_latent
+        M = W.T @ W + self.variance * np.eye(n_latent)
+        centred = X - self.mean
+        Z = np.linalg.solve(M, W.T @ centred.T).T
+        squares = (centred**2).sum(axis=1) - ((centred @ W) * Z).sum(axis=1)
+        log_det = np.linalg.slogdet(M)[1] + (d - n_latent) * np.log(self.variance)
+        log_density = -0.5 * (d * np.log(2 * np.pi) + log_det + squares / self.variance)
+        covariance = self.variance * np.linalg.inv(M)
+        values = self._sums(X, Z, weight)
+        values["zz"] = values["zz"] + weight.sum() * covariance
+        return em.Sums(weight @ log_density, weight.sum(), values)
+
+    def summarize_draws(self, X, Z, weight):
+        mean = Z.mean(axis=1)
+        values = self._sums(X, mean, weight)
+        spread = Z - mean[:, np.newaxis]
+        values["zz"] = values["zz"] + np.einsum(
+            "i,isk,isl->kl", weight / Z.shape[1], spread, spread
+        )
+        return values
+
+    def _sums(self, X, Z, weight):
+        weighted = Z * weight[:, np.newaxis]
+        sums = {"x": weight @ X, "z": weighted.sum(axis=0), "xz": X.T @ weighted}
+        return sums | {"zz": weighted.T @ Z, "xx": weight @ (X**2)}
+
+    def update(self, sums):
+        n = sums.weight
+        x, z = sums["x"] / n, sums["z"] / n
+        W = np.linalg.solve(sums["zz"] - n * np.outer(z, z), (sums["xz"] - n * np.outer(x, z)).T).T
+        mean = x - W @ z
+        total = sums["xx"] - 2 * mean * sums["x"] + n * mean**2
+        cross = sums["xz"] - np.outer(mean, sums["z"])
+        squares = total.sum() - 2 * (W * cross).sum() + np.trace(W.T @ W @ sums["zz"])
+        return ProbabilisticPCA(W, mean, squares / (n * self.n_features))
