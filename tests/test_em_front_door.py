@@ -14,7 +14,6 @@ from numpy.testing import assert_array_equal
 
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture, em
-from fastgmm.em.loop import run
 from fastgmm.model.covariance import Spherical
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -183,33 +182,41 @@ class Coins(NamedTuple):
     heads: float
 
 
-def test_a_result_that_is_no_gaussian_mixture_says_so():
-    class Flips(em.Posterior):
-        def summarize(self, samples, parameters):
-            empty = em.SufficientStatistics.zeros("diag", np.ones((1, 1)))
-            return replace(empty, log_likelihood=-1.0, weight=1.0)
+class Flips(em.Posterior):
+    def summarize(self, samples, parameters):
+        empty = em.SufficientStatistics.zeros("diag", np.ones((1, 1)))
+        return replace(empty, log_likelihood=-1.0, weight=1.0)
 
-    class Estimate(em.Update):
-        parameters_type = Coins
 
-        def __call__(self, statistics, previous):
-            return em.Updated(Coins(0.5 * previous.heads))
+class Estimate(em.Update):
+    parameters_type = Coins
 
-    result = run(
-        em.Samples(np.zeros((3, 1))),
-        Coins(0.5),
-        posterior=Flips(),
-        update=Estimate(),
-        convergence=em.Never(),
-        max_iter=2,
-    )
+    def __call__(self, statistics, previous):
+        return em.Updated(Coins(0.5 * previous.heads))
+
+
+def test_policies_of_your_own_take_parameters_of_any_type():
+    policies = {"posterior": Flips(), "update": Estimate(), "convergence": em.Never()}
+    result = em.fit(np.zeros((3, 1)), Coins(0.5), **policies, max_iter=2)
     assert result.parameters == Coins(0.125)
-    for method in ("predict", "predict_proba", "score", "score_samples"):
-        message = f"{method} needs MixtureParameters, but the result has Coins"
-        with pytest.raises(TypeError, match=message):
-            getattr(result, method)(np.zeros((3, 1)))
-    with pytest.raises(TypeError, match="to_estimator needs MixtureParameters"):
-        result.to_estimator()
+    assert type(result) is em.EMResult
+    message = (
+        "posterior ExactPosterior needs MixtureParameters or LatentVariableModel, but got Coins"
+    )
+    with pytest.raises(TypeError, match=message):
+        em.fit(None, Coins(0.5))
+
+
+def test_functions_of_a_fitted_model_take_a_result():
+    X, weight, start = problem()
+    result = em.fit(X, start, sample_weight=weight)
+    model, resp = result.to_estimator(), result.predict_proba(X)
+    for function in (fastgmm.elbo, fastgmm.expected_complete_log_likelihood):
+        assert function(result, X, resp, weight) == function(model, X, resp, weight)
+    gradients = [fastgmm.log_likelihood_gradient(fit, X, weight) for fit in (result, model)]
+    for ours, expected in zip(*gradients, strict=True):
+        assert_array_equal(ours, expected)
+    assert result.to_parameters() is result.parameters
 
 
 def test_a_result_checks_what_it_predicts():
