@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from backends import available, using
-from generators import COVARIANCE_TYPES, DTYPES, Array, symmetric
+from generators import DTYPES, KERNEL_KINDS, Array, symmetric
 from mpmath import mp
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 def regimes(dtypes: tuple[str, ...] = DTYPES) -> Iterator[Regime]:
     """Yield all regimes; one feature, or one variance, has a condition number of 1."""
-    for regime in product(COVARIANCE_TYPES, FEATURES, CONDITIONS, OFFSETS, dtypes):
+    for regime in product(KERNEL_KINDS, FEATURES, CONDITIONS, OFFSETS, dtypes):
         kind, d, condition, *_ = regime
         if condition == 1.0 or (d > 1 and kind != "spherical"):
             yield Regime(*regime)

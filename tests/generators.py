@@ -17,7 +17,10 @@ from fastgmm.model.parameters import MixtureParameters
 
 Array = NDArray[np.float64]
 
-COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+KERNEL_KINDS = ("full", "tied", "diag", "spherical")
+COVARIANCE_TYPES = (*KERNEL_KINDS, "tied-spherical")
+#: One covariance serves all components.
+SHARED = ("tied", "tied-spherical")
 DTYPES = ("float64", "float32")
 
 #: separation of the means in standard deviations, offset of the data, scale of the data
@@ -44,7 +47,8 @@ def covariances(rng: np.random.Generator, covariance_type: str, K: int, d: int) 
         return symmetric(rng, K, d)
     if covariance_type == "tied":
         return symmetric(rng, 1, d)[0]
-    return rng.uniform(0.3, 2.0, get_covariance_model(covariance_type).shape(K, d))
+    shape = get_covariance_model(covariance_type).shape(K, d)
+    return np.asarray(rng.uniform(0.3, 2.0, shape))
 
 
 def mixture(
@@ -126,6 +130,7 @@ def hard_labels(
         "tied": scatters.sum(axis=0) / nk.sum() + reg_covar * np.eye(d),
         "diag": np.diagonal(matrices, axis1=1, axis2=2) + reg_covar,
         "spherical": np.trace(matrices, axis1=1, axis2=2) / d + reg_covar,
+        "tied-spherical": np.trace(scatters.sum(axis=0)) / (nk.sum() * d) + reg_covar,
     }[covariance_type]
     return MixtureParameters.from_covariances(covariance_type, nk / nk.sum(), means, estimate)
 

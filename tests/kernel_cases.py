@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from generators import COVARIANCE_TYPES, draw, mixture, sample_weights
+from generators import KERNEL_KINDS, draw, mixture, sample_weights
 
 from fastgmm._kernels import reference
 from fastgmm._kernels.contract import KERNELS
@@ -14,7 +14,7 @@ from fastgmm._kernels.threads import slot_bounds
 
 KERNELS_WITH_X = [name for name in KERNELS if name != "normalize"]
 KERNELS_AND_TYPES = [
-    *[(name, covariance_type) for name in KERNELS_WITH_X for covariance_type in COVARIANCE_TYPES],
+    *[(name, covariance_type) for name in KERNELS_WITH_X for covariance_type in KERNEL_KINDS],
     ("normalize", "full"),  # knows of no covariances
 ]
 

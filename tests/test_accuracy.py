@@ -26,7 +26,7 @@ from accuracy import (
     regimes,
     truth,
 )
-from generators import COVARIANCE_TYPES, Array
+from generators import KERNEL_KINDS, Array
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
@@ -178,7 +178,7 @@ def test_errors_by_regime(regime):
 
 @pytest.mark.parametrize("offset", OFFSETS)
 @pytest.mark.parametrize("d", [*(pytest.param(d, marks=pytest.mark.slow) for d in (1, 2)), 5])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_errors_of_a_step_in_float32_blocks(covariance_type, d, offset):
     """So many samples are added up in float32 within blocks of 512, and in float64 between them."""
     X, start = problem(Regime(covariance_type, d, 1.0, offset, "float32"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.mixture
-from generators import COVARIANCE_TYPES
+from generators import COVARIANCE_TYPES, KERNEL_KINDS
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.metrics import adjusted_rand_score
@@ -122,7 +122,7 @@ def test_units_change_no_label(load, K, factor):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@each_type
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)  # which scikit-learn has
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
 def test_never_below_scikit_learn(load, covariance_type):
     X = load().data

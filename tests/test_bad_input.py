@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import scipy.sparse
 import sklearn.mixture
-from generators import COVARIANCE_TYPES
+from generators import COVARIANCE_TYPES, SHARED
 from sklearn.exceptions import NotFittedError
 
 from fastgmm import GaussianMixture
@@ -22,6 +22,7 @@ IDENTITY = {
     "tied": np.eye(N_FEATURES),
     "diag": np.ones((2, N_FEATURES)),
     "spherical": np.ones(2),
+    "tied-spherical": np.array(1.0),
 }
 METHODS = ("predict", "predict_proba", "score_samples", "score", "aic", "bic")
 INIT_PARAMS = ("auto", "kmeans", "k-means++", "random", "random_from_data")
@@ -309,7 +310,7 @@ def test_bad_means_init(means, message):
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_precisions_init_of_wrong_shape(covariance_type):
     good = IDENTITY[covariance_type]
-    bad = np.ones((good.shape[0] + 1, *good.shape[1:]))
+    bad = np.ones([*(size + 1 for size in good.shape[:1]), *good.shape[1:]] or 2)
     message = (
         f"The parameter 'precisions_init' should have the shape of {good.shape}, "
         f"but got {bad.shape}"
@@ -336,7 +337,7 @@ def test_precisions_init_not_positive(covariance_type, value):
     bad[tuple(size - 1 for size in bad.shape)] = value
     is_matrix = covariance_type in ("full", "tied")
     expected = "symmetric and positive definite" if is_matrix else "positive"
-    got = f"a variance of {value}" + ("" if covariance_type == "tied" else " in component 1")
+    got = f"a variance of {value}" + ("" if covariance_type in SHARED else " in component 1")
     message = f"'precisions_init' should be {expected}, but got {got}."
     with pytest.raises(ValueError, match=re.escape(message)):
         start(covariance_type, precisions_init=bad).fit(X)
@@ -487,7 +488,7 @@ def test_degenerate_data(data, covariance_type, init_params, reg_covar):
 @pytest.mark.parametrize("init_params", INIT_PARAMS)
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 def test_start_that_collapses_names_component_and_remedy(covariance_type, init_params):
-    where = "The tied covariance" if covariance_type == "tied" else "Component 0"
+    where = "The tied covariance" if covariance_type in SHARED else "Component 0"
     message = f"increase reg_covar, or scale the input data. {where} is not positive definite"
     options = {"covariance_type": covariance_type, "init_params": init_params, "reg_covar": 0.0}
     with pytest.raises(ValueError, match=message):

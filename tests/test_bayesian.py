@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import sklearn.mixture
-from generators import COVARIANCE_TYPES, draw, mixture
+from generators import KERNEL_KINDS, draw, mixture
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -21,7 +21,7 @@ FITTED = (
     *("weight_concentration_", "mean_precision_", "degrees_of_freedom_", "mean_prior_"),
     *("covariance_prior_", "weight_concentration_prior_", "degrees_of_freedom_prior_"),
 )
-each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+each_type = pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 each_prior = pytest.mark.parametrize("prior_type", PRIOR_TYPES)
 ignore_unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

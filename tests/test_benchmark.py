@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from backends import VARIANTS, skip_without, using
-from generators import COVARIANCE_TYPES, DTYPES
+from generators import DTYPES, KERNEL_KINDS
 from sklearn.mixture import GaussianMixture as Peer
 
 import fastgmm
@@ -19,10 +19,10 @@ from fastgmm.cli import bench as _cli_bench
 from fastgmm.cli import main as cli
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
-each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+each_type = pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 
 STEADY, UNSTEADY, PEAK = [0.0005, 0.0005, 0.0006], [0.0003, 0.0005, 0.0005], 1e9
-TINY = [Shape(covariance_type, 1200, 3, 4) for covariance_type in COVARIANCE_TYPES]
+TINY = [Shape(covariance_type, 1200, 3, 4) for covariance_type in KERNEL_KINDS]
 
 
 @pytest.fixture
@@ -209,9 +209,7 @@ def test_table(bench):
     assert " ".join(titles.split()) == (
         "covariance n d K ms ns GFLOP/s of peak scikit-learn ms ratio differ"
     )
-    assert [row.split()[:4] for row in rows] == [
-        [name, "60", "3", "4"] for name in COVARIANCE_TYPES
-    ]
+    assert [row.split()[:4] for row in rows] == [[name, "60", "3", "4"] for name in KERNEL_KINDS]
     assert [row.split()[4:6] for row in rows] == [["0.50", "2083.33"]] * 4
     assert [row.split()[8:10] for row in rows] == [["50", "100.0"]] * 4
     assert {len(row.removesuffix(" !")) for row in rows} == {len(titles)}
@@ -246,7 +244,7 @@ def test_json(bench):
     assert (report["dtype"], report["threads"], report["divisor"]) == ("float64", 1, 4)
     assert report["peak_flops_per_second"] == PEAK
     assert report["memory_bytes_per_second"] == 2e10
-    assert [row["covariance_type"] for row in report["rows"]] == list(COVARIANCE_TYPES)
+    assert [row["covariance_type"] for row in report["rows"]] == list(KERNEL_KINDS)
     for row in report["rows"]:
         assert row.keys() == {
             *("covariance_type", "n_samples", "n_features", "n_components"),

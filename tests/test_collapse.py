@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 import pytest
 import sklearn.mixture
-from generators import COVARIANCE_TYPES
+from generators import COVARIANCE_TYPES, SHARED
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans, em
+from fastgmm.model.covariance import get_covariance_model
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 not_spherical = pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
@@ -148,12 +149,12 @@ def test_collapsed_tells_which_and_since_when(covariance_type):
         reg_covar=0.0,
         means_init=[[0.0, 0.0], [49.0, 49.0]],
         precisions_init={"full": [np.eye(2)] * 2, "tied": np.eye(2)}.get(
-            covariance_type, np.ones((2, 2)) if covariance_type == "diag" else np.ones(2)
+            covariance_type, np.ones(get_covariance_model(covariance_type).shape(2, 2))
         ),
         weights_init=[0.5, 0.5],
         random_state=0,
     )
-    if covariance_type == "tied":
+    if covariance_type in SHARED:
         assert model.fit(X).collapsed_ == {}
         return
     with pytest.warns(ConvergenceWarning, match=r"component\(s\) 1 was not positive definite"):
@@ -220,7 +221,7 @@ def test_a_start_whose_clusters_are_points_takes_the_covariance_of_all(covarianc
     expected = np.cov(X.T, bias=True)
     if covariance_type == "diag":
         expected = np.diag(expected.diagonal())
-    if covariance_type == "spherical":
+    if covariance_type.endswith("spherical"):
         expected = expected.trace() / 2 * np.eye(2)
     np.testing.assert_allclose(dense, [expected] * 3, rtol=1e-10, atol=1e-12)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from generators import COVARIANCE_TYPES, covariances, dense, mixture
+from generators import COVARIANCE_TYPES, SHARED, covariances, dense, mixture
 from scipy.stats import multivariate_normal
 
 from fastgmm.model.covariance import COVARIANCE_MODELS as REGISTRY
@@ -28,13 +28,14 @@ def factors_as_matrices(name, U, d):
         return U
     if name == "tied":
         return np.broadcast_to(U, (K, d, d))
-    return np.stack([np.diag(np.broadcast_to(u, (d,))) for u in U])
+    each = np.full(K, U) if name == "tied-spherical" else U
+    return np.stack([np.diag(np.broadcast_to(u, (d,))) for u in each])
 
 
 @each_type
 def test_shapes(name, d):
     kind, values, matrices = example(name, d)
-    expected = {"full": (K, d, d), "tied": (d, d), "diag": (K, d), "spherical": (K,)}[name]
+    expected = {"full": (K, d, d), "tied": (d, d), "diag": (K, d), "spherical": (K,)}.get(name, ())
     assert kind.name == name
     assert kind.shape(K, d) == values.shape == expected
     assert matrices.shape == (K, d, d)
@@ -47,6 +48,7 @@ def test_n_parameters(name, d):
         "tied": d * (d + 1) // 2,
         "diag": K * d,
         "spherical": K,
+        "tied-spherical": 1,
     }[name]
     kind, values, _ = example(name, d)
     assert kind.n_parameters(K, d) == expected
@@ -65,6 +67,7 @@ def test_dense(name, d):
             "tied": lambda k: values,
             "diag": lambda k: np.diag(values[k]),
             "spherical": lambda k: values[k] * np.eye(d),
+            "tied-spherical": lambda k: values * np.eye(d),
         }[name](k)
         np.testing.assert_array_equal(matrices[k], expected)
 
@@ -88,7 +91,7 @@ def test_factors(name, d):
 def test_log_det(name, d):
     kind, values, matrices = example(name, d)
     log_det = kind.log_det(kind.precisions_cholesky(values), d)
-    assert log_det.shape == (() if name == "tied" else (K,))
+    assert log_det.shape == (() if name in SHARED else (K,))
     expected = -0.5 * np.linalg.slogdet(matrices)[1]
     np.testing.assert_allclose(np.broadcast_to(log_det, K), expected, rtol=1e-12, atol=1e-14)
 
@@ -117,7 +120,7 @@ def test_log_coefficient_of_weight_zero_is_finite(name, d):
 def second_moments(name, z, resp):
     full = np.einsum("nk,nkd,nke->kde", resp, z, z)
     diag = np.diagonal(full, axis1=1, axis2=2)
-    return {"full": full, "tied": full.sum(0), "diag": diag, "spherical": diag.sum(1)}[name]
+    return {"full": full, "tied": full.sum(0), "diag": diag}.get(name, diag.sum(1))
 
 
 @each_type
@@ -135,6 +138,7 @@ def test_estimate(name, d):
         "tied": np.average(matrices, axis=0, weights=nk) + 0.25 * np.eye(d),
         "diag": diagonals + 0.25,
         "spherical": diagonals.mean(axis=1) + 0.25,
+        "tied-spherical": np.average(diagonals.mean(axis=1), weights=nk) + 0.25,
     }[name]
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-14)
 
@@ -147,7 +151,7 @@ def test_outer(name, d):
     product = nk[:, None, None] * a[:, :, None] * b[:, None, :]
     full = (product + product.swapaxes(1, 2)) / 2
     diag = np.diagonal(full, axis1=1, axis2=2)
-    expected = {"full": full, "tied": full.sum(0), "diag": diag, "spherical": diag.sum(1)}[name]
+    expected = {"full": full, "tied": full.sum(0), "diag": diag}.get(name, diag.sum(1))
     np.testing.assert_allclose(kind.outer(nk, a, b), expected, rtol=1e-13, atol=1e-15)
 
 
@@ -167,10 +171,10 @@ def test_roots_draw_with_the_covariance(name, d):
 def test_replace_keeps_the_masked(name, d):
     kind, values, _ = example(name, d)
     _, previous, _ = example(name, d, seed=1)
-    masks = [[True], [False]] if name == "tied" else [[False, True, False, True]]
+    masks = [[True], [False]] if name in SHARED else [[False, True, False, True]]
     for mask in np.array(masks):
         replaced = kind.replace(values, mask, previous)
-        if name == "tied":
+        if name in SHARED:
             np.testing.assert_array_equal(replaced, previous if mask[0] else values)
         else:
             np.testing.assert_array_equal(replaced[mask], previous[mask])
@@ -182,16 +186,16 @@ def test_factor_tells_which_collapsed(name, d):
     kind, values, _ = example(name, d)
     expected = kind.precisions_cholesky(values)
     values = values.copy()
-    bad = [0] if name == "tied" else [0, 2]
-    if name == "tied":
+    bad = [0] if name in SHARED else [0, 2]
+    if name in SHARED:
         values[...] = 0.0
     else:
         values[bad] = 0.0
     factors, collapsed = kind.factor(values)
     assert collapsed.dtype == bool
-    assert kind.per_component == (name != "tied")
+    assert kind.per_component == (name not in SHARED)
     np.testing.assert_array_equal(np.flatnonzero(collapsed), bad)
-    if name != "tied":
+    if name not in SHARED:
         np.testing.assert_array_equal(factors[[1, 3]], expected[[1, 3]])
 
 
@@ -205,11 +209,13 @@ def test_collapse_names_the_component(name, bad, d):
         values = bad * np.eye(d)
     elif name == "diag":
         values[2, d - 1] = bad
+    elif name == "tied-spherical":
+        values = np.array(bad)
     else:
         values[2] = bad
     with pytest.raises(CollapseError, match="increase reg_covar") as caught:
         kind.precisions_cholesky(values)
-    component = None if name == "tied" else 2
+    component = None if name in SHARED else 2
     assert caught.value.component == component
     where = "The tied covariance" if component is None else "Component 2"
     assert f"{where} is not positive definite." in str(caught.value)
@@ -228,14 +234,14 @@ def test_collapse_names_the_component(name, bad, d):
 @each_type
 def test_collapse_tells_its_cause(name, cause, variance, distance, d):
     kind, values, _ = example(name, d)
-    at_fault = values if name == "tied" else values[2:3]
+    at_fault = values if name in SHARED else values[2:3]
     at_fault[...] = variance * (np.eye(d) if kind.is_matrix else 1.0)
     distances = np.ones((K, d))
     distances[2] = distance
     with pytest.raises(CollapseError) as caught:
         kind.precisions_cholesky(values, distances)
     assert caught.value.cause == cause
-    assert caught.value.component == (None if name == "tied" else 2)
+    assert caught.value.component == (None if name in SHARED else 2)
 
 
 @pytest.mark.parametrize("name", ["full", "tied"])
@@ -273,7 +279,7 @@ def test_any_units_are_fine(name, d):
 def test_unknown_type(wrong, d):
     with pytest.raises(ValueError, match="covariance_type must be one of") as caught:
         get_covariance_model(wrong)
-    assert str(caught.value).endswith(f"'full', 'tied', 'diag', 'spherical', got {wrong!r}.")
+    assert str(caught.value).endswith(f"'diag', 'spherical', 'tied-spherical', got {wrong!r}.")
 
 
 def test_registry(d):

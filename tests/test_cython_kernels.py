@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import LEVELS, level_modules, skip_without, using
-from generators import COVARIANCE_TYPES
+from generators import KERNEL_KINDS
 from kernel_cases import KERNELS_AND_TYPES, call, outputs, values
 
 from fastgmm import _kernels as kernels
@@ -17,7 +17,7 @@ GUARD = 4096
 SHAPES = [(1, 1, 1), (257, 2, 3), (300, 5, 6), (2100, 9, 8), (600, 17, 120), (270, 33, 9)]
 
 each_level = pytest.mark.parametrize("level", LEVELS)
-each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+each_type = pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 
 
 class Guarded:

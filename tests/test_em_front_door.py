@@ -120,7 +120,7 @@ def test_a_result_predicts_as_the_estimator_does(covariance_type):
     X, weight, start = problem(covariance_type)
     result = em.fit(X, start, sample_weight=weight)
     model = GaussianMixture(3, covariance_type=covariance_type, random_state=0)
-    model.set_params(means_init=start.means, weights_init=start.weights)
+    model.set_params(means_init=start.means, weights_init=start.weights, reg_covar="auto")
     model.set_params(precisions_init=start.precisions).fit(X, sample_weight=weight)
     np.testing.assert_allclose(result.parameters.means, model.means_, rtol=1e-9)
     same = result.to_estimator()

@@ -230,8 +230,7 @@ def test_one_component_is_the_sample_mean_and_covariance(covariance_type, weight
         "full": covariance,
         "tied": covariance,
         "diag": np.diag(np.diag(covariance)),
-        "spherical": np.trace(covariance) / D * np.eye(D),
-    }[covariance_type]
+    }.get(covariance_type, np.trace(covariance) / D * np.eye(D))
     np.testing.assert_array_equal(model.weights_, [1.0])
     np.testing.assert_allclose(model.means_[0], mean, rtol=1e-13)
     np.testing.assert_allclose(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import VARIANTS, skip_without, using
-from generators import COVARIANCE_TYPES, draw, mixture
+from generators import KERNEL_KINDS, draw, mixture
 from kernel_cases import call, values
 
 from fastgmm import GaussianMixture
@@ -18,7 +18,7 @@ from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.model.parameters import MixtureParameters
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
-each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+each_type = pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 
 #: On the scale of the sum of absolute values: distances of order 10 in a type with eps 1.2e-7.
 RTOL = 2e-5

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.mixture
-from generators import COVARIANCE_TYPES
+from generators import KERNEL_KINDS
 from sklearn.datasets import load_iris
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -55,7 +55,7 @@ def assert_same_start(model, expected, **tolerance):
         np.testing.assert_allclose(getattr(model, name), value, **tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("init_params", INIT_PARAMS)
 def test_start_is_a_mixture(init_params, covariance_type):
     X, _ = make_data()
@@ -67,7 +67,7 @@ def test_start_is_a_mixture(init_params, covariance_type):
     assert len(np.unique(model.means_, axis=0)) == N_COMPONENTS
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("init_params", ["kmeans", "random"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_start_is_that_of_scikit_learn(init_params, covariance_type, seed):
@@ -89,7 +89,7 @@ def chosen_rows(X, init_params, **options):
     return rows_of(model.means_, X)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("init_params", CHOSEN_SAMPLES)
 def test_start_from_chosen_samples_is_that_of_their_clusters(init_params, covariance_type):
     """As after the first iteration of scikit-learn, which begins with covariances of almost 0."""
@@ -307,7 +307,7 @@ def given_values(covariance_type):
 
 
 @pytest.mark.parametrize("names", SUBSETS, ids="+".join)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("init_params", INIT_PARAMS)
 def test_given_parameters_are_taken_and_the_rest_estimated(names, covariance_type, init_params):
     X, _ = make_data(separation=3.0)
@@ -327,7 +327,7 @@ def test_given_parameters_are_taken_and_the_rest_estimated(names, covariance_typ
 
 
 @pytest.mark.parametrize("names", SUBSETS, ids="+".join)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_partly_given_start_is_that_of_scikit_learn(names, covariance_type):
     X, _ = make_data(separation=3.0)
     values = given_values(covariance_type)
@@ -366,7 +366,7 @@ def test_all_given_draws_no_random_number():
 
 
 @pytest.mark.parametrize("offset", [1e8, -1e8, 1e10])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("init_params", INIT_PARAMS)
 def test_start_far_from_zero_is_the_same_but_shifted(init_params, covariance_type, offset):
     X, _ = make_data(separation=20.0)
@@ -394,7 +394,7 @@ def test_component_that_collapses_in_seeding_gets_the_pooled_covariance():
 
 
 @pytest.mark.parametrize("init_params", INIT_PARAMS)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_as_many_components_as_samples(init_params, covariance_type):
     X, _ = make_data(12)
     model = start(X, init_params, covariance_type, n_components=12)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from generators import COVARIANCE_TYPES, DTYPES, SCENARIOS, draw, memory_orders, mixture
+from generators import DTYPES, KERNEL_KINDS, SCENARIOS, draw, memory_orders, mixture
 from kernel_cases import (
     KERNELS_AND_TYPES,
     KERNELS_WITH_X,
@@ -40,7 +40,7 @@ def test_agrees_with_reference(kernel, shape, covariance_type):
         assert_agrees(kernel, covariance_type, values(kernel, covariance_type, *shape, dtype=dtype))
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("kernel", KERNELS_WITH_X)
@@ -51,7 +51,7 @@ def test_agrees_on_hard_mixtures(kernel, scenario, dtype, covariance_type):
         assert_agrees(kernel, covariance_type, given)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("kernel", ["accumulate", "moments"])
 @pytest.mark.parametrize("weight", ["all zero", "one positive", "huge and tiny"])
 def test_sample_weight(weight, kernel, covariance_type):
@@ -64,7 +64,7 @@ def test_sample_weight(weight, kernel, covariance_type):
     assert_agrees(kernel, covariance_type, given)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_row_of_zero_weight_may_hold_anything(dtype, covariance_type):
     given = values("accumulate", covariance_type, 700, 4, 5, dtype=dtype)
@@ -89,7 +89,7 @@ def test_impossible_component(kernel):
     assert_agrees(kernel, "full", given)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kernel", KERNELS_WITH_X)
 def test_memory_order_changes_no_bit(kernel, dtype, covariance_type):
@@ -105,7 +105,7 @@ def test_memory_order_changes_no_bit(kernel, dtype, covariance_type):
                 assert actual[output].tobytes() == expected[output].tobytes(), (name, order, output)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("kernel", KERNELS_WITH_X)
 def test_parameters_in_any_memory_order(kernel, covariance_type):
     given = values(kernel, covariance_type, 300, 5, 6)
@@ -136,7 +136,7 @@ def test_directions(kernel, covariance_type):
             np.testing.assert_array_equal(after[name], before[name] + sums[name])
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_posterior_output_alone_equals_all_together(dtype, covariance_type):
     """Without responsibilities, log p(x) leaves out components of less than a rounding error."""
@@ -228,7 +228,7 @@ def test_normalize_keeps_rows_of_any_size():
         np.testing.assert_allclose(log_prob.sum(axis=1), 1.0, rtol=1e-14)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("size", [1e140, 1e150, 1e160, 1e300])
 def test_sample_beyond_reach_has_a_finite_posterior(size, covariance_type):
     """Squared distances overflow from 1e154 on."""

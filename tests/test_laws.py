@@ -5,6 +5,7 @@ import pytest
 from generators import (
     COVARIANCE_TYPES,
     DTYPES,
+    SHARED,
     assert_same_bits,
     assert_same_mixture,
     dense,
@@ -178,7 +179,7 @@ def test_order_of_components_does_not_matter(covariance_type, dtype):
 
     def permuted(parameters: MixtureParameters) -> MixtureParameters:
         covariances = parameters.covariances
-        if covariance_type != "tied":
+        if covariance_type not in SHARED:
             covariances = covariances[order]
         return MixtureParameters.from_covariances(
             covariance_type, parameters.weights[order], parameters.means[order], covariances

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from backends import skip_without
-from generators import COVARIANCE_TYPES, draw, mixture, sample_weights
+from generators import KERNEL_KINDS, draw, mixture, sample_weights
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import packing, reference
@@ -564,7 +564,7 @@ def test_python_calls_a_part(check):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_python_calls_the_parts_of_every_type(covariance_type):
     for dtype in ("float64", "float32"):
         block_log_prob(dtype, covariance_type)
@@ -644,7 +644,7 @@ def program():
             covariance_type, d, dtype,
             marks=() if (covariance_type, d, dtype) in QUICK else pytest.mark.slow,
         )
-        for covariance_type in COVARIANCE_TYPES
+        for covariance_type in KERNEL_KINDS
         for d in (2, 5)
         for dtype in ("float64", "float32")
     ],
@@ -694,7 +694,7 @@ from types import SimpleNamespace
 import numpy as np
 sys.path.insert(0, {tests!r})
 import test_open_kernels as checks
-from generators import COVARIANCE_TYPES
+from generators import KERNEL_KINDS
 from kernel_cases import (
     KERNELS_AND_TYPES, assert_close, call, cancelling_scales, tolerances, values,
 )
@@ -735,7 +735,7 @@ for d in (1, 3, 4, 6, 7, 8):
     compare("accumulate", "full", 20, d, 2)
 for scenario in ("separated", "touching", "overlapping"):
     compare("accumulate", "full", 260, 33, 9, scenario=scenario)
-for covariance_type in COVARIANCE_TYPES:
+for covariance_type in KERNEL_KINDS:
     compare("accumulate", covariance_type, 260, 17, 7, scenario="separated")
 compare("accumulate", "full", 1100, 5, 4, scenario="separated")
 given = values("mahalanobis", "full", 20, 3, 2)
@@ -747,7 +747,7 @@ expected = call(reference, "accumulate", "diag", given)
 single = SimpleNamespace(accumulate=partial(kernels.accumulate, float32_blocks=True))
 actual = call(single, "accumulate", "diag", given)
 np.testing.assert_allclose(actual["nk"], expected["nk"], rtol=1e-5)
-for covariance_type in COVARIANCE_TYPES:
+for covariance_type in KERNEL_KINDS:
     fit(covariance_type)
 """
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import VARIANTS, available, skip_without, using, why_missing
-from generators import COVARIANCE_TYPES, DTYPES, SCENARIOS, draw, memory_orders
+from generators import DTYPES, KERNEL_KINDS, SCENARIOS, draw, memory_orders
 from kernel_cases import (
     EDGES,
     KERNELS_AND_TYPES,
@@ -31,7 +31,7 @@ STATISTICS = dict.fromkeys(["nk", "first", "second", "log_likelihood"], 1e-12)
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 each_kernel = pytest.mark.parametrize("kernel, covariance_type", KERNELS_AND_TYPES)
 each_kernel_with_x = pytest.mark.parametrize("kernel", KERNELS_WITH_X)
-each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+each_type = pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 # two variants at least; test_variants_that_are_compared says which are left out
 compared = pytest.mark.skipif(

@@ -104,6 +104,7 @@ def test_files_of_version_0_1(tmp_path, name):
         header = damage.header_of(path)
         header["scalars"].pop("collapsed_", None)
         assert loaded.collapsed_ == {}
+        assert tuple(header["parameters"].pop("fixed", ())) == getattr(loaded, "fixed", ()) == ()
         assert header["scalars"].items() <= vars(loaded).items()
         assert header["parameters"].items() <= vars(loaded).items()
     old, new = damage.read(DATA / name), damage.read(tmp_path / name)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from generators import COVARIANCE_TYPES, draw, mixture, sample_weights
+from generators import COVARIANCE_TYPES, SHARED, draw, mixture, sample_weights
 from scipy import stats
 from scipy.special import digamma
 
@@ -21,9 +21,15 @@ def make_prior(prior_type, covariance_type, d, seed=0):
     rng = np.random.default_rng(seed)
     A = rng.normal(size=(d, d))
     full = A @ A.T + np.eye(d)
-    covariance = {"full": full, "tied": full, "diag": np.diagonal(full), "spherical": full[0, 0]}
+    shapes = {"full": full, "tied": full, "diag": np.diagonal(full)}
+    covariance = np.asarray(shapes.get(covariance_type, full[0, 0]))
     return em.NormalWishartPrior(
-        prior_type, 0.7, rng.normal(size=d), 2.5, d + 0.5, np.asarray(covariance[covariance_type])
+        prior_type,
+        0.7,
+        rng.normal(size=d),
+        2.5,
+        d + 0.5,
+        covariance,
     )
 
 
@@ -41,16 +47,16 @@ def statistics_of(X, weight, resp, covariance_type):
     z = X[:, np.newaxis] - centers
     wr = weight[:, np.newaxis] * resp
     second = np.einsum("nk,nki,nkj->kij", wr, z, z)
+    traces = np.trace(second, axis1=1, axis2=2)
     shaped = {
         "full": second,
         "tied": second.sum(axis=0),
         "diag": np.diagonal(second, axis1=1, axis2=2),
-        "spherical": np.trace(second, axis1=1, axis2=2),
-    }
+    }.get(covariance_type, traces)
     total = SufficientStatistics.zeros(covariance_type, centers)
     for to, value in zip(
         total.moments,
-        (wr.sum(axis=0), np.einsum("nk,nki->ki", wr, z), shaped[covariance_type]),
+        (wr.sum(axis=0), np.einsum("nk,nki->ki", wr, z), shaped),
         strict=True,
     ):
         to[...] = value
@@ -91,15 +97,19 @@ def test_posterior_is_the_plain_one(covariance_type, K, d, prior_type):
     np.testing.assert_allclose(parameters.means, m, rtol=1e-11, atol=1e-11)
     inverse = np.array(inverse)
     nu = prior.degrees_of_freedom + nk
+    if covariance_type in SHARED:
+        nu = np.asarray(prior.degrees_of_freedom + nk.sum() / K)
     if covariance_type == "full":
         expected = inverse / nu[:, None, None]
     elif covariance_type == "tied":
-        nu = np.asarray(prior.degrees_of_freedom + nk.sum() / K)
         expected = inverse.mean(axis=0) / nu
     else:
         diagonals = np.diagonal(inverse, axis1=1, axis2=2)
-        expected = diagonals / nu[:, None]
-        expected = expected.mean(axis=1) if covariance_type == "spherical" else expected
+        expected = {
+            "diag": lambda: diagonals / nu[:, None],
+            "spherical": lambda: diagonals.mean(axis=1) / nu,
+            "tied-spherical": lambda: diagonals.mean() / nu,
+        }[covariance_type]()
     np.testing.assert_allclose(parameters.degrees_of_freedom, nu, rtol=1e-12)
     np.testing.assert_allclose(parameters.covariances, expected, rtol=1e-10, atol=1e-10)
     weights = parameters.weight_distribution
@@ -123,14 +133,16 @@ def test_covariance_types_are_means_of_one_another():
             np.zeros(3),
             1.0,
             3.0,
-            np.array(2.0) if kind == "spherical" else covariance,
+            np.array(2.0) if kind.endswith("spherical") else covariance,
         )
         q, _ = prior.posterior(statistics_of(X, weight, resp, kind))
         nu = q.degrees_of_freedom
-        inverse[kind] = q.covariances * nu.reshape(*nu.shape, *[1] * (q.covariances.ndim - nu.ndim))
+        shape = (*nu.shape, *[1] * (q.covariances.ndim - nu.ndim))
+        inverse[kind] = q.covariances * nu.reshape(shape)
     np.testing.assert_allclose(inverse["tied"], inverse["full"].mean(axis=0))
     np.testing.assert_allclose(inverse["diag"], np.diagonal(inverse["full"], axis1=1, axis2=2))
     np.testing.assert_allclose(inverse["spherical"], inverse["diag"].mean(axis=1))
+    np.testing.assert_allclose(inverse["tied-spherical"], inverse["spherical"].mean())
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -202,6 +214,7 @@ def scales(q):
         "tied": lambda p: np.broadcast_to(p, (K, d, d)),
         "diag": lambda p: p[:, :, None] * np.eye(d),
         "spherical": lambda p: p[:, None, None] * np.eye(d),
+        "tied-spherical": lambda p: np.broadcast_to(p * np.eye(d), (K, d, d)),
     }[q.covariance_type](q.precisions)
     return precisions / nu[:, None, None], nu
 
@@ -299,8 +312,7 @@ def test_sample_moments(covariance_type, offset):
         "full": full,
         "tied": full,
         "diag": np.diagonal(full),
-        "spherical": np.diagonal(full).mean(),
-    }[covariance_type]
+    }.get(covariance_type, np.diagonal(full).mean())
     np.testing.assert_allclose(mean, repeated.mean(axis=0), rtol=1e-12, atol=1e-12)
     assert np.shape(covariance) == np.shape(expected)
     np.testing.assert_allclose(covariance, expected, rtol=1e-7, atol=1e-7)

@@ -1,7 +1,8 @@
 """Exact numbers from other people's programs.
 
-mclust (R) names the types VVV full, EEE tied, VVI diag, VII spherical, and its BIC is the negative
-of scikit-learn's. Published log-likelihoods are often not fully converged, hence one-sided.
+mclust (R) names the types VVV full, EEE tied, VVI diag, VII spherical, EII tied-spherical, and its
+BIC is the negative of scikit-learn's. Published log-likelihoods are often not fully converged,
+hence one-sided.
 """
 
 from pathlib import Path
@@ -38,12 +39,14 @@ FAITHFUL_FITS = {
     "tied": (8, -2325.220, -1140.1867594),
     "diag": (9, -2346.065, -1147.8063525),
     "spherical": (7, -3458.305, -1709.5292822),
+    "tied-spherical": (6, -3452.998, -1709.6813729),
 }
 IRIS_FITS = {
     "full": (44, -580.84, -180.1854771),
     "tied": (24, None, -256.3540431),
     "diag": (26, None, -306.8604605),
     "spherical": (17, None, -384.3140951),
+    "tied-spherical": (15, -878.7650, -401.8021758),
 }
 #: total log-likelihood on Old Faithful after M steps 1 to 6, the first from eruptions <= 3 and > 3
 TRAJECTORIES = {
@@ -55,6 +58,8 @@ TRAJECTORIES = {
              -1147.806352538, -1147.806352538, -1147.806352538),
     "spherical": (-1710.762198410, -1709.668246576, -1709.550435430,
                   -1709.532459089, -1709.529757577, -1709.529353247),
+    "tied-spherical": (-1710.584659588, -1709.696833120, -1709.681781766,
+                       -1709.681383884, -1709.681373242, -1709.681372958),
 }  # fmt: skip
 
 

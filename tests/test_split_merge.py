@@ -29,6 +29,7 @@ def trapped(covariance_type: str) -> dict[str, Any]:
     """Return a start with two components in the first cluster, one for the other two."""
     one = np.eye(2) / 4 if covariance_type in ("full", "tied") else np.full(2, 0.25)
     precisions = {"full": np.tile(one, (3, 1, 1)), "tied": one, "diag": np.tile(one, (3, 1))}
+    precisions["tied-spherical"] = 0.25
     return {
         "n_components": 3,
         "covariance_type": covariance_type,

@@ -1,7 +1,7 @@
 """What every posterior is tested for: known maxima, plain sums, threads, absent rows."""
 
 import numpy as np
-from generators import assert_same_bits, dense, draw, hard_labels, mixture
+from generators import SHARED, assert_same_bits, dense, draw, hard_labels, mixture
 from scipy.stats import multivariate_normal
 from test_references import FAITHFUL, FAITHFUL_FITS, IRIS, IRIS_FITS, LONG, SPECIES
 
@@ -57,7 +57,7 @@ def plain_statistics(X, weight, q, parameters):
         "tied": lambda: squares.sum(axis=0),
         "diag": lambda: np.diagonal(squares, axis1=1, axis2=2),
         "spherical": lambda: np.trace(squares, axis1=1, axis2=2),
-    }[parameters.covariance_type]()
+    }[parameters.covariance_model.kernel_kind]()
     return total
 
 
@@ -98,7 +98,7 @@ def check_dying_component(posterior, covariance_type, max_iter=20):
     alive = mixture(covariance_type, 2, 3)
     X = draw(alive, 500)
     covariances = alive.covariances
-    if covariance_type != "tied":
+    if covariance_type not in SHARED:
         covariances = np.concatenate([covariances, covariances[:1]])
     start = em.MixtureParameters.from_covariances(
         covariance_type,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 ABOUT = "compile the Numba kernels ahead of time, into Numba's cache on disk"
-_KINDS = ("full", "tied", "diag", "spherical")
+_KINDS = ("full", "tied", "diag", "spherical", "tied-spherical")
 _DTYPES = ("float64", "float32")
 
 
@@ -46,9 +46,11 @@ def run(args: argparse.Namespace) -> None:
             print("The Cython kernels were compiled when fastgmm was built: nothing to do.")
         return
     from .._kernels.ahead import compile_ahead
+    from ..model.covariance import get_covariance_model
 
     start = perf_counter()
-    for step in compile_ahead(args.covariance_type, args.dtype):
+    kinds = {get_covariance_model(name).kernel_kind: None for name in args.covariance_type}
+    for step in compile_ahead(list(kinds), args.dtype):
         if not args.quiet:
             print(f"  {step}", file=sys.stderr, flush=True)
     problem = backend().cache_problem()

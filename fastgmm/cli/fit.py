@@ -26,13 +26,17 @@ PARAMETERS = (
 
 def add_options(add: Callable[..., object]) -> None:
     """Declare the options."""
-    kinds = ("full", "tied", "diag", "spherical")
+    kinds = ("full", "tied", "diag", "spherical", "tied-spherical")
     starts = ("auto", "kmeans", "k-means++", "random", "random_from_data")
     accelerations = ("quasi-newton", "subsample", "split-merge")
     count, positive = number(int, 1), number(float, 0)
     add("data", type=name, metavar="DATA", help=DATA)
     add("-K", "--n-components", type=count, required=True, metavar="N", help="components")
     add("--covariance-type", choices=kinds, default="full", help="shape of the covariances")
+    equal = "hold all weights at 1 / N; default: estimate them"
+    add("--equal-weights", action="store_true", help=equal)
+    variance = "hold the variance of tied-spherical components; default: estimate it"
+    add("--variance", type=number(float, 1e-300), metavar="VAR", help=variance)
     add("--tol", type=positive, default=1e-3, help="smallest change of the mean log-likelihood")
     added = "added to the variances; auto: 1e-6 of the variance of each feature"
     automatic = number_or("auto", positive)
@@ -69,11 +73,14 @@ def run(args: argparse.Namespace) -> None:
     from .output import describe_model, describe_speed, evaluate
     from .progress import Progress
 
-    if args.standardize and args.covariance_type == "spherical":
+    if args.standardize and args.covariance_type in ("spherical", "tied-spherical"):
         args.error(
-            "--standardize does not go with --covariance-type spherical, whose components have one "
-            "variance for all features in their own units: diag has one for each"
+            f"--standardize does not go with --covariance-type {args.covariance_type}, whose "
+            "components have one variance for all features in their own units: diag has one for "
+            "each"
         )
+    if args.variance is not None and args.covariance_type != "tied-spherical":
+        args.error("--variance goes with --covariance-type tied-spherical alone")
     progress = Progress(args.quiet, args.max_iter, args.n_init)
     try:
         table, model, seconds = _read_and_fit(args, progress)
@@ -164,7 +171,10 @@ def _prepared(args: argparse.Namespace, table: "Table") -> tuple[Any, Callable[[
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in PARAMETERS}
+    parameters = {name: getattr(args, name) for name in PARAMETERS}
+    is_fixed = {"weights": args.equal_weights, "covariances": args.variance is not None}
+    fixed = tuple(name for name in is_fixed if is_fixed[name])
+    return {**parameters, "covariances_init": args.variance, "fixed": fixed}
 
 
 def _print(args: argparse.Namespace, report: "Report") -> None:

@@ -36,7 +36,8 @@ class EMCoordinates:
         self.reference = reference
         self.root = np.sqrt(nk / nk.sum())
         factors = reference.precisions_cholesky
-        self.is_matrix = reference.covariance_model.is_matrix
+        model = reference.covariance_model
+        self.is_matrix = model.is_matrix
         if self.is_matrix:
             d = reference.n_features
             self.factors = factors.reshape(-1, d, d)
@@ -44,12 +45,12 @@ class EMCoordinates:
             self.lower = np.tril_indices(d)
             on_diagonal = self.lower[0] == self.lower[1]
             self.diagonal = on_diagonal
-            each = self.root if reference.covariance_model.per_component else np.ones(1)
+            each = self.root if model.per_component else np.ones(1)
             self.scale = each[:, np.newaxis] * np.where(on_diagonal, np.sqrt(2.0), 1.0)
         else:
-            per_variance = reference.means.size // factors.size  # features that share a variance
-            shape = (-1, *[1] * (factors.ndim - 1))
-            self.scale = np.sqrt(2.0 * per_variance) * self.root.reshape(shape)
+            ones = np.ones_like(reference.means)
+            counts = model.pool(model.outer(self.root**2, ones, ones))  # that share a variance
+            self.scale = np.sqrt(2.0 * np.atleast_1d(counts))
 
     def coordinates(self, parameters: MixtureParameters) -> Array:
         """Return the coordinates of a mixture, or raise CollapseError if it has none."""
@@ -143,5 +144,8 @@ class EMCoordinates:
         return np.asarray(whitened / self._per_feature())
 
     def _per_feature(self) -> Array:
-        factors = self.reference.precisions_cholesky
-        return factors.reshape(len(factors), -1)
+        reference = self.reference
+        factors = reference.covariance_model.to_kernel(
+            reference.precisions_cholesky, reference.n_components
+        )
+        return factors.reshape(reference.n_components, -1)

@@ -4,7 +4,7 @@ Logits a, means, and the lower triangular factors L_k, L_k L_k^T = covariance_k,
 
     w_k = exp a_k / sum_j exp a_j,    L_k below its diagonal,    log L_k on it
 
-For diag and spherical covariances, the last are the logarithms of standard deviations.
+For variances (diag, spherical, tied-spherical), the last are the logarithms of standard deviations.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ class Unconstrained:
 
     Parameters
     ----------
-    covariance_type : {'full', 'tied', 'diag', 'spherical'} or CovarianceModel
+    covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied-spherical'} or CovarianceModel
     n_components : int
     n_features : int
 

@@ -170,7 +170,7 @@ def _packed_shape(kind: str, K: int, d: int) -> tuple[int, ...]:
 
 def _arrays(parameters: MixtureParameters, kind: str) -> Iterator[str]:
     """Yield the definitions of the arrays that the code of a covariance type reads."""
-    means, factors = parameters.means, parameters.precisions_cholesky
+    means, factors = parameters.means, parameters.components().precisions_cholesky
     yield _define("log_coefficient[K]", _log_coefficients(parameters))
     yield _define("mean[K][D]", means)
     rows, columns = np.tril_indices(means.shape[1])
@@ -199,7 +199,7 @@ def _log_coefficients(parameters: MixtureParameters) -> Array:
     if type(parameters) is not MixtureParameters:
         return components.log_coefficients
     K, d = parameters.means.shape
-    U = parameters.precisions_cholesky
+    U = components.precisions_cholesky
     if parameters.covariance_model.is_matrix:
         U = np.diagonal(U, axis1=-2, axis2=-1)
     elif U.ndim == 1:

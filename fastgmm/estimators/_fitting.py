@@ -30,6 +30,7 @@ from ._mixture import FittedMixture
 from ._progress import Verbose
 from ._warnings import warn_about
 
+POSITIVE = Interval(Real, 0.0, None, closed="neither")
 _Self = TypeVar("_Self", bound="IteratedMixture")
 
 
@@ -229,9 +230,10 @@ class IteratedMixture(FittedMixture):
         parameters = result.parameters
         self.weights_ = parameters.weights
         self.means_ = parameters.means
-        self.covariances_ = parameters.covariances
-        self.precisions_cholesky_ = parameters.precisions_cholesky
-        self.precisions_ = parameters.precisions
+        # [()]: a number where one variance serves all
+        self.covariances_ = parameters.covariances[()]
+        self.precisions_cholesky_ = parameters.precisions_cholesky[()]
+        self.precisions_ = parameters.precisions[()]
         self.converged_ = result.converged
         self.n_iter_ = result.n_iter
         self.lower_bound_ = result.lower_bound

@@ -68,8 +68,8 @@ def _faults(
             "definite, or too narrow for float64, in some iteration and was kept as it was. "
             f"{remedy}"
         )
-    if not result.history:
-        return  # nothing was estimated
+    if not result.history or "covariances" in getattr(estimator, "fixed", ()):
+        return  # no covariance was estimated
     few, needed = _with_few_samples(result.parameters, samples)
     if few.any():
         yield (

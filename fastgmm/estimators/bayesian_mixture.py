@@ -1,11 +1,10 @@
 """BayesianGaussianMixture: variational Bayes, with scikit-learn's interface."""
 
 from collections.abc import Callable
-from numbers import Real
 from typing import Any, ClassVar, Literal
 
 from sklearn.exceptions import NotFittedError
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
@@ -28,10 +27,9 @@ from ..model.priors import (
 )
 from ..model.statistics import sample_moments
 from ..model.validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
-from ._fitting import IteratedMixture, Setting
+from ._fitting import POSITIVE, IteratedMixture, Setting
 
 _POSTERIOR = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_")
-_POSITIVE = Interval(Real, 0.0, None, closed="neither")
 
 
 class BayesianGaussianMixture(IteratedMixture):
@@ -48,9 +46,9 @@ class BayesianGaussianMixture(IteratedMixture):
     ----------
     n_components : int, default=1
         Largest number of components, K; some may stay unused.
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+    covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied-spherical'}, default='full'
         A matrix for each component; one matrix for all; a variance for each component and
-        feature; a variance for each component.
+        feature; a variance for each component; one variance for all.
     tol : float, default=1e-3
         Converged when the lower bound, a sum over samples, changes by less, in nats.
     reg_covar : float or 'auto', default=1e-6
@@ -80,8 +78,8 @@ class BayesianGaussianMixture(IteratedMixture):
     degrees_of_freedom_prior : float, optional
         nu_0, greater than n_features - 1. Default: n_features.
     covariance_prior : float or array-like, optional
-        W_0^-1: (d, d) full and tied, (d,) diag, a number for spherical. Default: the unbiased
-        covariance of X, its diagonal, or the mean of the diagonal.
+        W_0^-1: (d, d) full and tied, (d,) diag, a number for spherical and tied-spherical. Default:
+        the unbiased covariance of X, its diagonal, or the mean of the diagonal.
     random_state : int, RandomState instance or None, default=None
         For the starting points, and for ``sample``.
     warm_start : bool, default=False
@@ -101,7 +99,7 @@ class BayesianGaussianMixture(IteratedMixture):
         m_k.
     covariances_ : ndarray
         Inverses of the expected precisions: (K, d, d) full, (d, d) tied, (K, d) diag,
-        (K,) spherical.
+        (K,) spherical, a number for tied-spherical.
     precisions_ : ndarray
         Expected precisions, nu_k W_k, in the same shape.
     precisions_cholesky_ : ndarray
@@ -126,7 +124,7 @@ class BayesianGaussianMixture(IteratedMixture):
         the stick-breaking posterior.
     mean_precision_ : ndarray of shape (n_components,)
         kappa_k.
-    degrees_of_freedom_ : ndarray of shape (n_components,), or float for tied
+    degrees_of_freedom_ : ndarray of shape (n_components,), or float for tied and tied-spherical
         nu_k.
     weight_concentration_prior_ : float
     mean_precision_prior_ : float
@@ -158,11 +156,11 @@ class BayesianGaussianMixture(IteratedMixture):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **IteratedMixture._parameter_constraints,
         "weight_concentration_prior_type": [StrOptions(set(WEIGHT_PRIORS))],
-        "weight_concentration_prior": [None, _POSITIVE],
-        "mean_precision_prior": [None, _POSITIVE],
+        "weight_concentration_prior": [None, POSITIVE],
+        "mean_precision_prior": [None, POSITIVE],
         "mean_prior": [None, "array-like"],
-        "degrees_of_freedom_prior": [None, _POSITIVE],
-        "covariance_prior": [None, "array-like", _POSITIVE],
+        "degrees_of_freedom_prior": [None, POSITIVE],
+        "covariance_prior": [None, "array-like", POSITIVE],
     }
 
     def __init__(

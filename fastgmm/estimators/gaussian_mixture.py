@@ -1,9 +1,10 @@
 """GaussianMixture: maximum likelihood by EM, with scikit-learn's interface."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from .._kernels.threads import count_threads
@@ -13,14 +14,14 @@ from ..em.convergence import STOP_RULES
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
-from ..em.updates.closed_form import ClosedForm
+from ..em.updates.closed_form import ClosedForm, check_fixed
 from ..init import SplitMerge, initial_parameters
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_mixture, covariance_type_of
 from ._array_api import put_attributes_like
 from ._base_mixture import BaseMixture
-from ._fitting import IteratedMixture, Setting
+from ._fitting import POSITIVE, IteratedMixture, Setting
 from ._inputs import check_given
 
 
@@ -38,9 +39,9 @@ class GaussianMixture(IteratedMixture, BaseMixture):
     ----------
     n_components : int, default=1
         Number of components, K.
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+    covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied-spherical'}, default='full'
         A matrix for each component; one matrix for all; a variance for each component and
-        feature; a variance for each component.
+        feature; a variance for each component; one variance for all.
     tol : float, default=1e-3
         Converged when the mean log-likelihood changes by less, in nats per sample.
     reg_covar : float or 'auto', default=1e-6
@@ -86,6 +87,10 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         What ``tol`` bounds: the last change of the mean log-likelihood, as in scikit-learn, or an
         estimate of the gain of all further iterations. The latter does not stop EM while it
         converges slowly, and takes about twice the iterations.
+    fixed : tuple of {'weights', 'covariances'}, default=()
+        What the fit does not change. Weights stay equal, or those of ``weights_init``; covariances
+        those of ``covariances_init`` or ``precisions_init``, which must be given. It does not go
+        with ``acceleration='split-merge'``.
     n_jobs : int or None, default=None
         Number of threads. None, -1: all cores that affinity and cgroup quota allow.
 
@@ -96,7 +101,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         hand, all methods follow them.
     means_ : ndarray of shape (n_components, n_features)
     covariances_ : ndarray
-        (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical.
+        (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical, a number for tied-spherical.
     precisions_ : ndarray
         Inverse covariances of the last fit, in the same shape.
     precisions_cholesky_ : ndarray
@@ -143,10 +148,11 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         **IteratedMixture._parameter_constraints,
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
-        "covariances_init": ["array-like", None],
+        "precisions_init": ["array-like", np.ndarray, POSITIVE, None],
+        "covariances_init": ["array-like", np.ndarray, POSITIVE, None],
         "acceleration": [StrOptions({"quasi-newton", "subsample", "split-merge"}), None],
         "stop_rule": [StrOptions(set(STOP_RULES))],
+        "fixed": [tuple, list],
     }
 
     def __init__(
@@ -169,6 +175,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         verbose_interval: int = 10,
         acceleration: str | None = None,
         stop_rule: str = "last-change",
+        fixed: Sequence[str] = (),
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -188,6 +195,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         self.verbose_interval = verbose_interval
         self.acceleration = acceleration
         self.stop_rule = stop_rule
+        self.fixed = fixed
         self.n_jobs = n_jobs
 
     @classmethod
@@ -211,9 +219,9 @@ class GaussianMixture(IteratedMixture, BaseMixture):
             Between 0 and 1, with sum 1.
         means : array-like of shape (n_components, n_features)
         covariances : array-like
-            (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical. Symmetric and positive
-            definite.
-        covariance_type : {'full', 'tied', 'diag', 'spherical'}, optional
+            (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical, a number for tied-spherical.
+            Symmetric and positive definite.
+        covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied-spherical'}, optional
             Default: what the shape of the covariances tells. It must be given where K = d and the
             covariances are a (d, d) table, which may be one matrix or variances.
         **options
@@ -250,9 +258,22 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         return model
 
     def _prepare(self, samples: Samples) -> dict[str, Any]:
-        return check_given(self, samples.n_features)
+        fixed = check_fixed(self.fixed)
+        if fixed and self.acceleration == "split-merge":
+            raise ValueError(
+                "acceleration='split-merge' changes weights and covariances, but fixed holds "
+                f"{sorted(fixed)}."
+            )
+        given = check_given(self, samples.n_features)
+        if "weights" in fixed and given["weights"] is None:
+            given["weights"] = np.full(self.n_components, 1.0 / self.n_components)
+        return given
 
     def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
+        if "covariances" in self.fixed and setting.given["factored"] is None:
+            raise ValueError(
+                "fixed holds 'covariances', so covariances_init or precisions_init should be given."
+            )
         return initial_parameters(
             samples,
             n_components=self.n_components,
@@ -261,6 +282,7 @@ class GaussianMixture(IteratedMixture, BaseMixture):
             reg_covar=setting.reg_covar,
             random_state=setting.random_state,
             n_threads=count_threads(self.n_jobs),
+            fixed=self.fixed,
             **setting.given,
         )
 
@@ -275,17 +297,25 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         if self.acceleration in ("subsample", "split-merge") and self.max_iter > 0:
             moves = self.acceleration == "split-merge"
             search = SplitMerge(
-                setting.reg_covar, n_threads, setting.random_state, with_moves=moves
+                setting.reg_covar, n_threads, setting.random_state, moves, self.fixed
             )
             return search.run(samples, parameters, stop, self.max_iter, callback)
         return run(
             samples,
             parameters,
             posterior=ExactPosterior(n_threads),
-            update=ClosedForm(setting.reg_covar, n_threads),
+            update=ClosedForm(setting.reg_covar, n_threads, self.fixed),
             convergence=stop,
             max_iter=self.max_iter,
             acceleration=None if self.acceleration is None else QuasiNewton(),
             lower_bound=setting.lower_bound,
             callback=callback,
         )
+
+    def _n_parameters(self) -> int:
+        """Return the number of free parameters, without those that are fixed."""
+        parameters = self._parameters()
+        K, d = parameters.n_components, parameters.n_features
+        n_covariances = parameters.covariance_model.n_parameters(K, d)
+        sizes = {"weights": K - 1, "covariances": n_covariances}
+        return parameters.n_parameters - sum(sizes[name] for name in check_fixed(self.fixed))

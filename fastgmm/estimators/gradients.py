@@ -46,7 +46,7 @@ def log_likelihood_gradient(
         Non-negative; each counts as that many copies of its sample.
     unconstrained : bool, default=False
         With respect to logits of the weights, means, and lower triangular L with
-        L L^T = covariance and log L_jj for its diagonal (for diag and spherical covariances, log
+        L L^T = covariance and log L_jj for its diagonal (for variances, log
         standard deviations). `fastgmm.em.Unconstrained` has these parameters as a vector.
 
     Returns

@@ -37,9 +37,9 @@ def starting_parameters(
         If X is large, only a random subsample is used.
     n_components : int
         Number of components, K.
-    covariance_type : {'full', 'tied', 'diag', 'spherical'} or CovarianceModel, default='full'
-        A matrix for each component; one matrix for all; a variance for each component and
-        feature; a variance for each component.
+    covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied-spherical'} or CovarianceModel
+        A matrix for each component (the default); one matrix for all; a variance for each component
+        and feature; a variance for each component; one variance for all.
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         ``auto``: the start of scikit-learn's default, or clusters of k-means on scaled features,
         which do not depend on units, whichever EM leads to the higher likelihood; after these

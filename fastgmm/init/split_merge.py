@@ -5,7 +5,7 @@ elsewhere one component covers two clusters. Split and merge moves correct this.
 subsample, where an iteration costs a fraction, and are kept if EM then ends at a higher likelihood.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -55,6 +55,8 @@ class SplitMerge:
         Draws the subsamples.
     with_moves : bool
         False: EM on a subsample and then on all samples, without moves.
+    fixed : iterable of {'weights', 'covariances'}
+        What EM does not change. Moves would.
 
     Notes
     -----
@@ -68,11 +70,13 @@ class SplitMerge:
         n_threads: int,
         random_state: np.random.RandomState,
         with_moves: bool = True,
+        fixed: Iterable[str] = (),
     ) -> None:
         self.reg_covar = reg_covar
         self.n_threads = n_threads
         self.random_state = random_state
         self.with_moves = with_moves
+        self.fixed = fixed
 
     def run(
         self,
@@ -153,7 +157,7 @@ class SplitMerge:
             samples,
             parameters,
             posterior=ExactPosterior(self.n_threads),
-            update=ClosedForm(self.reg_covar, self.n_threads),
+            update=ClosedForm(self.reg_covar, self.n_threads, self.fixed),
             convergence=convergence,
             max_iter=max_iter,
             acceleration=QuasiNewton(),

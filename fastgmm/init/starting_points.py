@@ -1,5 +1,6 @@
 """Starting points for EM, from a subsample where the data is large."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,7 @@ def initial_parameters(
     weights: Array | None = None,
     means: Array | None = None,
     factored: tuple[Array, Array] | None = None,
+    fixed: Iterable[str] = (),
 ) -> MixtureParameters:
     """Return the starting parameters: those that are given, and estimates of the others.
 
@@ -48,6 +50,8 @@ def initial_parameters(
         Given parameters, already checked.
     factored : tuple of two arrays, optional
         Given covariances and the factors of their inverses, already checked.
+    fixed : iterable of {'weights', 'covariances'}
+        What EM does not change, which ``auto`` compares starts by.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def initial_parameters(
     seeding = seeding_subsample(samples, n_components, random_state)
     if init_params != "auto":
         return given.estimate_rest(*_seed(seeding, n_components, init_params, random_state))
-    update = ClosedForm(reg_covar, n_threads)
+    update = ClosedForm(reg_covar, n_threads, fixed)
     problem = Problem(n_components, given.estimate_rest, update, n_threads, means)
     start = best_start(seeding, problem, random_state)
     return start.estimated if given.has_any else in_order(start.reached)

@@ -1,9 +1,9 @@
-"""Models of covariances: all differences of full, tied, diag and spherical outside the kernels.
+"""Models of covariances: all differences of covariance types outside the kernels.
 
 Each model is one class. Its ``kernel_kind`` names the kernel of its passes; several models may
 share a kernel. Matrices are of size K x d x d at the most, so this is plain NumPy and LAPACK,
 written once for all backends. Shapes follow scikit-learn: ``full`` (K, d, d), ``tied`` (d, d),
-``diag`` (K, d), ``spherical`` (K,).
+``diag`` (K, d), ``spherical`` (K,); ``tied-spherical`` () is one number.
 """
 
 import numpy as np
@@ -194,8 +194,52 @@ class Spherical(Diag):
         return np.broadcast_to(covariances[:, np.newaxis], (n_components, n_features))
 
 
+class TiedSpherical(Spherical):
+    """One variance for all components: Sigma_k = sigma^2 I.
+
+    A pass takes the spherical kernel, which wants a factor and adds up a second moment for each
+    component::
+
+        sigma^2 = sum_k S_k / (d sum_k nk)    with S_k = sum w r |z|^2
+    """
+
+    name = "tied-spherical"
+    per_component = False
+
+    def to_kernel(self, values: Array, n_components: int) -> Array:
+        return np.full(n_components, values)
+
+    def pool(self, values: Array) -> Array:
+        return np.asarray(values.sum())
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return ()
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return 1
+
+    def estimate(self, second: Array, nk: Array, n_features: int) -> Array:
+        return super().estimate(self.pool(second), self.pool(nk), n_features)
+
+    def invert(self, covariances: Array, n_threads: int = 1) -> tuple[Array, Mask]:
+        factors, failed = super().invert(np.reshape(covariances, 1))
+        return factors.reshape(()), failed
+
+    def dense(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return super().dense(self.to_kernel(covariances, n_components), n_components, n_features)
+
+    def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(covariances, (n_components, n_features))
+
+    def largest_whitened(self, precisions_cholesky: Array, lengths: Array) -> Array:
+        return lengths * precisions_cholesky
+
+    def color(self, roots: Array, component: int, normals: Array, out: Array) -> None:
+        np.multiply(normals, roots, out=out)
+
+
 COVARIANCE_MODELS: dict[str, CovarianceModel] = {
-    model.name: model for model in (Full(), Tied(), Diag(), Spherical())
+    model.name: model for model in (Full(), Tied(), Diag(), Spherical(), TiedSpherical())
 }
 
 
@@ -205,7 +249,8 @@ def get_covariance_model(covariance_type: str | CovarianceModel) -> CovarianceMo
     Raises
     ------
     ValueError
-        If it is neither a model nor one of ``full``, ``tied``, ``diag``, ``spherical``.
+        If it is neither a model nor one of ``full``, ``tied``, ``diag``, ``spherical``,
+        ``tied-spherical``.
     """
     if isinstance(covariance_type, CovarianceModel):
         return covariance_type

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels.layout import Array
+from .._kernels.layout import Array, second_shape
 
 Mask = NDArray[np.bool_]
 
@@ -56,15 +56,18 @@ class CollapseError(ValueError):
 class CovarianceModel(ABC):
     """What an algorithm needs to know about the covariances.
 
-    Precision factors U are upper triangular with U U^T = precision (for diag and spherical, the
-    inverse standard deviations).
+    Precision factors U are upper triangular with U U^T = precision (for variances, the inverse
+    standard deviations). Covariances, precisions and factors have the shape of the model; second
+    moments have that of the kernel. The two differ where components share what the kernel takes
+    for each.
 
     Attributes
     ----------
     name : str
         What users call it: ``covariance_type``.
     kernel_kind : {'full', 'tied', 'diag', 'spherical'}
-        The kernel of a pass. It decides the shapes of factors and of second moments.
+        The kernel of a pass. It decides the shape of second moments, and of the factors that
+        the pass takes.
     per_component : bool
         Whether components have covariances of their own.
     is_matrix : bool
@@ -86,6 +89,14 @@ class CovarianceModel(ABC):
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Return the number of free covariance parameters."""
 
+    def to_kernel(self, values: Array, n_components: int) -> Array:
+        """Return covariances or factors in the shape that the kernel takes."""
+        return values
+
+    def pool(self, values: Array) -> Array:
+        """Return values in the shape of second moments, added up over who shares a covariance."""
+        return values
+
     @abstractmethod
     def outer(self, nk: Array, a: Array, b: Array) -> Array:
         """Return sum over samples of nk a b^T, symmetrised, in the shape of second moments."""
@@ -93,6 +104,11 @@ class CovarianceModel(ABC):
     @abstractmethod
     def estimate(self, second: Array, nk: Array, n_features: int) -> Array:
         """Return covariances: central second moments / nk."""
+
+    def second_moments(self, covariances: Array, nk: Array, n_features: int) -> Array:
+        """Return second moments from which `estimate` gives these covariances."""
+        ones = np.ones(second_shape(self.kernel_kind, len(nk), n_features))
+        return np.asarray(covariances / self.estimate(ones, nk, n_features) * ones)
 
     def regularize(self, covariances: Array, reg_covar: Array | float) -> Array:
         """Add one number, or one for each feature, to the variances in place; return all."""
@@ -104,7 +120,7 @@ class CovarianceModel(ABC):
     def invert(self, covariances: Array, n_threads: int = 1) -> tuple[Array, Mask]:
         """Return the factors U of the inverse covariances, and a mask of the singular covariances.
 
-        The mask has one element for each component; for tied it has one element.
+        The mask has one element for each component, or one where one covariance serves all.
         """
 
     def factor(
@@ -122,7 +138,7 @@ class CovarianceModel(ABC):
         Returns
         -------
         factors : array
-        invalid : (K,) mask, or (1,) for tied
+        invalid : (K,) mask, or (1,) where one covariance serves all
             Covariances that are singular, or too narrow for float64 at these distances.
         """
         factors, failed = self.invert(covariances, n_threads)
@@ -164,7 +180,7 @@ class CovarianceModel(ABC):
 
     @abstractmethod
     def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
-        """Return log det U for each component: a (K,) array, or one number for tied."""
+        """Return log det U for each component: a (K,) array, or one number for all."""
 
     @abstractmethod
     def precisions(self, precisions_cholesky: Array) -> Array:
@@ -207,4 +223,4 @@ class CovarianceModel(ABC):
         if not mask.any():
             return values
         shape = (-1, *[1] * (values.ndim - 1))
-        return np.asarray(np.where(mask.reshape(shape), previous, values))
+        return np.where(mask.reshape(shape), previous, values).reshape(values.shape)

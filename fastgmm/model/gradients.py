@@ -32,7 +32,7 @@ class MixtureGradient(NamedTuple):
     weights : (K,) array
     means : (K, d) array
     covariances : array
-        (K, d, d), (d, d), (K, d) or (K,), by covariance model.
+        (K, d, d), (d, d), (K, d), (K,) or (), by covariance model.
     """
 
     weights: Array
@@ -90,9 +90,10 @@ def logit_gradient(statistics: SufficientStatistics, parameters: MixtureParamete
 def mean_gradient(statistics: SufficientStatistics, parameters: MixtureParameters) -> Array:
     """Return P_k times the first moment about the mean."""
     first = about_means(statistics, parameters).moments.first
-    factors = parameters.precisions_cholesky
-    if not parameters.covariance_model.is_matrix:
-        return np.asarray(first * factors.reshape(len(factors), -1) ** 2)
+    model, factors = parameters.covariance_model, parameters.precisions_cholesky
+    if not model.is_matrix:
+        K = parameters.n_components
+        return np.asarray(first * model.to_kernel(factors, K).reshape(K, -1) ** 2)
     whitened = first[:, np.newaxis, :] @ factors
     return np.asarray(whitened @ factors.swapaxes(-1, -2))[:, 0]
 
@@ -100,14 +101,15 @@ def mean_gradient(statistics: SufficientStatistics, parameters: MixtureParameter
 def whitened_excess(statistics: SufficientStatistics, parameters: MixtureParameters) -> Array:
     """Return W = U^T S U - nk I, which is 0 where the covariance is that of the samples.
 
-    For diag S / variance - nk, for spherical S / variance - nk d.
+    For diag S / variance - nk, for spherical S / variance - nk d, for tied-spherical the sum of
+    these over components.
     """
     nk, _, second = about_means(statistics, parameters).moments
     model = parameters.covariance_model
     factors = parameters.precisions_cholesky
     if not model.is_matrix:
         ones = np.ones_like(parameters.means)
-        return np.asarray(second * factors**2 - model.outer(nk, ones, ones))
+        return np.asarray(model.pool(second) * factors**2 - model.pool(model.outer(nk, ones, ones)))
     excess = factors.swapaxes(-1, -2) @ second @ factors
     diagonal = np.arange(parameters.n_features)
     excess[..., diagonal, diagonal] -= nk[:, np.newaxis] if model.per_component else nk.sum()

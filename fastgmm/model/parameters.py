@@ -27,11 +27,11 @@ class MixtureParameters:
     Parameters
     ----------
     covariance_model : CovarianceModel
-        Or its name: 'full', 'tied', 'diag' or 'spherical'.
+        Or its name: 'full', 'tied', 'diag', 'spherical' or 'tied-spherical'.
     weights : (K,) array
     means : (K, d) array
     covariances : array
-        (K, d, d), (d, d), (K, d) or (K,), by covariance model.
+        (K, d, d), (d, d), (K, d), (K,) or (), by covariance model.
     precisions_cholesky : array
         Upper triangular U with U U^T = inverse covariance, in the same shape.
 
@@ -111,15 +111,16 @@ class MixtureParameters:
         -------
         Components
         """
-        log_det = self.covariance_model.log_det(self.precisions_cholesky, self.n_features)
+        model = self.covariance_model
+        log_det = model.log_det(self.precisions_cholesky, self.n_features)
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
         log_coefficients = log_weights + log_det - 0.5 * self.n_features * _LOG_2PI
         return Components(
-            self.covariance_model.kernel_kind,
+            model.kernel_kind,
             np.maximum(log_coefficients, _LOWEST),
             self.means,
-            self.precisions_cholesky,
+            model.to_kernel(self.precisions_cholesky, self.n_components),
         )
 
     def expected_log_joint(self, moments: Moments) -> float:
@@ -135,7 +136,7 @@ class MixtureParameters:
             In nats.
         """
         coefficients = self.components().log_coefficients
-        # a trace for full and tied; the sums over features for diag and spherical
+        # a trace for matrices; the sums over features and components for variances
         distances = np.sum(self.precisions * moments.second)
         return float(moments.nk @ coefficients - 0.5 * distances)
 

@@ -134,17 +134,17 @@ class VariationalParameters(MixtureParameters):
     Parameters
     ----------
     covariance_model : CovarianceModel
-        Or its name: 'full', 'tied', 'diag' or 'spherical'.
+        Or its name: 'full', 'tied', 'diag', 'spherical' or 'tied-spherical'.
     weights : (K,) array
     means : (K, d) array
     covariances : array
-        (K, d, d), (d, d), (K, d) or (K,), by covariance model.
+        (K, d, d), (d, d), (K, d), (K,) or (), by covariance model.
     precisions_cholesky : array
         Upper triangular U, in the same shape.
     weight_distribution : Dirichlet or StickBreaking
     mean_precision : (K,) array
         kappa_k.
-    degrees_of_freedom : (K,) array, or of shape () for tied
+    degrees_of_freedom : (K,) array, or of shape () where a precision is shared
         nu_k.
     """
 
@@ -157,11 +157,11 @@ class VariationalParameters(MixtureParameters):
     degrees_of_freedom: Array
 
     def log_det_scale(self) -> Array:
-        """Return log det W_k: one number for each component, for tied one in all.
+        """Return log det W_k: one number for each component, or one for a shared precision.
 
         Returns
         -------
-        (K,) array, or of shape () for tied
+        (K,) array, or of shape () where a precision is shared
         """
         d = self.n_features
         log_det = self.covariance_model.log_det(self.precisions_cholesky, d)
@@ -172,7 +172,7 @@ class VariationalParameters(MixtureParameters):
 
         Returns
         -------
-        (K,) array, or of shape (1,) for tied
+        (K,) array, or of shape (1,) where a precision is shared
         """
         d = self.n_features
         halves = 0.5 * (self.degrees_of_freedom - np.arange(d)[:, np.newaxis])
@@ -194,13 +194,13 @@ class VariationalParameters(MixtureParameters):
             self.covariance_model.kernel_kind,
             self.weight_distribution.expected_log_weights() + spread,
             self.means,
-            self.precisions_cholesky,
+            self.covariance_model.to_kernel(self.precisions_cholesky, self.n_components),
         )
 
     def log_partition(self) -> float:
         """Return the log normalizer of q(weights, means, precisions), without constants.
 
-        The constants depend on K and d alone. A tied precision counts K times: each component has
+        The constants depend on K and d alone. A shared precision counts K times: each component has
         its own precision, and all are restricted to one distribution.
 
         Returns
@@ -232,7 +232,7 @@ class NormalWishartPrior:
     degrees_of_freedom : float
         nu_0 > d - 1.
     covariance : array
-        W_0^-1 in the shape of one component's covariance: (d, d), (d, d), (d,) or ().
+        W_0^-1 in the shape of one component's covariance: (d, d), (d, d), (d,), () or ().
     """
 
     weight_concentration_prior_type: str
@@ -255,7 +255,7 @@ class NormalWishartPrior:
             kappa_k = kappa_0 + nk,    m_k = (kappa_0 m_0 + nk x_k) / kappa_k,    nu_k = nu_0 + nk
             W_k^-1 = W_0^-1 + S_k + kappa_0 nk / kappa_k (x_k - m_0)(x_k - m_0)^T
 
-        A tied W^-1 is the mean of these, and nu = nu_0 + N / K.
+        A shared W^-1 is the mean of these, and nu = nu_0 + N / K.
 
         Parameters
         ----------
@@ -268,7 +268,7 @@ class NormalWishartPrior:
         Returns
         -------
         VariationalParameters
-        collapsed : (K,) mask, or (1,) for tied
+        collapsed : (K,) mask, or (1,) where a precision is shared
 
         References
         ----------
@@ -330,8 +330,7 @@ class NormalWishartPrior:
         """
         model = mixture.covariance_model
         nk, d = n_samples * mixture.weights, mixture.n_features
-        one = model.estimate(np.ones_like(mixture.covariances), nk, d)
-        second = mixture.covariances / one
+        second = model.second_moments(mixture.covariances, nk, d)
         moments = Moments(nk, np.zeros_like(mixture.means), second)
         parameters, collapsed = self.posterior(SufficientStatistics(model, mixture.means, moments))
         if collapsed.any():

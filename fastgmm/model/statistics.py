@@ -30,10 +30,11 @@ class SufficientStatistics:
     Parameters
     ----------
     covariance_model : CovarianceModel
-        Or its name: 'full', 'tied', 'diag' or 'spherical'.
+        Or its name: 'full', 'tied', 'diag', 'spherical' or 'tied-spherical'.
     centers : (K, d) array
     moments : Moments
-        ``nk`` (K,), ``first`` (K, d), ``second`` in the shape of the covariances.
+        ``nk`` (K,), ``first`` (K, d), ``second`` in the shape of the kernel: (K, d, d), (d, d),
+        (K, d) or (K,).
     log_likelihood : float
         sum w log p(x), in nats.
     weight : float
@@ -185,7 +186,7 @@ class SufficientStatistics:
         nk : (K,) array
         means : (K, d) array
         second : array
-            In the shape of the covariances.
+            In the shape of ``moments.second``.
         """
         nk, first, second = self.moments
         safe = np.where(nk > 0, nk, 1.0)
@@ -212,7 +213,7 @@ def sample_moments(
     -------
     mean : (d,) array
     covariance : array
-        (d, d), (d, d), (d,) or (), by covariance model.
+        (d, d), (d, d), (d,), () or (), by covariance model.
     """
     present = int((samples.sample_weight > 0).argmax())
     first = np.asarray(samples.rows(slice(present, present + 1)), np.float64)

@@ -110,7 +110,8 @@ def covariance_type_of(means: Any, covariances: Any) -> str:
         )
     raise ValueError(
         "The parameter 'covariances' should have the shape of (K, d, d) full, (d, d) tied, (K, d) "
-        f"diag or (K,) spherical, where means have the shape (K, d), but got {got} and {shape}."
+        "diag, (K,) spherical or () tied-spherical, where means have the shape (K, d), "
+        f"but got {got} and {shape}."
     )
 
 
@@ -262,8 +263,8 @@ def _check_positive_definite(
 ) -> None:
     """Raise ValueError where variances or matrices are not positive, each by its own scale."""
     expected = "symmetric and positive definite" if model.is_matrix else "positive"
-    matrices = values.reshape(-1, *values.shape[-2:]) if model.is_matrix else values
-    variances = np.diagonal(matrices, axis1=1, axis2=2) if model.is_matrix else values
+    matrices = values.reshape(-1, *values.shape[-2:]) if model.is_matrix else np.atleast_1d(values)
+    variances = np.diagonal(matrices, axis1=1, axis2=2) if model.is_matrix else matrices
 
     def fail(got: str, component: int) -> None:
         where = f" in component {component}" if named and model.per_component else ""

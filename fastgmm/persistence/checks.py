@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..em.updates.closed_form import check_fixed
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CovarianceModel
 from ..model.validation import (
@@ -65,6 +66,7 @@ def _check_mixture(model: Any, arrays: Arrays) -> None:
     ):
         expected = f"collapsed_ of components below {K} in iterations 1 to {model.n_iter_}"
         raise Mismatch(expected, repr(model.collapsed_))
+    check_fixed(getattr(model, "fixed", ()))
     kind = get_covariance_model(model.covariance_type)
     _check_covariances(
         kind, arrays["covariances_"], arrays["precisions_cholesky_"], arrays["precisions_"]

@@ -163,7 +163,10 @@ def _centers_arrays(model: Any) -> dict[str, ArrayField]:
 #: By the name of the estimator.
 LAYOUTS = {
     "GaussianMixture": Layout(
-        (*_PARAMETERS, "acceleration", "stop_rule"), _MIXTURE_SCALARS, _mixture_arrays, _LATER
+        (*_PARAMETERS, "acceleration", "stop_rule", "fixed"),
+        _MIXTURE_SCALARS,
+        _mixture_arrays,
+        {**_LATER, "fixed": ()},
     ),
     "BayesianGaussianMixture": Layout(
         parameters=(
@@ -195,12 +198,13 @@ def estimator_class(name: str) -> Any:
     return getattr(estimators, name)
 
 
-def check_parameter(name: str, value: Any) -> None:
-    """Raise for values that estimators take, but that no file holds."""
+def to_parameter(name: str, value: Any) -> Any:
+    """Return a parameter of the header; raise for what estimators take, but no file holds."""
     if type(value) is bool and name not in ("warm_start", "verbose"):
         raise Mismatch(f"another kind of {name}", repr(value))
     if name == "init" and not isinstance(value, str):
         raise Mismatch("init to be a name", repr(value))
+    return tuple(value) if name == "fixed" and isinstance(value, list) else value
 
 
 def to_stored(model: Any, names: Iterable[str]) -> dict[str, NDArray[Any]]:

@@ -26,9 +26,9 @@ from .layouts import (
     LAYOUTS,
     ArrayField,
     Layout,
-    check_parameter,
     estimator_class,
     from_array,
+    to_parameter,
     to_stored,
 )
 
@@ -277,9 +277,10 @@ def _restore(header: dict[str, Any], read: _Reader) -> Any:
 def _described(header: dict[str, Any]) -> SimpleNamespace:
     """Return an object with the parameters, not all of them checked, and the scalars."""
     layout = LAYOUTS[header["class"]]
-    values = {key: _entry(header, "parameters", key, layout.later) for key in layout.parameters}
-    for key, value in values.items():
-        check_parameter(key, value)
+    values = {
+        key: to_parameter(key, _entry(header, "parameters", key, layout.later))
+        for key in layout.parameters
+    }
     for key, convert in layout.scalars.items():
         values[key] = convert(key, _entry(header, "scalars", key, layout.later))
     return SimpleNamespace(**values)

@@ -197,11 +197,9 @@ def implied_statistics(parameters: MixtureParameters, weight: float) -> Sufficie
     nk = weight * parameters.weights
     safe = np.where(nk > 0, nk, np.finfo(float).tiny)
     model = parameters.covariance_model
-    covariances, means = parameters.covariances, parameters.means
-    # covariances are second moments times this
-    factors = model.estimate(np.ones_like(covariances), safe, parameters.n_features)
-    moments = Moments(nk, np.zeros_like(means), covariances / factors)
-    return SufficientStatistics(model, means, moments, weight=weight)
+    second = model.second_moments(parameters.covariances, safe, parameters.n_features)
+    moments = Moments(nk, np.zeros_like(parameters.means), second)
+    return SufficientStatistics(model, parameters.means, moments, weight=weight)
 
 
 def _select(samples: Samples, rows: Any) -> Samples:

@@ -204,21 +204,19 @@ class TemperedPosterior(Posterior[MixtureParameters, SufficientStatistics]):
             precisions_cholesky=parameters.precisions_cholesky / math.sqrt(T),
         )
         statistics = add_up(
-            samples, wider, _tempered(parameters, wider, T), self.n_threads, self._workspace
+            samples, wider, _tempered(parameters, T), self.n_threads, self._workspace
         )
         return replace(statistics, log_likelihood=statistics.log_likelihood * T)
 
 
-def _tempered(
-    parameters: MixtureParameters, wider: MixtureParameters, temperature: float
-) -> Components:
+def _tempered(parameters: MixtureParameters, temperature: float) -> Components:
     """Return components whose log-density is log p(x, k) / T."""
     components = parameters.components()
     with np.errstate(over="ignore"):  # that of a component of weight 0
         coefficients = components.log_coefficients / temperature
     return components._replace(
         log_coefficients=np.maximum(coefficients, np.finfo(float).min),
-        precisions_cholesky=wider.precisions_cholesky,
+        precisions_cholesky=components.precisions_cholesky / math.sqrt(temperature),
     )
 
 

@@ -1,5 +1,7 @@
 """The M step of EM: parameters that maximise the expected complete log-likelihood."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +13,9 @@ from ...model.regularization import RegCovar, added_variances, check_reg_covar
 from ...model.statistics import SufficientStatistics
 from ..latent_variable_model import LatentVariableModel
 from .base import Update, Updated
+
+#: What an M step may leave as it is.
+FIXABLE = ("weights", "covariances")
 
 
 class ClosedForm(Update[Any, Any]):
@@ -37,14 +42,28 @@ class ClosedForm(Update[Any, Any]):
         feature. ``auto`` is 1e-6 times the variance of each feature over all samples.
     n_jobs : int or None, default=None
         Number of threads, for large covariances; None: all cores.
+    fixed : iterable of {'weights', 'covariances'}, default=()
+        What keeps its value. The others are the maximum given these, so that the likelihood does
+        not fall. With both it is `MeansOnly`.
+
+    Raises
+    ------
+    ValueError
+        If ``reg_covar`` or ``fixed`` is not valid.
     """
 
     parameters_type = MixtureParameters | LatentVariableModel
     is_em_step: ClassVar[bool] = True
 
-    def __init__(self, reg_covar: RegCovar = "auto", n_jobs: int | None = None) -> None:
+    def __init__(
+        self,
+        reg_covar: RegCovar = "auto",
+        n_jobs: int | None = None,
+        fixed: Iterable[str] = (),
+    ) -> None:
         self.reg_covar = check_reg_covar(reg_covar)
         self.n_threads = count_threads(n_jobs)
+        self.fixed = check_fixed(fixed)
 
     def __call__(self, statistics: Any, previous: Any) -> Updated[Any]:
         """Return the next parameters."""
@@ -57,6 +76,10 @@ class ClosedForm(Update[Any, Any]):
     ) -> Updated[MixtureParameters]:
         model = statistics.covariance_model
         weights, means, covariances = estimate(statistics, self.reg_covar)
+        if "weights" in self.fixed:
+            weights = previous.weights
+        if "covariances" in self.fixed:
+            return Updated(replace(previous, weights=weights, means=means))
         factors, collapsed = model.factor(covariances, distances_from_origin(means), self.n_threads)
         dead = statistics.moments.nk <= 0
         kept = collapsed | dead if model.per_component else collapsed
@@ -70,6 +93,22 @@ class ClosedForm(Update[Any, Any]):
             model.replace(factors, kept, previous.precisions_cholesky),
         )
         return Updated(parameters, frozenset(np.flatnonzero(collapsed & ~dead).tolist()))
+
+
+def check_fixed(fixed: Any) -> frozenset[str]:
+    """Return the names of what an M step leaves as it is.
+
+    Raises
+    ------
+    ValueError
+        If one is no name of `FIXABLE`.
+    """
+    is_collection = isinstance(fixed, Iterable) and not isinstance(fixed, str)
+    names = list(fixed) if is_collection else []
+    if not is_collection or any(name not in FIXABLE for name in names):
+        allowed = " and ".join(map(repr, FIXABLE))
+        raise ValueError(f"fixed should hold no other names than {allowed}, got {fixed!r}.")
+    return frozenset(names)
 
 
 def estimate(statistics: SufficientStatistics, reg_covar: RegCovar) -> tuple[Array, Array, Array]:

@@ -12,8 +12,8 @@ class MeansOnly(Update[MixtureParameters, SufficientStatistics]):
 
     .. math:: \mu_k = \sum_i s_i r_{ik} x_i / \sum_i s_i r_{ik}
 
-    A generalized EM step: the likelihood does not fall. From equal weights and spherical
-    covariances :math:`1 / (2 \beta)` it is soft k-means with stiffness beta. A component
+    A generalized EM step: the likelihood does not fall. From equal weights and one variance
+    :math:`1 / (2 \beta)` (tied-spherical) it is soft k-means with stiffness beta. A component
     without samples keeps its mean.
 
     References

@@ -67,6 +67,12 @@ class ModelSpherical(Model):
     __slots__ = ()
 
 
+class ModelTiedSpherical(ModelSpherical):
+    """A mixture of one variance for all components."""
+
+    __slots__ = ()
+
+
 class ModelFullPlane(ModelFull):
     """The same with one or two features."""
 
@@ -91,20 +97,29 @@ class ModelSphericalPlane(ModelSpherical):
     __slots__ = ()
 
 
-_MODELS: dict[type[layout.Packed], type[Model]] = {
-    layout.PackedFull: ModelFull,
-    layout.PackedTied: ModelTied,
-    layout.PackedDiag: ModelDiag,
-    layout.PackedSpherical: ModelSpherical,
-    layout.PackedFullPlane: ModelFullPlane,
-    layout.PackedTiedPlane: ModelTiedPlane,
-    layout.PackedDiagPlane: ModelDiagPlane,
-    layout.PackedSphericalPlane: ModelSphericalPlane,
+class ModelTiedSphericalPlane(ModelTiedSpherical):
+    """The same with one or two features."""
+
+    __slots__ = ()
+
+
+#: By covariance type and layout.
+_MODELS: dict[tuple[str, type[layout.Packed]], type[Model]] = {
+    ("full", layout.PackedFull): ModelFull,
+    ("tied", layout.PackedTied): ModelTied,
+    ("diag", layout.PackedDiag): ModelDiag,
+    ("spherical", layout.PackedSpherical): ModelSpherical,
+    ("tied-spherical", layout.PackedSpherical): ModelTiedSpherical,
+    ("full", layout.PackedFullPlane): ModelFullPlane,
+    ("tied", layout.PackedTiedPlane): ModelTiedPlane,
+    ("diag", layout.PackedDiagPlane): ModelDiagPlane,
+    ("spherical", layout.PackedSphericalPlane): ModelSphericalPlane,
+    ("tied-spherical", layout.PackedSphericalPlane): ModelTiedSphericalPlane,
 }
 
 
 def covariance_type_of(model: Model) -> str:
-    """Return 'full', 'tied', 'diag' or 'spherical'.
+    """Return 'full', 'tied', 'diag', 'spherical' or 'tied-spherical'.
 
     Parameters
     ----------
@@ -114,8 +129,7 @@ def covariance_type_of(model: Model) -> str:
     -------
     str
     """
-    kinds = {ModelFull: "full", ModelTied: "tied", ModelDiag: "diag", ModelSpherical: "spherical"}
-    return next(name for kind, name in kinds.items() if isinstance(model, kind))
+    return next(name for (name, _), kind in _MODELS.items() if type(model) is kind)
 
 
 def by_model_type(
@@ -142,7 +156,7 @@ def _packer(packed_type: type[layout.Packed]) -> Any:
     return packer
 
 
-_PACKERS = {model: _packer(packed) for packed, model in _MODELS.items()}
+_PACKERS = {model: _packer(packed) for (_, packed), model in _MODELS.items()}
 
 #: Return a model as the kernels for blocks take it, with these coefficients and shifts.
 packed_of = by_type(_PACKERS.__getitem__)
@@ -184,7 +198,10 @@ def to_numba(mixture: Any) -> Model:
     laid_out = lay_out(mixture)
     packed = laid_out.packed
     K, d = laid_out.means.shape
-    return _MODELS[type(packed)](
+    covariances = laid_out.covariance_model
+    # a model of the user's own is known by its kernel
+    kernel_model = _MODELS[covariances.kernel_kind, type(packed)]
+    return _MODELS.get((covariances.name, type(packed)), kernel_model)(
         n_components=K,
         n_features=d,
         means=laid_out.means,

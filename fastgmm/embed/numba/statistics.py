@@ -129,11 +129,12 @@ def to_sufficient_statistics(model: Model, statistics: Statistics) -> Sufficient
             f"statistics should hold {model.n_sums} sums, as those of this model do, "
             f"but got {sums.size}."
         )
-    name = covariance_type_of(model)
-    moments, log_likelihood = empty_moments(name, *model.means.shape), np.zeros(1)
-    add_packed_statistics(sums[:-1], KIND[name], moments, log_likelihood, 1)
+    covariances = get_covariance_model(covariance_type_of(model))
+    kind = covariances.kernel_kind
+    moments, log_likelihood = empty_moments(kind, *model.means.shape), np.zeros(1)
+    add_packed_statistics(sums[:-1], KIND[kind], moments, log_likelihood, 1)
     return SufficientStatistics(
-        get_covariance_model(name),
+        covariances,
         model.means.copy(),
         moments,
         float(log_likelihood[0]),
