@@ -64,6 +64,7 @@ WRONG: list[Any] = ["x", [], {}, -1, 0.5, True, float("nan"), 10**30, -(10**400)
 ALLOWED = {
     ("parameters", "random_state"): [None],
     ("parameters", "acceleration"): [None],
+    ("parameters", "fixed"): [[]],
     ("parameters", "n_jobs"): [-1, None],
     ("parameters", "tol"): [0.5],
     ("parameters", "reg_covar"): [0.5],
@@ -80,7 +81,7 @@ def tampered_headers(header: dict[str, Any]) -> Iterator[str]:
     for part in ("parameters", "scalars"):
         for key in header[part]:
             others = {name: value for name, value in header[part].items() if name != key}
-            if key != "collapsed_":  # which files of version 0.1 lack
+            if key not in ("collapsed_", "fixed"):  # which files of version 0.1 lack
                 yield json.dumps(header | {part: others})
             for value in WRONG:
                 allowed = ALLOWED.get((part, key), [])

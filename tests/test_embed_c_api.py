@@ -66,7 +66,7 @@ def plain_distances(estimator, X):
     elif estimator.covariance_type == "tied":
         y = z @ U
     else:
-        y = z * U.reshape(len(estimator.means_), -1)
+        y = z * np.reshape(U, (*np.shape(U)[:1], -1))
     return (y**2).sum(axis=2)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from c_models import COMPILERS, CModel, CStatistics, compile_c, needs_compiler, write_c
 from compilers import skip_without_compiler
-from generators import COVARIANCE_TYPES, DTYPES, draw, mixture, sample_weights
+from generators import DTYPES, KERNEL_KINDS, draw, mixture, sample_weights
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
 from fastgmm.data.sample_data import load_sample
@@ -58,7 +58,8 @@ def check_against_estimator(c, model, X):
 
 def check_statistics(c, model, X, weights):
     parameters = mixture_of(model)
-    ours = CStatistics(model.covariance_type, *parameters.means.shape)
+    kind = parameters.covariance_model.kernel_kind
+    ours = CStatistics(kind, *parameters.means.shape)
     assert c.call("accumulate", X, ours.memory, weights) == 0
     used = np.ones(len(X)) if weights is None else weights
     expected = SufficientStatistics.zeros(model.covariance_type, parameters.means)
@@ -87,8 +88,9 @@ def mixture_of(model):
 CASES = [
     ("full", 32, 16), ("full", 3, 2), ("tied", 3, 5), ("tied", 32, 1),
     ("diag", 1, 16), ("diag", 32, 5), ("spherical", 1, 2), ("spherical", 3, 1),
+    ("tied-spherical", 3, 5),
 ]  # fmt: skip
-CROSSED = list(product(COVARIANCE_TYPES, (1, 3, 32), (1, 2, 5, 16)))
+CROSSED = [*product(KERNEL_KINDS, (1, 3, 32), (1, 2, 5, 16)), ("tied-spherical", 3, 5)]
 
 
 @needs_compiler
@@ -108,7 +110,7 @@ def test_results_are_the_estimators(tmp_path, covariance_type, K, d):
 
 @needs_compiler
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_patches(tmp_path, covariance_type, compiler):
     pytest.importorskip("PIL", reason="needs Pillow")
     X = load_sample("patches")[::25]
@@ -123,7 +125,7 @@ def test_patches(tmp_path, covariance_type, compiler):
 
 @needs_compiler
 @pytest.mark.parametrize("shift", [0.0, 1e6])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_faithful_also_far_from_zero(tmp_path, covariance_type, shift):
     X = FAITHFUL + shift
     model = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
@@ -150,7 +152,7 @@ def test_other_estimators(tmp_path, model):
 
 
 @needs_compiler
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_a_point_that_is_not_finite_gives_nan_and_touches_no_other(tmp_path, covariance_type):
     parameters = mixture(covariance_type, 3, 2)
     c = CModel(parameters, tmp_path)
@@ -181,7 +183,7 @@ def test_a_point_that_is_not_finite_gives_nan_and_touches_no_other(tmp_path, cov
 
 
 @needs_compiler
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_points_of_weight_0_add_nothing(tmp_path, covariance_type):
     c, sums = CModel(mixture(covariance_type, 3, 2), tmp_path), CStatistics(covariance_type, 3, 2)
     X = np.full((40, 2), np.nan)
@@ -192,7 +194,7 @@ def test_points_of_weight_0_add_nothing(tmp_path, covariance_type):
 
 
 @needs_compiler
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_finite_points_never_give_nan(tmp_path, covariance_type):
     c = CModel(mixture(covariance_type, 3, 5), tmp_path)
     X = np.array([[1e307, -1e307, 1e307, 1e307, 1e307], [1e160] * 5, [-1e308, 1e308, 0, 0, 1e308]])
@@ -253,7 +255,7 @@ def test_codes_of_errors(tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_statistics_of_parts_add(tmp_path, covariance_type):
     parameters = mixture(covariance_type, 3, 5)
     c, X = CModel(parameters, tmp_path), draw(parameters, 100)
@@ -282,7 +284,7 @@ SIZES = {"full": (1, 1), "tied": (3, 2), "diag": (2, 7), "spherical": (3, 2)}
     + [
         pytest.param(level, covariance_type, *size, marks=pytest.mark.slow)
         for level, covariance_type, size in product(
-            ("-O0", "-O3"), COVARIANCE_TYPES, ((1, 1), (3, 2), (2, 7))
+            ("-O0", "-O3"), KERNEL_KINDS, ((1, 1), (3, 2), (2, 7))
         )
         if (level, SIZES[covariance_type]) != ("-O3", size)
     ],
@@ -363,7 +365,7 @@ int main(void)
 @needs_compiler
 @pytest.mark.skipif(sys.platform != "linux", reason="sanitizers as Linux has them")
 @pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_threads_under_sanitizers(tmp_path, covariance_type, sanitizers):
     options = ["-O1", "-g", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-pthread"]
     skip_without_compiler(COMPILERS[0], *options)
@@ -377,7 +379,7 @@ def test_threads_under_sanitizers(tmp_path, covariance_type, sanitizers):
 # the text
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 def test_the_same_model_gives_the_same_text(tmp_path, covariance_type):
     model = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(FAITHFUL)
     assert to_c(model) == to_c(model)

@@ -142,7 +142,8 @@ def check_statistics(statistics, parameters, z, weight, resp, density):
         "tied": squares.sum(axis=0),
         "diag": diagonals,
         "spherical": diagonals.sum(axis=1),
-    }[parameters.covariance_type]
+    }[parameters.covariance_model.kernel_kind]
+    assert statistics.covariance_type == parameters.covariance_type  # which the M step follows
     close(second, expected, 1e-12)
     close(statistics.log_likelihood, weight @ density, 1e-12)
     close(statistics.weight, weight.sum(), 1e-12)
