@@ -218,10 +218,25 @@ def test_standardize_with_weights_constant_features_and_tiny_units(run, fail):
     assert fail("fit", "tiny.npy", "-K", 1, "--standardize").startswith(
         "--standardize: float64 cannot hold the variance of column 1, or its inverse. "
     )
-    message = fail(
-        "fit", "x.npy", "-K", 1, "--standardize", "--covariance-type", "spherical", code=2
-    )
-    assert message.startswith("--standardize does not go with --covariance-type spherical, whose ")
+    for kind in ("spherical", "tied-spherical"):
+        message = fail("fit", "x.npy", "-K", 1, "--standardize", "--covariance-type", kind, code=2)
+        assert message.startswith(f"--standardize does not go with --covariance-type {kind}, whose")
+
+
+def test_what_a_fit_holds_fixed(run, fail):
+    np.save("x.npy", IRIS)
+    options = ["-K", 3, "--covariance-type", "tied-spherical", "--tol", "1e-6", "-o", "m.npz"]
+    code, _, err = run("fit", "x.npy", *options, "--equal-weights", "--variance", 0.2)
+    assert (code, err) == (0, "")
+    model = fastgmm.load("m.npz")
+    assert (model.fixed, model.covariances_) == (("weights", "covariances"), 0.2)
+    np.testing.assert_array_equal(model.weights_, np.full(3, 1 / 3))
+    soft = fastgmm.SoftKMeans(3, beta=2.5, init=model.means_, tol=1e-9).fit(IRIS)
+    np.testing.assert_allclose(model.means_, soft.cluster_centers_, atol=1e-2)
+    message = fail("fit", "x.npy", "-K", 3, "--variance", 0.2, code=2)
+    assert message.startswith("--variance goes with --covariance-type tied-spherical alone")
+    message = fail("fit", "x.npy", *options, "--variance", 0, code=2)
+    assert "--variance: expected a number of at least 1e-300, got '0'" in message
 
 
 def test_standardize_leaves_absent_rows_out(run, fail):

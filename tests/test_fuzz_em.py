@@ -18,7 +18,7 @@ from fastgmm import em
 from fastgmm.init import INIT_PARAMS
 
 X = np.random.default_rng(0).normal(size=(30, 2))
-COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied-spherical")
 START = em.MixtureParameters.from_covariances(
     "diag", np.array([0.5, 0.5]), np.array([[0.0, 0.0], [1.0, 1.0]]), np.ones((2, 2))
 )

@@ -18,12 +18,13 @@ from strategies import (
 )
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
+from fastgmm.model.covariance import get_covariance_model
 
 X = np.random.default_rng(0).normal(size=(30, 2))
 ESTIMATORS = [GaussianMixture, BayesianGaussianMixture, SoftKMeans]
 #: What asks for hours of work where it is large.
 COUNTS = {"n_init", "max_iter"}
-COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied-spherical")
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda kind: kind.__name__)
 
 small_counts = st.one_of(
@@ -82,9 +83,7 @@ def test_starting_values(data, covariance_type, name):
     shapes = {
         "weights_init": (2,),
         "means_init": (2, 2),
-        "precisions_init": {"full": (2, 2, 2), "tied": (2, 2), "diag": (2, 2), "spherical": (2,)}[
-            covariance_type
-        ],
+        "precisions_init": get_covariance_model(covariance_type).shape(2, 2),
     }
     size = int(np.prod(shapes[name]))
     values = data.draw(st.lists(numbers, min_size=size, max_size=size))
