@@ -9,6 +9,7 @@ from fastgmm.model.covariance import COVARIANCE_MODELS as REGISTRY
 from fastgmm.model.covariance import get_covariance_model
 from fastgmm.model.covariance_model import CollapseError
 from fastgmm.model.parameters import MixtureParameters
+from fastgmm.model.statistics import SufficientStatistics
 
 K, D = 4, 3
 
@@ -141,6 +142,27 @@ def test_estimate(name, d):
         "tied-spherical": np.average(diagonals.mean(axis=1), weights=nk) + 0.25,
     }[name]
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-14)
+
+
+@each_type
+def test_second_moments_are_those_of_the_covariances(name, d):
+    kind, values, _ = example(name, d)
+    nk = np.random.default_rng(3).uniform(1.0, 9.0, K)
+    second = kind.second_moments(values, nk, d)
+    zeros = SufficientStatistics.zeros(kind, np.zeros((K, d)))
+    assert second.shape == zeros.moments.second.shape
+    np.testing.assert_allclose(kind.estimate(second, nk, d), values, rtol=1e-14)
+
+
+@each_type
+def test_a_kernel_gets_what_each_component_has(name, d):
+    """And `pool` adds up over components what `to_kernel` repeats for them."""
+    kind, values, matrices = example(name, d)
+    expanded = kind.to_kernel(values, K)
+    kernel = get_covariance_model(kind.kernel_kind)
+    np.testing.assert_array_equal(kernel.dense(expanded, K, d), matrices)
+    shared = expanded.size // values.size
+    np.testing.assert_allclose(kind.pool(expanded), shared * values, rtol=1e-15)
 
 
 @each_type

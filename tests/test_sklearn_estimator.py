@@ -70,6 +70,7 @@ def test_parameters_and_defaults_are_those_of_scikit_learn():
     assert ours.pop("acceleration") is None
     assert ours.pop("stop_rule") == "last-change"
     assert ours.pop("covariances_init") is None
+    assert ours.pop("fixed") == ()
     assert ours["init_params"] == "auto"
     assert {**ours, "init_params": "kmeans"} == sklearn.mixture.GaussianMixture().get_params()
 
@@ -133,6 +134,7 @@ def test_fitted_attributes_are_those_of_scikit_learn():
     assert public - set(vars(theirs)) <= {
         "acceleration",
         "covariances_init",
+        "fixed",
         "stop_rule",
         "collapsed_",
         "history_",
