@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from backends import skip_without
 from conftest import HOME
-from generators import COVARIANCE_TYPES
+from generators import KERNEL_KINDS
 
 from fastgmm.embed import get_include
 
@@ -97,13 +97,13 @@ def test_sanitizers(sanitizers, faulty, tmp_path):
         pytest.skip(f"the kernels do not load beside {names[0]} here: {trial.stderr[-500:]}")
     options = (f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined")
     library = compile_library(tmp_path, *options, *["-DFAULTY"] * faulty)
-    outcome = run_script(tmp_path, SCRIPT, library, *COVARIANCE_TYPES, **environment)
+    outcome = run_script(tmp_path, SCRIPT, library, *KERNEL_KINDS, **environment)
     if faulty:
         assert outcome.returncode != 0
         assert "call_all" in outcome.stderr
     else:
         assert (outcome.stderr, outcome.returncode) == ("", 0)
-        assert outcome.stdout == no_error(COVARIANCE_TYPES)
+        assert outcome.stdout == no_error(KERNEL_KINDS)
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_valgrind(tool, faulty, tmp_path):
         pytest.skip("valgrind does not run what sanitizers have compiled")
     library = compile_library(tmp_path, *["-DFAULTY"] * faulty)
     log = tmp_path / "valgrind.log"
-    types = ["full"] if faulty else COVARIANCE_TYPES
+    types = ["full"] if faulty else KERNEL_KINDS
     command = ("valgrind", f"--tool={tool}", f"--log-file={log}", *VALGRIND[tool])
     outcome = run_script(
         tmp_path,
