@@ -66,6 +66,26 @@ def test_neither_q_nor_the_likelihood_falls(covariance_type, dtype, weighted, st
         point = moved
 
 
+def test_the_likelihood_of_all_samples_falls_with_batches_alone():
+    """A step climbs Q of its batch; only where that is all samples does the likelihood follow."""
+    start = hard_labels(FAITHFUL, LONG.astype(int), "full")
+    posteriors = ExactPosterior(1), em.MiniBatchPosterior(30, n_jobs=1), em.MiniBatchPosterior(272)
+    falls = []
+    for posterior in posteriors:
+        samples, update, point = Samples(FAITHFUL), em.GradientStep(), start
+        posterior.start(samples, point)
+        changes = []
+        for _ in range(40):
+            statistics = posterior.summarize(samples, point)
+            moved = update(statistics, point).parameters
+            assert q_function(statistics, moved) >= q_function(statistics, point)
+            changes.append(total(FAITHFUL, moved) - total(FAITHFUL, point))
+            point = moved
+        falls.append(sum(change < -1e-9 for change in changes))
+    assert falls[0] == falls[2] == 0
+    assert falls[1] >= 10
+
+
 def test_a_step_of_size_one_is_that_of_em_to_first_order():
     X = draw(mixture("full", 3, 3), 2000)
     start = mixture("full", 3, 3)

@@ -25,8 +25,17 @@ _SCALED_BY = 10_000
 _SMALLEST_EIGENVALUE = 1e-10
 # The logit of a component of weight 0.
 _NEVER = -1e300
-# Added to the metric of the coefficients, where features have variance 1.
+# Added to the information of the coefficients, where features have variance 1: a multiple of the
+# gradient's largest element, and a number that exceeds rounding errors.
 _DAMPING = 1e-9
+_SMALLEST_DAMPING = 1e-12
+# The natural gradient is solved until this part of its residual is left, in at most so many passes.
+_RESIDUAL = 0.1
+_LARGEST_PASSES = 20
+# A step must gain at least this fraction of the gain that the gradient predicts ...
+_SUFFICIENT = 1e-4
+# ... which must exceed rounding errors, relative to the bound.
+_ROUNDING = 2e-16
 
 
 def linear_features(Z: Array) -> Array:
@@ -92,26 +101,32 @@ class AmortizedPosterior(BatchPosterior):
 
     .. math:: q(k \mid x; \phi) = \mathrm{softmax}_k(h(x)^T \phi_k)
 
-    Each iteration takes a batch, forms q, returns the statistics and the evidence lower bound
-    under q, and moves :math:`\phi` along the gradient of that bound,
+    Each iteration takes a batch, moves :math:`\phi` so that the evidence lower bound of this batch
+    does not fall, and returns the statistics and the bound under the new q. The direction is the
+    natural gradient,
 
-    .. math:: \nabla_{\phi_k} L = \sum_i s_i h(x_i) q_k (f_k - \textstyle\sum_j q_j f_j),
-        \qquad f_k = \log p(x_i, k) - \log q_k
+    .. math:: \phi' = \phi + \eta\, G^{-1} \nabla L(\phi), \qquad
+        \nabla_{\phi_k} L = \sum_i s_i h(x_i) q_k (f_k - \textstyle\sum_j q_j f_j), \qquad
+        f_k = \log p(x_i, k) - \log q_k
 
-    The sums run over all components; k is not sampled. The gradient step uses the metric
+    .. math:: G_{kl} = \sum_i s_i q_k (\delta_{kl} - q_l) h(x_i) h(x_i)^T
 
-    .. math:: M_k = 2 \textstyle\sum_i s_i q_k (1 - q_k) h(x_i) h(x_i)^T,
-        \qquad \phi_k \leftarrow \phi_k + \eta_t M_k^{-1} \nabla_{\phi_k} L
+    The sums run over all components; k is not sampled. G is the Fisher information of q. The step
+    begins with :math:`\eta = 1`, which is exact if q can represent the posterior. Otherwise it may
+    be far too long, since L is not concave in :math:`\phi`. It is halved until
 
-    The blocks M are an upper bound of the Fisher information of q. For two components they are
-    equivalent to it. So this is a natural gradient, and a step of :math:`\eta = 1` is never too
-    long. If q can represent the posterior, two components are exact after one step, and more
-    components after a few.
+    .. math:: L(\phi') \ge L(\phi) + 10^{-4} \eta \nabla L(\phi)^T G^{-1} \nabla L(\phi)
 
-    With `GradientStep` or `GradientAscent` as the update, model and posterior move at once; with
-    `ClosedForm` they alternate. The first q is the least-squares fit of its logits to :math:`\log
-    p(x, k)` at the start. This is a step of the same kind from a uniform q, and is exact if q can
-    represent the posterior.
+    If no step gains that, q stays as it is.
+
+    The first q is the least-squares fit of its logits to :math:`\log p(x, k)` at the start. This is
+    a natural gradient step from a uniform q, and is exact if q can represent the posterior.
+
+    *What does not fall.* On all samples the bound never falls from one iteration to the next if
+    the update does not lower Q: `GradientStep`, or `ClosedForm` without a ridge. First q climbs
+    with the model held, then the model with q held. `GradientAscent` checks no step, and may lower
+    it. On a batch that is not all samples only the bound of this batch is known not to fall with
+    the step of q. That of all samples may fall: the line search sees the noise of its batch.
 
     Batches that grow, as with `Growing`, end at all samples. Then nothing fluctuates, and a stop
     rule ends the run. If q can represent every posterior, the run ends at a maximum of the
@@ -122,8 +137,8 @@ class AmortizedPosterior(BatchPosterior):
     batch_size : int, sequence of int, or callable
         Samples in a batch, drawn as in `MiniBatchPosterior`.
     step_size : float or callable, default=1.0
-        :math:`\eta`, or a function of the iteration, counted from 0. It should fall, as with
-        `Decaying`, if q cannot represent the posterior and batches stay small.
+        The first :math:`\eta` that is tried, or a function of the iteration, counted from 0. It
+        should fall, as with `Decaying`, if q cannot represent the posterior and batches stay small.
     features : callable, default=quadratic_features
         From standardised samples (m, d) to their features (m, F), which are then made
         uncorrelated. With products of two elements, q can represent every posterior of a Gaussian
@@ -142,9 +157,9 @@ class AmortizedPosterior(BatchPosterior):
     ----------
     Hinton, Dayan, Frey and Neal (1995), The wake-sleep algorithm for unsupervised neural networks,
     Science 268. Kingma and Welling (2014), Auto-encoding variational Bayes, ICLR. Amari (1998),
-    Natural gradient works efficiently in learning, Neural Computation 10. Boehning (1992),
-    Multinomial logistic regression algorithm, Ann. Inst. Statist. Math. 44, on bounds of the
-    information that replace it.
+    Natural gradient works efficiently in learning, Neural Computation 10. Armijo (1966),
+    Minimization of functions having Lipschitz continuous first partial derivatives, Pacific J.
+    Math. 16. Dembo, Eisenstat and Steihaug (1982), Inexact Newton methods, SIAM J. Numer. Anal. 19.
     """
 
     parameters_type = MixtureParameters
@@ -179,13 +194,22 @@ class AmortizedPosterior(BatchPosterior):
             self._coefficients[:, present] += H.T @ log_joint / weight.sum()
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of the next batch under q, then move q."""
-        statistics, gradient, metric = self._gradient(self._batches.draw(), parameters)
-        metric += _DAMPING * np.eye(len(self._coefficients))
-        step = np.linalg.solve(metric, gradient.T[..., np.newaxis])[..., 0].T
-        self._coefficients += self.step_size(self._number) * step
+        """Move q uphill on the next batch, and return the statistics of the batch under it."""
+        batch = self._batches.draw()
+        bound, gradient, blocks = self._gradient(batch, parameters)
+        direction = self._natural_gradient(batch, parameters, gradient, blocks)
+        slope = float(np.vdot(direction, gradient))
+        size = self.step_size(self._number)
         self._number += 1
-        return statistics
+        start = self._coefficients
+        while size * slope > _ROUNDING * abs(bound):
+            self._coefficients = start + size * direction
+            statistics = self._statistics(batch, parameters)
+            if statistics.lower_bound >= bound + _SUFFICIENT * size * slope:
+                return statistics
+            size *= 0.5
+        self._coefficients = start
+        return self._statistics(batch, parameters)
 
     def predict_proba(self, X: Any) -> Array:
         """Return q(k | x) as it was after the last iteration.
@@ -215,31 +239,89 @@ class AmortizedPosterior(BatchPosterior):
 
     def _gradient(
         self, batch: Samples, parameters: MixtureParameters
-    ) -> tuple[SufficientStatistics, Array, Array]:
-        """Return the statistics of a batch and the ELBO, its mean gradient, and the metric."""
-        assert self._scaling is not None
-        total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
-        components = parameters.components()
+    ) -> tuple[float, Array, Array]:
+        """Return the mean ELBO, its gradient, and the diagonal blocks of the information."""
         F, K = self._coefficients.shape
-        gradient, metric = np.zeros((F, K)), np.zeros((K, F, F))
+        gradient, blocks = np.zeros((F, K)), np.zeros((K, F, F))
         elbo = 0.0
-        for rows in self._row_blocks(batch):
-            X, weight = batch.rows(rows), batch.sample_weight[rows]
-            H = self._scaling(X)
-            logits = H @ self._coefficients
-            logits[:, parameters.weights == 0] = _NEVER
-            q, log_q = self._normalized(logits)
-            excess = self._log_joint(X, components) - log_q
-            bounds = np.einsum("ik,ik->i", q, excess)
+        components = parameters.components()
+        for rows, H, q, log_q in self._blocks(batch, parameters):
+            weight = batch.sample_weight[rows]
+            excess, bounds = self._excess(batch.rows(rows), components, q, log_q)
             elbo += float(weight @ bounds)
             gradient += H.T @ (weight[:, np.newaxis] * q * (excess - bounds[:, np.newaxis]))
-            information = 2.0 * weight[:, np.newaxis] * q * (1.0 - q)
+            information = weight[:, np.newaxis] * q * (1.0 - q)
             for k in range(K):
                 scaled = H * np.sqrt(information[:, k : k + 1])
-                metric[k] += scaled.T @ scaled
+                blocks[k] += scaled.T @ scaled
+        total = self._total_weight
+        return elbo / total, gradient / total, blocks / total
+
+    def _natural_gradient(
+        self, batch: Samples, parameters: MixtureParameters, gradient: Array, blocks: Array
+    ) -> Array:
+        """Return nearly the solution of G d = gradient, by preconditioned conjugate gradients.
+
+        Any iterate is a direction of ascent. The preconditioner consists of the blocks of G. They
+        alone would give short steps where two components overlap and a third is apart.
+        """
+        damping = max(_DAMPING * float(np.abs(gradient).max()), _SMALLEST_DAMPING)
+        inverses = np.linalg.inv(blocks + damping * np.eye(len(gradient)))
+        solution, residual = np.zeros_like(gradient), gradient.copy()
+        scaled = np.einsum("kfg,gk->fk", inverses, residual)
+        conjugate, squared = scaled, float(np.vdot(residual, scaled))
+        enough = _RESIDUAL**2 * squared
+        for _ in range(_LARGEST_PASSES):
+            if not squared > enough:
+                break
+            product = self._information_times(conjugate, batch, parameters) + damping * conjugate
+            length = squared / float(np.vdot(conjugate, product))
+            solution += length * conjugate
+            residual -= length * product
+            scaled = np.einsum("kfg,gk->fk", inverses, residual)
+            last, squared = squared, float(np.vdot(residual, scaled))
+            conjugate = scaled + squared / last * conjugate
+        return solution
+
+    def _information_times(
+        self, direction: Array, batch: Samples, parameters: MixtureParameters
+    ) -> Array:
+        """Return G times a change of the coefficients."""
+        product = np.zeros_like(direction)
+        for rows, H, q, _ in self._blocks(batch, parameters):
+            change = H @ direction
+            change -= np.einsum("ik,ik->i", q, change)[:, np.newaxis]
+            product += H.T @ (batch.sample_weight[rows, np.newaxis] * q * change)
+        return product / self._total_weight
+
+    def _statistics(self, batch: Samples, parameters: MixtureParameters) -> SufficientStatistics:
+        """Return the statistics of a batch and its ELBO under q."""
+        total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
+        components = parameters.components()
+        elbo = 0.0
+        for rows, _, q, log_q in self._blocks(batch, parameters):
+            X, weight = batch.rows(rows), batch.sample_weight[rows]
+            elbo += float(weight @ self._excess(X, components, q, log_q)[1])
             total.add_moments(X, weight, q, self.n_threads)
-        statistics = replace(total, log_likelihood=elbo, weight=self._total_weight)
-        return statistics, gradient / self._total_weight, metric / self._total_weight
+        return replace(total, log_likelihood=elbo, weight=self._total_weight)
+
+    def _blocks(
+        self, batch: Samples, parameters: MixtureParameters
+    ) -> Iterator[tuple[slice, Array, Array, Array]]:
+        """Yield rows, their features, q and log q."""
+        assert self._scaling is not None
+        for rows in self._row_blocks(batch):
+            H = self._scaling(batch.rows(rows))
+            logits = H @ self._coefficients
+            logits[:, parameters.weights == 0] = _NEVER
+            yield rows, H, *self._normalized(logits)
+
+    def _excess(
+        self, X: NDArray[Any], components: Components, q: Array, log_q: Array
+    ) -> tuple[Array, Array]:
+        """Return f = log p(x, k) - log q, and its mean under q: the ELBO of each sample."""
+        excess = self._log_joint(X, components) - log_q
+        return excess, np.einsum("ik,ik->i", q, excess)
 
     def _log_joint(self, X: NDArray[Any], components: Components) -> Array:
         """Return log p(x, k)."""

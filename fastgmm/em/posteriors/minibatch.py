@@ -110,6 +110,9 @@ class MiniBatchPosterior(BatchPosterior):
     are left out. Statistics are scaled by n / batch size, which makes them unbiased estimates of
     those of all samples. The lower bound is an estimate of the mean log-likelihood.
 
+    An update that climbs Q of a batch need not climb the likelihood of all samples. With every
+    update, that of all samples may fall from one iteration to the next, until batches contain all.
+
     Batches that grow, as with `Growing`, end at all samples. Then nothing fluctuates:
     `GradientAscent` with a constant step size converges to a maximum of the likelihood, and a stop
     rule ends the run.

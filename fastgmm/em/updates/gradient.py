@@ -84,7 +84,13 @@ class GradientStep(_GradientUpdate):
 
     in coordinates about :math:`\theta` in which :math:`\eta = 1` is, to first order, the step of
     EM. The step is halved until the inequality holds. Q is computed from the statistics, without a
-    further pass over the samples. Q does not fall, so the likelihood does not fall either.
+    further pass over the samples.
+
+    *What does not fall.* Q of the statistics never falls. If these are the exact posterior's of all
+    samples, the likelihood does not fall either. If they are those of another q of all samples, as
+    of `AmortizedPosterior`, this holds for the lower bound under that q. If they are those of a
+    batch, Q is that of the batch. The likelihood of all samples may then fall, as in any stochastic
+    method.
 
     Parameters
     ----------
