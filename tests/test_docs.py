@@ -1,7 +1,8 @@
-"""The documentation: examples run, links lead somewhere, methods and promises have tests."""
+"""The documentation: examples run, links lead somewhere; methods, notes and promises have tests."""
 
 import ast
 import re
+from collections import Counter
 from inspect import isabstract
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from fastgmm import em
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 METHODS = ROOT / "docs" / "methods.md"
+NOTES = ROOT / "docs" / "notes.md"
 PROMISES = ROOT / "docs" / "promises.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -35,6 +37,25 @@ class Method(NamedTuple):
     tests: str
 
 
+class Claim(NamedTuple):
+    """A row of the tables of what the course notes say."""
+
+    number: str
+    section: str
+    claim: str
+    where: str
+    tests: str
+
+
+class Slip(NamedTuple):
+    """A row of the tables of what the course notes should say."""
+
+    claims: str
+    printed: str
+    right: str
+    tests: str
+
+
 def blocks(page):
     """Yield each example, after as many empty lines as stand before it: errors tell the line."""
     text = page.read_text(encoding="utf-8")
@@ -49,17 +70,22 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def methods():
-    """Return the rows of the tables that have the columns of Method."""
-    rows, header = [], ""
-    for line in METHODS.read_text(encoding="utf-8").splitlines():
+def rows(page, first_column, kind):
+    """Return the rows of the tables of a page whose first column has this name."""
+    found, header = [], ""
+    for line in page.read_text(encoding="utf-8").splitlines():
         if not line.startswith("|"):
             header = ""
         elif not header:
             header = line
-        elif header.startswith("| method |") and not line.startswith("|--"):
-            rows.append(Method(*(cell.strip() for cell in line.strip("|").split("|"))))
-    return rows
+        elif header.startswith(f"| {first_column} |") and not line.startswith("|--"):
+            found.append(kind(*(cell.strip() for cell in line[1:-1].split("|"))))
+    return found
+
+
+METHOD_ROWS = rows(METHODS, "method", Method)
+CLAIMS = rows(NOTES, "no.", Claim)
+SLIPS = rows(NOTES, "slip in", Slip)
 
 
 def quoted(cell):
@@ -80,10 +106,10 @@ def functions_in(name):
     return [function for function in functions if function.startswith("test_")]
 
 
-def named(column):
-    """Return a parameter for each quoted name in a column, with its method."""
-    pairs = [(row.name, name) for row in methods() for name in quoted(getattr(row, column))]
-    return [pytest.param(name, id=f"{method}: {name}") for method, name in pairs]
+def named(table, column):
+    """Return a parameter for each quoted name in a column, with the first cell of its row."""
+    pairs = [(row[0], name) for row in table for name in quoted(getattr(row, column))]
+    return [pytest.param(name, id=f"{first}: {name}") for first, name in pairs]
 
 
 @each_page
@@ -117,7 +143,7 @@ def test_every_page_is_reached_from_the_readme(page):
     assert f"docs/{page.name}" in LINK.findall(text)
 
 
-@pytest.mark.parametrize("row", methods(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", METHOD_ROWS, ids=lambda row: row.name)
 def test_rows_of_methods_are_complete(row):
     assert quoted(row.public)
     assert row.equation
@@ -125,8 +151,8 @@ def test_rows_of_methods_are_complete(row):
     assert quoted(row.tests)
 
 
-@pytest.mark.parametrize("expression", named("public"))
-def test_public_names_of_methods(expression):
+@pytest.mark.parametrize("expression", named(METHOD_ROWS, "public") + named(CLAIMS, "where"))
+def test_public_names(expression):
     """Each can be imported from fastgmm; an estimator accepts the parameters that are shown."""
     names = {name: getattr(fastgmm, name) for name in fastgmm.__all__} | {"em": em}
     value = eval(expression, names)
@@ -134,11 +160,36 @@ def test_public_names_of_methods(expression):
         value._validate_params()
 
 
-@pytest.mark.parametrize("test", named("tests"))
-def test_tests_of_methods(test):
+@pytest.mark.parametrize(
+    "test", [test for table in (METHOD_ROWS, CLAIMS, SLIPS) for test in named(table, "tests")]
+)
+def test_tests(test):
     name, _, function = test.partition("::")
     found = functions_in(name)
     assert function in found if function else found
+
+
+@pytest.mark.parametrize("row", CLAIMS, ids=lambda row: row.number)
+def test_claims_of_the_notes_are_complete(row):
+    """Each has a home in the library and a test, or is marked as one to come."""
+    assert row.section
+    assert row.claim.endswith(".")
+    if "<!-- TODO-" in row.where:
+        assert row.where.startswith("not yet")
+    else:
+        assert quoted(row.where)
+        assert quoted(row.tests)
+
+
+def test_claims_of_the_notes_are_numbered():
+    """In each section of the page from 1; slips name the claims that they are in."""
+    numbers = [tuple(map(int, row.number.split("."))) for row in CLAIMS]
+    sizes = Counter(section for section, _ in numbers)
+    assert list(sizes) == [1, 2, 3, 4, 5]
+    assert numbers == [(s, number) for s in sizes for number in range(1, sizes[s] + 1)]
+    corrected = [number for row in SLIPS for number in row.claims.split(", ")]
+    assert set(corrected) <= {row.number for row in CLAIMS}
+    assert all(row.printed.endswith(".") and row.right.endswith(".") for row in SLIPS)
 
 
 @pytest.mark.parametrize("line", promises())
@@ -161,7 +212,7 @@ def test_every_section_of_promises_has_promises():
 
 
 def test_every_policy_is_in_the_table_of_methods():
-    listed = {name for row in methods() for name in quoted(row.public)}
+    listed = {name for row in METHOD_ROWS for name in quoted(row.public)}
     policies = (em.Posterior, em.Update, em.Acceleration, em.Convergence)
     for name in em.__all__:
         value = getattr(em, name)

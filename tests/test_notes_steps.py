@@ -159,6 +159,27 @@ def test_a_fixed_step_raises_q_below_a_limit_alone():
 # variants
 
 
+@pytest.mark.parametrize(
+    "posterior, update",
+    [
+        (em.MiniBatchPosterior(32, n_jobs=1), em.GradientStep()),
+        (em.SampledPosterior(1), em.ClosedForm(0.0)),
+        (em.HardPosterior(), em.ClosedForm(0.0)),
+    ],
+    ids=["batch", "draws", "restricted"],
+)
+def test_the_likelihood_may_fall(posterior, update):
+    """From its maximum every step leads down, that of EM not at all."""
+    start = GaussianMixture(2, random_state=0, tol=1e-13, max_iter=5000, reg_covar=0.0)
+    start = start.fit(FAITHFUL).to_parameters()
+    options = {"convergence": em.Never(), "max_iter": 1}
+    best = em.fit(FAITHFUL, start, **options).lower_bound
+    exact = em.fit(FAITHFUL, start, update=em.ClosedForm(0.0), **options)
+    assert exact.score(FAITHFUL) == pytest.approx(best, abs=1e-12)
+    result = em.fit(FAITHFUL, start, posterior=posterior, update=update, **options)
+    assert result.score(FAITHFUL) < best - 1e-5
+
+
 @pytest.mark.parametrize("n_draws", [1, 5])
 def test_q_of_draws_has_the_mean_and_variance_of_theory(n_draws):
     """(1 / S) sum_s log p(x, z_s): unbiased, with the variance of log p(x, z) over S."""
