@@ -234,7 +234,8 @@ class LatentVariableModel(ABC):
 
 def check_has(posterior: object, model: LatentVariableModel, name: str) -> None:
     """Raise TypeError if a model lacks what a posterior needs of it."""
-    if getattr(type(model), name) is getattr(LatentVariableModel, name) and name not in vars(model):
+    default = getattr(LatentVariableModel, name, None)
+    if getattr(type(model), name, None) is default and name not in vars(model):
         raise TypeError(
             f"posterior {type(posterior).__name__} needs a model with {name}, but "
             f"{type(model).__name__} has none."
@@ -249,6 +250,8 @@ def sum_up(samples: Any, model: LatentVariableModel) -> Any:
         part = model.summarize(X, samples.sample_weight[rows])
         total = part if total is None else total + part
     check_bound(total, model, "summarize")
+    if isinstance(total, Sums):
+        check_values(total.values, model, "summarize")
     return total
 
 
@@ -259,6 +262,33 @@ def check_bound(statistics: Any, model: LatentVariableModel, name: str) -> None:
             f"{name} of {type(model).__name__} should lead to a finite log-likelihood, "
             f"got {statistics.lower_bound}."
         )
+
+
+def check_values(values: Mapping[str, Array], model: LatentVariableModel, name: str) -> None:
+    """Raise ValueError if a sum that a method of a model returned is NaN."""
+    for key, value in values.items():
+        if np.isnan(value).any():
+            raise ValueError(
+                f"{name} of {type(model).__name__} should return sums that are numbers, "
+                f"but {key!r} contains NaN."
+            )
+
+
+def check_update(updated: object, model: LatentVariableModel) -> None:
+    """Raise an error if what ``update`` of a model returned is no model with parameters.
+
+    Raises
+    ------
+    TypeError
+        If it is no model.
+    ValueError
+        If its ``theta`` contains NaN.
+    """
+    name = type(model).__name__
+    if not isinstance(updated, LatentVariableModel):
+        raise TypeError(f"update of {name} should return a LatentVariableModel, got {updated!r}.")
+    if updated.theta is not None and np.isnan(updated.theta).any():
+        raise ValueError(f"update of {name} should return numbers, but theta contains NaN.")
 
 
 # How many rows are summarised at a time.

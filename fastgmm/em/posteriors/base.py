@@ -14,7 +14,7 @@ from ..._kernels.threads import count_threads
 from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
-from ..latent_variable_model import LATENT_KINDS, LatentVariableModel, P, S
+from ..latent_variable_model import LATENT_KINDS, LatentVariableModel, P, S, check_has
 
 # How many responsibilities are formed at once: 1 MB.
 _RESPONSIBILITIES = 2**17
@@ -60,6 +60,7 @@ class Posterior(ABC, Generic[P, S]):
         TypeError
             If its latent variable is of another kind, or it lacks a method.
         """
+        check_has(self, model, "latent")
         if model.latent not in self.latent:
             raise TypeError(
                 f"posterior {type(self).__name__} needs a latent variable that is "

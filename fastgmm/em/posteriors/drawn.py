@@ -2,7 +2,8 @@
 
 import math
 from abc import abstractmethod
-from typing import ClassVar
+from numbers import Integral
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ... import _kernels as kernels
 from ..._kernels.layout import Array
 from ..._kernels.threads import count_threads
 from ...data.samples import Samples
-from ..latent_variable_model import LatentVariableModel, Sums, check_bound, check_has
+from ..latent_variable_model import LatentVariableModel, Sums, check_bound, check_has, check_values
 from ..schedules import Counts, check_count, check_seed, counts
 from ..step_sizes import StepSize, step_size_of
 from .base import Posterior, row_blocks
@@ -38,6 +39,7 @@ class _DrawnPosterior(Posterior[LatentVariableModel, Sums]):
         super().check_model(model)
         for name in ("n_latent", "theta", "summarize_draws", self.function):
             check_has(self, model, name)
+        _check_size(model, "n_latent", 1)
 
     def summarize(self, samples: Samples, parameters: LatentVariableModel) -> Sums:
         """Return the sums of all samples over new draws."""
@@ -52,6 +54,7 @@ class _DrawnPosterior(Posterior[LatentVariableModel, Sums]):
             draws = np.empty((len(X), n_draws, n_latent))
             bounds = self._draw(parameters, theta, X, rows, draws)
             values = parameters.summarize_draws(X, draws, weight)
+            check_values(values, parameters, "summarize_draws")
             bound = float(weight @ np.where(weight > 0, bounds, 0.0))
             part = Sums(bound, float(weight.sum()), values)
             total = part if total is None else total + part
@@ -61,6 +64,10 @@ class _DrawnPosterior(Posterior[LatentVariableModel, Sums]):
 
     def _count_draws(self) -> int:
         return self.n_draws(self._iteration)
+
+    def _function(self, model: LatentVariableModel) -> Any:
+        """Return a function of a model, which a class may hold without ``staticmethod``."""
+        return vars(model).get(self.function) or getattr(type(model), self.function)
 
     @abstractmethod
     def _draw(
@@ -125,6 +132,7 @@ class MCMCPosterior(_DrawnPosterior):
         super().check_model(model)
         if model.latent == "discrete":
             check_has(self, model, "n_states")
+            _check_size(model, "n_states", 2)
 
     def start(self, samples: Samples, parameters: LatentVariableModel) -> None:
         """Begin all chains at 0."""
@@ -139,7 +147,7 @@ class MCMCPosterior(_DrawnPosterior):
     ) -> Array:
         log_joints, accepted = np.empty((2, len(X)))
         kernels.metropolis(
-            getattr(type(model), self.function),
+            self._function(model),
             theta,
             X,
             rows.start,
@@ -179,8 +187,8 @@ class GaussianPosterior(_DrawnPosterior):
     Parameters
     ----------
     n_draws : int, sequence of int, or callable, default=8
-        Even; or one for each iteration, the last one repeating; or a function of the number of the
-        iteration, counted from 1.
+        An odd number is rounded up; or one for each iteration, the last one repeating; or a
+        function of the number of the iteration, counted from 1, such as `Growing`.
     n_steps : int, default=10
         Steps of each q in an iteration.
     step_size : float or callable, default=0.5
@@ -200,8 +208,8 @@ class GaussianPosterior(_DrawnPosterior):
     Raises
     ------
     ValueError
-        If a number of draws is not even and positive, ``n_steps`` or ``step_size`` not positive, or
-        the seed out of range.
+        If a number of draws, ``n_steps`` or ``step_size`` is not positive, or the seed out of
+        range.
 
     References
     ----------
@@ -242,16 +250,14 @@ class GaussianPosterior(_DrawnPosterior):
 
     def _count_draws(self) -> int:
         n_draws = super()._count_draws()
-        if n_draws % 2:
-            raise ValueError(f"n_draws should be even, got {n_draws}.")
-        return n_draws
+        return n_draws + n_draws % 2
 
     def _draw(
         self, model: LatentVariableModel, theta: Array, X: Array, rows: slice, draws: Array
     ) -> Array:
         log_joints = np.empty(len(X))
         kernels.mean_field(
-            getattr(type(model), self.function),
+            self._function(model),
             theta,
             X,
             rows.start,
@@ -267,3 +273,13 @@ class GaussianPosterior(_DrawnPosterior):
         entropy = self._log_scale[rows].sum(axis=1) + draws.shape[2] * _ENTROPY_OF_NORMAL
         bound: Array = log_joints + entropy
         return bound
+
+
+def _check_size(model: LatentVariableModel, name: str, least: int) -> None:
+    """Raise ValueError unless a size that a model states is an integer, and large enough."""
+    size = getattr(model, name)
+    if not isinstance(size, Integral) or size < least:
+        raise ValueError(
+            f"{name} of {type(model).__name__} should be an integer of at least {least}, "
+            f"got {size!r}."
+        )

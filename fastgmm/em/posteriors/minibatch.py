@@ -152,4 +152,6 @@ class MiniBatchPosterior(BatchPosterior):
     def summarize(self, samples: Samples, parameters: Any) -> Any:
         """Return the statistics of the next batch, scaled to those of all samples."""
         batch = self._exact.summarize(self._batches.draw(), parameters)
+        if isinstance(parameters, LatentVariableModel):
+            return batch  # its update divides by the weight that its sums were formed with
         return replace(batch, weight=self._total_weight)

@@ -11,7 +11,7 @@ from ..._kernels.threads import count_threads
 from ...model.parameters import MixtureParameters, distances_from_origin
 from ...model.regularization import RegCovar, added_variances, check_reg_covar
 from ...model.statistics import SufficientStatistics
-from ..latent_variable_model import LatentVariableModel
+from ..latent_variable_model import LatentVariableModel, check_update
 from .base import Update, Updated
 
 #: What an M step may leave as it is.
@@ -68,7 +68,9 @@ class ClosedForm(Update[Any, Any]):
     def __call__(self, statistics: Any, previous: Any) -> Updated[Any]:
         """Return the next parameters."""
         if isinstance(previous, LatentVariableModel):
-            return Updated(previous.update(statistics))
+            updated = previous.update(statistics)
+            check_update(updated, previous)
+            return Updated(updated)
         return self._of_mixture(statistics, previous)
 
     def _of_mixture(
