@@ -7,7 +7,7 @@ import pytest
 from backends import skip_without
 
 from fastgmm._kernels import reference
-from fastgmm._kernels.contract import BACKEND, KERNELS, OTHER_KERNELS
+from fastgmm._kernels.contract import BACKEND, KERNELS, MODEL_KERNELS, OTHER_KERNELS
 
 #: Functions of a backend that are no kernels.
 OTHERS = {"describe", "cache_path", "cache_problem", "float64_kernels"}
@@ -35,7 +35,7 @@ def test_a_backend_offers_what_the_contract_names(name):
 
 
 def test_the_reference_defines_every_kernel():
-    for name in (*KERNELS, *OTHER_KERNELS):
+    for name in (*KERNELS, *OTHER_KERNELS, *MODEL_KERNELS):
         assert inspect.isfunction(getattr(reference, name)), name
 
 

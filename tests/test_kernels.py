@@ -21,7 +21,7 @@ from kernel_cases import (
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import reference
-from fastgmm._kernels.contract import KERNELS
+from fastgmm._kernels.contract import KERNELS, MODEL_KERNELS
 from fastgmm._kernels.layout import LARGEST_BLOCK, Components
 
 
@@ -156,7 +156,11 @@ def test_posterior_output_alone_equals_all_together(dtype, covariance_type):
 def test_contract_and_reference_and_kernels_have_one_signature():
     others = {"backend_info", "float32_centers"}
     not_over_samples = {"gram", "inverse_factors", "normals"}
-    assert set(KERNELS) == set(kernels.__all__) - others - not_over_samples
+    for name, kernel in MODEL_KERNELS.items():
+        arguments = [argument.name for argument in kernel.arguments]
+        for module in (kernels, reference):
+            assert list(inspect.signature(getattr(module, name)).parameters)[:-1] == arguments
+    assert {*KERNELS, *MODEL_KERNELS} == set(kernels.__all__) - others - not_over_samples
     for name in (*KERNELS, *not_over_samples):
         plain = inspect.signature(getattr(reference, name)).parameters
         assert list(inspect.signature(getattr(kernels, name)).parameters) == list(plain)

@@ -29,6 +29,8 @@ ALONE = {
 }
 #: Functions without a counterpart, but for those that Numba chooses by the type of ``packed``.
 NUMBA_ALONE = {
+    "chains": {"_walk_with": "a loop that is compiled for a log-density"},
+    "mean_field": {"_ascend_with": "a loop that is compiled for a gradient"},
     "load": {"_load_contiguous": "C takes the address of a row; Numba needs a flat array"},
     "moments": {
         "_second_stride": "an offset, chosen by type",
@@ -40,6 +42,11 @@ NUMBA_ALONE = {
     },
 }
 CYTHON_ALONE = {
+    "chains": {"_walk": "the loop of _walk_with, for a log-density by its address"},
+    "mean_field": {
+        "_ascend": "the loop of _ascend_with, for a gradient by its address",
+        "_estimate": "a part of that loop",
+    },
     "passes": {
         "_address": "a pointer of a Python object",
         "_packed": "a structure of a Python object",
@@ -105,8 +112,10 @@ def test_functions_are_the_same(name):
     assert cython - numba == set(CYTHON_ALONE.get(name, ()))
 
 
-#: Arguments that are no arrays.
+#: Arguments that are no arrays: numbers, and functions.
 NUMBERS = {
+    *("at", "c2", "c3", "high", "in_order", "iteration", "k0", "k1", "log_joint", "low", "n"),
+    *("log_joint_gradient", "n_states", "place", "sample", "scale", "seed"),
     *("K", "b", "band", "c0", "c1", "coefficient", "count", "cut", "d", "first", "groups", "k"),
     *("kind", "largest", "like", "lowest", "m", "mean", "most", "n_bytes", "n_components"),
     *("n_features", "n_repeats", "offset", "order", "p0", "s0", "seen", "selected", "size"),

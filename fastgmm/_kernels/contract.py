@@ -144,7 +144,50 @@ OTHER_KERNELS: dict[str, Kernel] = {
     ),
 }
 
+_MODEL = (
+    Argument("theta", ("p",), _F8, "in"),
+    Argument("X", ("n", "d"), _F8, "in"),
+    Argument("first_row", (), ("int64",), "in"),
+    Argument("draw", ("2",), ("uint64",), "in"),
+)
+
+#: Kernels that are compiled for a function of a model, with L latent variables and S draws.
+MODEL_KERNELS: dict[str, Kernel] = {
+    "metropolis": Kernel(
+        (
+            Argument("log_joint", (), ("function",), "in"),
+            *_MODEL,
+            Argument("n_states", (), ("int64",), "in"),
+            Argument("n_skipped", (), ("int64",), "in"),
+            Argument("state", ("n", "L"), _F8, "inout"),
+            Argument("scale", ("n",), _F8, "in"),
+            Argument("draws", ("n", "S", "L"), _F8, "out"),
+            Argument("log_joints", ("n",), _F8, "out"),
+            Argument("accepted", ("n",), _F8, "out"),
+        ),
+        1e-9,
+        "a state is a sum of as many rounded steps as were accepted, as long as every step is "
+        "decided alike",
+    ),
+    "mean_field": Kernel(
+        (
+            Argument("log_joint_gradient", (), ("function",), "in"),
+            *_MODEL,
+            Argument("n_steps", (), ("int64",), "in"),
+            Argument("step_size", (), _F8, "in"),
+            Argument("mean", ("n", "L"), _F8, "inout"),
+            Argument("log_scale", ("n", "L"), _F8, "inout"),
+            Argument("draws", ("n", "S", "L"), _F8, "out"),
+            Argument("log_joints", ("n",), _F8, "out"),
+        ),
+        1e-9,
+        "sums in another order, whose rounding errors each step hands on to the next",
+    ),
+}
+
 _PACKED = (Argument("packed", (), ("Packed",), "in"), Argument("bounds", ("s",), ("int64",), "in"))
+# of a kernel that is compiled for a function: what follows the function
+_ARGUMENTS = (Argument("arguments", (), ("tuple",), "in"),)
 
 #: What a backend must offer: its functions and their arguments in order. All but ``normals`` take
 #: n_threads after them. ``packed`` is a layout.Packed, ``slots`` is workspace.
@@ -171,4 +214,6 @@ BACKEND: dict[str, tuple[Argument, ...]] = {
         Argument("bounds", ("s",), ("int64",), "in"),
     ),
     **{name: kernel.arguments for name, kernel in OTHER_KERNELS.items()},
+    "metropolis": (MODEL_KERNELS["metropolis"].arguments[0], *_ARGUMENTS),
+    "mean_field": (MODEL_KERNELS["mean_field"].arguments[0], *_ARGUMENTS),
 }

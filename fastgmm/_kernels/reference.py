@@ -119,6 +119,121 @@ def gram(
     products += n_repeats * (rows @ rows.T)[np.triu_indices(4)]
 
 
+def philox(counter: NDArray[np.uint64], key: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return four numbers of 32 bits for each counter of four: Philox4x32-10."""
+    c, k = counter.astype(np.uint64), key.astype(np.uint64)
+    low, shift = np.uint64(2**32 - 1), np.uint64(32)
+    factors, steps = np.array([[0xD2511F53, 0xCD9E8D57], [0x9E3779B9, 0xBB67AE85]], np.uint64)
+    for _ in range(10):
+        product = factors * c[..., ::2]
+        c[..., ::2] = (product[..., ::-1] >> shift) ^ c[..., 1::2] ^ k
+        c[..., 1::2] = product[..., ::-1] & low
+        k = (k + steps) & low
+    return c
+
+
+def uniforms(start: int, n: int, sample: int, draw: tuple[int, int]) -> Array:
+    """Return (2, n) numbers in [0, 1): those of the places ``start`` on in the stream of a sample.
+
+    ``draw`` is (iteration, seed). Each number has 53 bits: 27 of one number of Philox, 26 of the
+    next.
+    """
+    iteration, seed = (int(number) for number in draw)
+    counter = np.empty((n, 4), np.uint64)
+    counter[:, 0] = np.arange(start, start + n)
+    counter[:, 1:] = [sample % 2**32, sample >> 32, iteration]
+    words = philox(counter, np.array([seed % 2**32, seed >> 32], np.uint64)).T
+    high, low = words[::2] >> np.uint64(5), words[1::2] >> np.uint64(6)
+    return np.asarray((high * 2.0**26 + low) * 2.0**-53)
+
+
+def metropolis(
+    log_joint: Any,
+    theta: Array,
+    X: Array,
+    first_row: int,
+    draw: tuple[int, int],
+    n_states: int,
+    n_skipped: int,
+    state: Array,
+    scale: Array,
+    draws: Array,
+    log_joints: Array,
+    accepted: Array,
+    n_threads: int = 1,
+) -> None:
+    """Move each state by Metropolis steps; write those after ``n_skipped`` and their mean log p.
+
+    A proposal adds ``scale`` times normals, or puts one element into another of its states. It is
+    accepted if log(1 - u) is below the change of log p(x, z).
+    """
+    n_kept, n_latent = draws.shape[1:]
+    n_steps = n_skipped + n_kept
+    half = -(-n_steps * (1 if n_states else n_latent) // 2)
+    for i, x in enumerate(X):
+        moves = uniforms(0, half, first_row + i, draw).ravel()
+        chances = np.log1p(-uniforms(half, -(-n_steps // 2), first_row + i, draw).ravel())
+        if not n_states:
+            normals(moves)
+        z = state[i].copy()
+        current, n_accepted, values = log_joint(x, z, theta), 0, []
+        for t in range(n_steps):
+            proposed = z.copy()
+            if n_states:
+                j, other = divmod(int(moves[t] * (n_latent * (n_states - 1))), n_states - 1)
+                proposed[j] = other if other < z[j] else other + 1
+            else:
+                proposed += scale[i] * moves[t * n_latent : (t + 1) * n_latent]
+            value = log_joint(x, proposed, theta)
+            if chances[t] < value - current:
+                z, current, n_accepted = proposed, value, n_accepted + 1
+            if t >= n_skipped:
+                draws[i, t - n_skipped] = z
+                values.append(current)
+        state[i], log_joints[i], accepted[i] = z, np.mean(values), n_accepted / n_steps
+
+
+def mean_field(
+    log_joint_gradient: Any,
+    theta: Array,
+    X: Array,
+    first_row: int,
+    draw: tuple[int, int],
+    n_steps: int,
+    step_size: float,
+    mean: Array,
+    log_scale: Array,
+    draws: Array,
+    log_joints: Array,
+    n_threads: int = 1,
+) -> None:
+    """Take natural gradient steps of q(z) = N(mean, scale^2); write draws and their mean log p.
+
+    With z = mean + scale e and g the gradient of log p(x, z): mean += step_size scale^2 E[g] and
+    log_scale += step_size / 2 (scale E[g e] + 1), of at most 1 deviation, or 1. Draws come in pairs
+    of e and -e.
+    """
+    n_draws, n_latent = draws.shape[1:]
+    half = -(-n_draws // 2 * n_latent // 2)
+    for i, x in enumerate(X):
+        for step in range(n_steps + 1):
+            values = uniforms(step * half, half, first_row + i, draw).ravel()
+            normals(values)
+            one_sign = values[: n_draws // 2 * n_latent].reshape(-1, n_latent)
+            e = np.stack([one_sign, -one_sign], axis=1).reshape(n_draws, n_latent)
+            scale = np.exp(log_scale[i])
+            draws[i] = mean[i] + scale * e
+            gradients = np.empty_like(e)
+            log_joints[i] = np.mean(
+                [log_joint_gradient(x, draws[i, s], theta, gradients[s]) for s in range(n_draws)]
+            )
+            if step < n_steps:
+                slope = step_size * scale * gradients.mean(axis=0)
+                mean[i] += scale * np.clip(slope, -1.0, 1.0)
+                change = 0.5 * step_size * (scale * (gradients * e).mean(axis=0) + 1.0)
+                log_scale[i] += np.clip(change, -1.0, 1.0)
+
+
 def normals(values: Array) -> None:
     """Turn pairs of uniforms u, v into sqrt(-2 log(1 - u)) times cos 2 pi v and sin 2 pi v."""
     first, second = np.split(values, 2)

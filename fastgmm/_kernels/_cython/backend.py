@@ -154,12 +154,14 @@ def metropolis(log_joint: Any, arguments: tuple[Any, ...], n_threads: int) -> No
     _run_for(_passes.metropolis, c_function(log_joint, 3), arguments, len(X), size, n_threads)
 
 
-def mean_field(gradient: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
+def mean_field(log_joint_gradient: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
     """Take the steps of each sample's q, by a C function for the gradient."""
     X, draws = arguments[0], arguments[9]
     _, n_draws, n_latent = draws.shape
     size = (n_draws + 3) * n_latent + 2
-    _run_for(_passes.mean_field, c_function(gradient, 4), arguments, len(X), size, n_threads)
+    _run_for(
+        _passes.mean_field, c_function(log_joint_gradient, 4), arguments, len(X), size, n_threads
+    )
 
 
 def _run_for(
@@ -167,7 +169,8 @@ def _run_for(
 ) -> None:
     n_parts = min(n, _PARTS_PER_THREAD * n_threads)
     team = _team(n_threads, n_parts)
-    kernel(address, *arguments, np.empty((n_parts, size)), team)
+    with guard.launch(concurrent=True):
+        kernel(address, *arguments, np.empty((n_parts, size)), team)
 
 
 def describe() -> dict[str, Any]:

@@ -18,13 +18,34 @@ cdef struct Chains:
     double* accepted
 
 
+cdef void _fill_steps(
+    const Chains* chains, double* numbers, size_t half, double* chances, size_t half_steps,
+    uint64_t sample
+) noexcept nogil:
+    """Write what a chain draws: normals, or uniforms where states are discrete, and log-chances.
+
+    numbers  OUT  2 half
+    chances  OUT  2 half_steps
+    """
+    cdef size_t t
+    fill_uniforms(numbers, numbers + half, 0, half, sample, chains.iteration, chains.seed)
+    if chains.n_states == 0:
+        _pairs(numbers, numbers + half, half)
+    fill_uniforms(
+        chances, chances + half_steps, half, half_steps, sample, chains.iteration, chains.seed
+    )
+    for t in range(2 * half_steps):
+        chances[t] = log(1.0 - chances[t])
+
+
 cdef void _propose(
     const double* z, const double* numbers, double scale, size_t n_latent, size_t n_states,
     double* proposed
 ) noexcept nogil:
-    """Write a proposal: z moved by normals, or one coordinate in another of its states.
+    """Write a proposal: z moved by normals, or one element in another of its states.
 
-    proposed  OUT
+    z, numbers  IN
+    proposed    OUT
     """
     cdef size_t j, place, state
     if n_states > 0:
@@ -55,17 +76,8 @@ cdef void _walk(const Chains* chains, size_t start, size_t stop, double* memory)
     cdef const double* x
     cdef double current, value, total
     cdef size_t i, j, t, moves
-    cdef uint64_t sample
     for i in range(start, stop):
-        sample = chains.first_row + i
-        _fill_uniforms(numbers, numbers + half, 0, half, sample, chains.iteration, chains.seed)
-        if chains.n_states == 0:
-            _pairs(numbers, numbers + half, half)
-        _fill_uniforms(
-            chances, chances + half_steps, half, half_steps, sample, chains.iteration, chains.seed
-        )
-        for t in range(2 * half_steps):
-            chances[t] = log(1.0 - chances[t])
+        _fill_steps(chains, numbers, half, chances, half_steps, chains.first_row + i)
         x, z = chains.X + i * chains.n_features, chains.state + i * L
         current = chains.log_joint(x, z, chains.theta, chains.n_features, L, chains.n_theta)
         total, moves = 0.0, 0

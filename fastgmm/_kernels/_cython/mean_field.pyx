@@ -22,6 +22,17 @@ cdef struct MeanField:
     double* log_joints
 
 
+cdef void _fill_normals(
+    const MeanField* q, double* normals, size_t half, size_t place, uint64_t sample
+) noexcept nogil:
+    """Write standard normals of a sample's stream from a place on.
+
+    normals  OUT  2 half
+    """
+    fill_uniforms(normals, normals + half, place, half, sample, q.iteration, q.seed)
+    _pairs(normals, normals + half, half)
+
+
 cdef inline double _clipped(double step) noexcept nogil:
     """Return a step of at most 1: of a mean in deviations, or of a log standard deviation."""
     return min(max(step, -1.0), 1.0)
@@ -77,10 +88,7 @@ cdef void _ascend(const MeanField* q, size_t start, size_t stop, double* memory)
     for i in range(start, stop):
         mu, log_sigma = q.mean + i * L, q.log_scale + i * L
         for step in range(q.n_steps + 1):
-            _fill_uniforms(
-                normals, normals + half, step * half, half, q.first_row + i, q.iteration, q.seed
-            )
-            _pairs(normals, normals + half, half)
+            _fill_normals(q, normals, half, step * half, q.first_row + i)
             q.log_joints[i] = _estimate(q, i, normals, gradient, slope, curvature)
             if step == q.n_steps:  # these draws are of the q that is returned
                 break

@@ -111,11 +111,11 @@ def metropolis(log_joint: Any, arguments: tuple[Any, ...], n_threads: int) -> No
     _run_for(metropolis, log_joint, arguments, n_threads)
 
 
-def mean_field(gradient: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
+def mean_field(log_joint_gradient: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
     """Take the steps of each sample's q, with a kernel that is compiled for this gradient."""
     from .mean_field import mean_field
 
-    _run_for(mean_field, gradient, arguments, n_threads)
+    _run_for(mean_field, log_joint_gradient, arguments, n_threads)
 
 
 def _run_for(kernel: Any, function: Any, arguments: tuple[Any, ...], n_threads: int) -> None:

@@ -16,17 +16,15 @@ from .posterior import log
 
 
 @slot_function
-def _fill_steps(numbers, chances, n_steps, n_latent, n_states, sample, iteration, seed):
+def _fill_steps(numbers, chances, n_states, sample, iteration, seed):
     """Write what a chain draws: normals, or uniforms where states are discrete, and log-chances.
 
     numbers  OUT  (2, half)   a pair in each column
     chances  OUT  (2, half')
     """
     half = U(numbers.shape[1])
-    if n_states > 0:
-        fill_uniforms(numbers[0], numbers[1], U(0), half, sample, iteration, seed)
-    else:
-        fill_uniforms(numbers[0], numbers[1], U(0), half, sample, iteration, seed)
+    fill_uniforms(numbers[0], numbers[1], U(0), half, sample, iteration, seed)
+    if n_states == 0:
         _pairs(numbers[0], numbers[1], half)
     fill_uniforms(chances[0], chances[1], half, U(chances.shape[1]), sample, iteration, seed)
     for row in range(2):
@@ -36,9 +34,10 @@ def _fill_steps(numbers, chances, n_steps, n_latent, n_states, sample, iteration
 
 @slot_function
 def _propose(z, numbers, at, scale, n_states, proposed):
-    """Write a proposal: z moved by normals, or one coordinate in another of its states.
+    """Write a proposal: z moved by normals, or one element in another of its states.
 
-    proposed  OUT
+    z, numbers  IN
+    proposed    OUT
     """
     n_latent = len(z)
     if n_states > 0:
@@ -67,9 +66,7 @@ def _walk_with(log_joint):
             flat, chance = numbers.reshape(-1), chances.reshape(-1)
             proposed = np.empty(n_latent)
             for i in range(part * n // n_parts, (part + 1) * n // n_parts):
-                _fill_steps(
-                    numbers, chances, n_steps, n_latent, n_states, U(first_row + i), iteration, seed
-                )
+                _fill_steps(numbers, chances, n_states, U(first_row + i), iteration, seed)
                 z = state[i]
                 current = log_joint(X[i], z, theta)
                 total, moves = 0.0, 0
