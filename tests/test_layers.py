@@ -58,6 +58,7 @@ KERNEL_TESTS = {
     "test_fast_compile",
     "test_float32",
     "test_kernels",
+    "test_latent_kernels",
     "test_matrices",
     "test_open_kernels",
     "test_parity",

@@ -159,6 +159,18 @@ def normals():
     close(pairs, expected)
 
 
+def uniforms():
+    first, second = np.empty((2, 7))
+    place = np.array([3, 7, 2**33, 5, 2**40], np.uint64)  # start, n, sample, iteration, seed
+    module("philox").fill_uniforms(first, second, *place)
+    np.testing.assert_array_equal([first, second], reference.uniforms(3, 7, 2**33, (5, 2**40)))
+
+
+def philox():
+    words = module("philox").philox(*np.zeros(6, np.uint64))
+    assert [hex(word) for word in words] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
+
+
 def inverse_factors():
     rows = np.random.default_rng(0).normal(size=(2, 142, 70))
     covariances = rows.swapaxes(1, 2) @ rows
@@ -505,11 +517,13 @@ def start():
 CHECKS = {
     "block": {name: globals()[name] for name in ("fill", "transpose_tile", "transpose", "advance")},
     "box_muller": {"normals": normals},
+    "chains": {},  # its loop is compiled for a log-density, as that of mean_field for a gradient
     "cholesky": {"inverse_factors": inverse_factors},
     "layout": {"first_rows": first_rows, "up_to_four": up_to_four},
     "load": {"load_block": load_block, "load_weight": load_weight, "load_resp": load_resp},
     "mahalanobis": {"block_log_prob": block_log_prob},
     "matrices": {"add_symmetric": add_symmetric, "pack_triangles": pack_triangles},
+    "mean_field": {},
     "moments": {
         "waiting_capacity": waiting_capacity,
         "add_block_moments": moments_of_a_block,
@@ -518,6 +532,7 @@ CHECKS = {
     "partial_distance": {"full_log_prob": full_log_prob},
     "passes": {"accumulate": accumulate, "posterior": posterior, "normalize": normalize},
     "peak": {"gram": gram},
+    "philox": {"fill_uniforms": uniforms, "philox": philox},
     "posterior": {
         name: globals()[name]
         for name in (
@@ -722,6 +737,11 @@ def fit(covariance_type):
 
 # the branches of the kernels: separated and touching components, few and many features
 PLAIN_CASES = """
+import test_latent_kernels as latent
+for name, given in latent.CASES[::3]:
+    expected = latent.call(reference, name, given)
+    for key, value in latent.call(kernels, name, given).items():
+        np.testing.assert_allclose(value, expected[key], rtol=1e-9, atol=1e-9)
 for name, of in checks.CHECKS.items():
     for check in of.values():
         with np.errstate(all="ignore"):
