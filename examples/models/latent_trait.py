@@ -73,8 +73,8 @@ if __name__ == "__main__":
     X = X[:, X.var(axis=0) > 0.01]  # the slope of a pixel that is always dark has no bound
     rng = np.random.default_rng(0)
     start = LatentTrait(rng.normal(0.0, 0.1, (X.shape[1], 2)), np.zeros(X.shape[1]))
-    chains = em.fit(X, start, posterior=em.MCMCPosterior(5), max_iter=50).parameters
-    gaussian = em.fit(X, start, posterior=em.GaussianPosterior(4), max_iter=50)
+    chains = em.fit(X, start, posterior=em.MCMCPosterior(5), max_iter=100).parameters
+    gaussian = em.fit(X, start, posterior=em.GaussianPosterior(4), max_iter=100)
     print(f"a bound of {gaussian.lower_bound:.2f} nats a digit")
     planes = [np.linalg.qr(model.slopes)[0] for model in (chains, gaussian.parameters)]
     cosines = np.linalg.svd(planes[0].T @ planes[1])[1]

@@ -86,3 +86,19 @@ class ProbabilisticPCA(em.LatentVariableModel):
         cross = sums["xz"] - np.outer(mean, sums["z"])
         squares = total.sum() - 2 * (W * cross).sum() + np.trace(W.T @ W @ sums["zz"])
         return ProbabilisticPCA(W, mean, squares / (n * self.n_features))
+
+
+if __name__ == "__main__":
+    from sklearn.datasets import load_wine
+    from sklearn.preprocessing import StandardScaler
+
+    X = StandardScaler().fit_transform(load_wine().data)
+    start = ProbabilisticPCA(np.random.default_rng(0).normal(size=(13, 2)), X.mean(axis=0), 1.0)
+    result = em.fit(X, start, max_iter=1000, convergence=em.LowerBoundChange(1e-9))
+    drawn = em.fit(X, start, posterior=em.MCMCPosterior(em.Growing(10)), max_iter=50).parameters
+    eigenvalues = np.linalg.eigvalsh(np.cov(X.T, bias=True))
+    print(f"{result.n_iter} iterations, log-likelihood {result.lower_bound:.4f} a wine")
+    print(
+        f"variance of the noise: {result.parameters.variance:.4f}, from draws {drawn.variance:.4f}"
+    )
+    print(f"mean of the eigenvalues left out: {eigenvalues[:-2].mean():.4f}")
