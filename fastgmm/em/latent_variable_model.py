@@ -249,18 +249,18 @@ def sum_up(samples: Any, model: LatentVariableModel) -> Any:
         X = np.asarray(samples.rows(rows), np.float64)
         part = model.summarize(X, samples.sample_weight[rows])
         total = part if total is None else total + part
-    check_bound(total, model, "summarize")
+    assert total is not None
+    check_bound(total.lower_bound, model, "summarize")
     if isinstance(total, Sums):
         check_values(total.values, model, "summarize")
     return total
 
 
-def check_bound(statistics: Any, model: LatentVariableModel, name: str) -> None:
+def check_bound(bound: float, model: LatentVariableModel, name: str) -> None:
     """Raise ValueError if what a method of a model returned is no number."""
-    if not np.isfinite(statistics.lower_bound):
+    if not np.isfinite(bound):
         raise ValueError(
-            f"{name} of {type(model).__name__} should lead to a finite log-likelihood, "
-            f"got {statistics.lower_bound}."
+            f"{name} of {type(model).__name__} should lead to a finite log-likelihood, got {bound}."
         )
 
 

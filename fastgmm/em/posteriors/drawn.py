@@ -39,7 +39,7 @@ class _DrawnPosterior(Posterior[LatentVariableModel, Sums]):
         super().check_model(model)
         for name in ("n_latent", "theta", "summarize_draws", self.function):
             check_has(self, model, name)
-        _check_size(model, "n_latent", 1)
+        _check_integer(model.n_latent, f"n_latent of {type(model).__name__}", 1)
 
     def summarize(self, samples: Samples, parameters: LatentVariableModel) -> Sums:
         """Return the sums of all samples over new draws."""
@@ -53,13 +53,13 @@ class _DrawnPosterior(Posterior[LatentVariableModel, Sums]):
             weight = samples.sample_weight[rows]
             draws = np.empty((len(X), n_draws, n_latent))
             bounds = self._draw(parameters, theta, X, rows, draws)
+            bound = float(weight @ np.where(weight > 0, bounds, 0.0))
+            check_bound(bound, parameters, self.function)
             values = parameters.summarize_draws(X, draws, weight)
             check_values(values, parameters, "summarize_draws")
-            bound = float(weight @ np.where(weight > 0, bounds, 0.0))
             part = Sums(bound, float(weight.sum()), values)
             total = part if total is None else total + part
         assert total is not None
-        check_bound(total, parameters, self.function)
         return total
 
     def _count_draws(self) -> int:
@@ -125,14 +125,14 @@ class MCMCPosterior(_DrawnPosterior):
         self, n_draws: Counts, *, burn_in: int = 100, seed: int = 0, n_jobs: int | None = None
     ) -> None:
         super().__init__(n_draws, seed, n_jobs)
-        self.burn_in = 0 if burn_in == 0 else check_count(burn_in, "burn_in")
+        self.burn_in = _check_integer(burn_in, "burn_in", 0)
 
     def check_model(self, model: LatentVariableModel) -> None:
         """Check that a model has what the draws need, and ``n_states`` if z is discrete."""
         super().check_model(model)
         if model.latent == "discrete":
             check_has(self, model, "n_states")
-            _check_size(model, "n_states", 2)
+            _check_integer(model.n_states, f"n_states of {type(model).__name__}", 2)
 
     def start(self, samples: Samples, parameters: LatentVariableModel) -> None:
         """Begin all chains at 0."""
@@ -275,11 +275,14 @@ class GaussianPosterior(_DrawnPosterior):
         return bound
 
 
-def _check_size(model: LatentVariableModel, name: str, least: int) -> None:
-    """Raise ValueError unless a size that a model states is an integer, and large enough."""
-    size = getattr(model, name)
-    if not isinstance(size, Integral) or size < least:
-        raise ValueError(
-            f"{name} of {type(model).__name__} should be an integer of at least {least}, "
-            f"got {size!r}."
-        )
+def _check_integer(value: object, name: str, least: int) -> int:
+    """Return an integer that is large enough.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} should be an integer of at least {least}, got {value!r}.")
+    return int(value)
