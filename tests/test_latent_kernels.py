@@ -1,5 +1,7 @@
 """Metropolis chains and Gaussian q, compiled for a function: every backend against its twin."""
 
+import os
+
 import numpy as np
 import pytest
 from backends import available, skip_without, using
@@ -7,6 +9,7 @@ from backends import available, skip_without, using
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import reference
 from fastgmm._kernels.contract import MODEL_KERNELS
+from fastgmm._kernels.threads import guard
 
 numba = pytest.importorskip("numba", reason="compiles functions of models for both backends")
 
@@ -194,6 +197,13 @@ def test_other_numbers_for_another_place(name, given, what, variant):
     }[what]
     one, other = (call(kernels, name, {**given, **more})["draws"] for more in ({}, changed))
     assert (one != other).any(axis=(1, 2)).mean() > 0.9
+
+
+@pytest.mark.parametrize("name, given", [CASES[5], CASES[-1]])
+def test_a_forked_child_will_know_of_threads(name, given, variant, monkeypatch):
+    monkeypatch.setattr(guard, "_launched_by", None)
+    call(kernels, name, given)
+    assert guard._launched_by == os.getpid()
 
 
 def test_nan_stays_until_the_bound(variant):
