@@ -139,14 +139,25 @@ def bound_of(mean, log_scale, theta, X=PATTERNS):
     return expected + log_scale + 0.5 * np.log(2.0 * np.pi * np.e), variance
 
 
+def slopes_of_bound(mean, log_scale, theta):
+    """Return the gradient of each pattern's bound by theta (32, 10), its mean and its log scale."""
+    scale = np.exp(log_scale)[:, np.newaxis]
+    z = mean[:, np.newaxis] + scale * NODES
+    errors = PATTERNS[:, np.newaxis] - expit(np.multiply.outer(z, theta[:5]) + theta[5:])
+    by_theta = np.concatenate([errors * z[:, :, np.newaxis], errors], axis=2)
+    by_z = errors @ theta[:5] - z
+    return WEIGHTS @ by_theta, by_z @ WEIGHTS, (by_z * scale * NODES) @ WEIGHTS + 1.0
+
+
 def best_bound(theta):
     """Return the best q of each pattern, from SciPy, and its bound."""
 
     def loss(q):
         mean, log_scale = q.reshape(2, -1)
-        return -bound_of(mean, log_scale, theta)[0].sum()
+        _, *slopes = slopes_of_bound(mean, log_scale, theta)
+        return -bound_of(mean, log_scale, theta)[0].sum(), -np.concatenate(slopes)
 
-    q = minimize(loss, np.zeros(2 * len(PATTERNS)), options={"gtol": 1e-6, "maxiter": 500}).x
+    q = minimize(loss, np.zeros(2 * len(PATTERNS)), jac=True, options={"gtol": 1e-6}).x
     mean, log_scale = q.reshape(2, -1)
     return mean, log_scale, bound_of(mean, log_scale, theta)[0]
 
@@ -179,10 +190,12 @@ def variational_maximum():
 
     def loss(values):
         theta, mean, log_scale = np.split(values, [10, 10 + n])
-        return -(COUNTS @ bound_of(mean, log_scale, theta)[0]) / 1000
+        by_theta, *slopes = slopes_of_bound(mean, log_scale, theta)
+        gradient = np.concatenate([COUNTS @ by_theta, *(COUNTS * slope for slope in slopes)])
+        return -(COUNTS @ bound_of(mean, log_scale, theta)[0]) / 1000, -gradient / 1000
 
     start = np.concatenate([START.theta, np.zeros(2 * n)])
-    return -minimize(loss, start, options={"gtol": 1e-6, "maxiter": 500}).fun
+    return -minimize(loss, start, jac=True, options={"gtol": 1e-7, "maxiter": 2000}).fun
 
 
 @pytest.mark.parametrize(
