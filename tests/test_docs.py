@@ -1,8 +1,10 @@
 """The documentation: examples run, links lead somewhere; methods, notes and promises have tests."""
 
 import ast
+import doctest
 import re
 from collections import Counter
+from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +25,13 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 TEST_LINK = re.compile(r"\[`(\w+\.py)::(\w+)`\]")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+
+PACKAGE = Path(fastgmm.__file__).parent
+WITH_EXAMPLES = sorted(
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for file in PACKAGE.rglob("*.py")
+    if ">>> " in file.read_text(encoding="utf-8")
+)
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -122,6 +131,15 @@ def test_examples(page, tmp_path, monkeypatch):
         if "CModel" in block:
             skip_without("cython")
         exec(compile(block, page.name, "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_of_docstrings(name):
+    if "numba" in name:
+        skip_without("numba")
+    if name == "fastgmm.embed.c_model":
+        skip_without("cython")
+    assert doctest.testmod(import_module(name)).failed == 0
 
 
 @each_page

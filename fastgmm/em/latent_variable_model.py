@@ -164,7 +164,7 @@ class LatentVariableModel(ABC):
     ...         return Coins(sums["heads"] / sums["flips"])
     >>> X = np.array([[5, 10], [9, 10], [8, 10], [4, 10], [7, 10]])  # heads, flips
     >>> em.fit(X, Coins(np.array([0.6, 0.5]))).parameters.heads.round(2).tolist()
-    [0.79, 0.52]
+    [0.8, 0.52]
     """
 
     latent: ClassVar[str]

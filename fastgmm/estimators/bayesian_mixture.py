@@ -148,7 +148,7 @@ class BayesianGaussianMixture(IteratedMixture):
     >>> X = np.array([[1, 2], [1, 4], [1, 0], [4, 2], [12, 4], [10, 7]])
     >>> model = BayesianGaussianMixture(n_components=2, random_state=42).fit(X)
     >>> model.means_.round(2).tolist()
-    [[2.5, 2.29], [8.46, 4.52]]
+    [[2.52, 2.3], [8.44, 4.51]]
     >>> model.predict([[0, 0], [9, 3]]).tolist()
     [0, 1]
     """
