@@ -1,9 +1,12 @@
-"""Monte Carlo EM of a latent trait model, beside the same in NumPy and in one loop by hand.
+"""Monte Carlo EM of two example models, beside the same in NumPy and in one loop by hand.
 
-Two dimensions of z, ten binary features, twenty steps of each chain in an iteration. The M step, a
-Newton step, is the same in all three: what is compared is how chains are run.
+Two dimensions of z, ten features, twenty steps of each chain in an iteration. The M step is the
+same in all three, in NumPy: ``Draws`` compares what differs, ``MonteCarloEM`` whole iterations.
 """
 
+import importlib.util
+from functools import cache
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -13,35 +16,46 @@ from fastgmm import em
 
 from .sizes import REPEATS, parse, shapes
 
+MODELS = Path(__file__).parents[2] / "examples" / "models"
 N_STEPS = 20
+SCALE = 2.4 / np.sqrt(2.0)
+#: Draws that are summed up at a time: as many as in the library.
+BLOCK = 2**17 // (2 * N_STEPS)
 
 
-def _log_joint(x, z, theta):
-    d, n_latent = len(x), len(z)
-    total = -0.5 * n_latent * np.log(2.0 * np.pi)
-    for k in range(n_latent):
-        total -= 0.5 * z[k] * z[k]
-    for j in range(d):
-        odds = theta[d * n_latent + j]
-        for k in range(n_latent):
-            odds += theta[j * n_latent + k] * z[k]
-        total += x[j] * odds - max(odds, 0.0) - np.log1p(np.exp(-abs(odds)))
-    return total
+@cache
+def _example(name):
+    spec = importlib.util.spec_from_file_location(name, MODELS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def _log_joints(X, Z, theta):
-    """Return log p(x, z) of all samples, in NumPy."""
-    d = X.shape[1]
-    odds = Z @ theta[: 2 * d].reshape(d, 2).T + theta[2 * d :]
+def _start(name, d):
+    """Return a model to start from, and log p(x, z) of all samples in NumPy."""
+    rng = np.random.default_rng(0)
+    table, zeros = rng.normal(scale=0.1, size=(d, 2)), np.zeros(d)
+    if name == "latent_trait":
+        return _example(name).LatentTrait(table, zeros), _trait_in_numpy
+    return _example(name).ProbabilisticPCA(table, zeros, 1.0), _pca_in_numpy
+
+
+def _trait_in_numpy(model, X, Z):
+    odds = Z @ model.slopes.T + model.intercepts
     softplus = np.maximum(odds, 0.0) + np.log1p(np.exp(-np.abs(odds)))
     return (X * odds - softplus).sum(axis=1) - 0.5 * (Z**2).sum(axis=1) - np.log(2.0 * np.pi)
 
 
-def _compile():
-    """Return the log-density, and a loop over samples by hand, both compiled."""
-    from numba import njit, prange
+def _pca_in_numpy(model, X, Z):
+    errors = X - model.mean - Z @ model.loadings.T
+    constant = -0.5 * X.shape[1] * np.log(2.0 * np.pi * model.variance) - np.log(2.0 * np.pi)
+    squares = (errors**2).sum(axis=1) / model.variance + (Z**2).sum(axis=1)
+    return constant - 0.5 * squares
 
-    log_joint = njit(error_model="numpy")(_log_joint)
+
+@cache
+def _loop_by_hand(log_joint):
+    from numba import njit, prange
 
     @njit(parallel=True, error_model="numpy")
     def walk(X, theta, state, scale, draws):
@@ -58,122 +72,111 @@ def _compile():
                     z[:] = proposed
                 draws[i, t] = z
 
-    return log_joint, walk
+    return walk
 
 
-class _Trait(em.LatentVariableModel):
-    """Slopes (d, 2) and intercepts (d,) of log-odds."""
+class _Programs:
+    """Three programs of one algorithm: each runs iterations, with an M step or with none."""
 
-    latent = "continuous"
-    n_latent = 2
-
-    def __init__(self, theta):
-        self.theta = theta
-
-    def summarize_draws(self, X, Z, weight):
-        """Return the gradient and the information of slopes and intercepts."""
-        d, n_draws = X.shape[1], Z.shape[1]
-        ones = np.ones((*Z.shape[:2], 1))
-        Z = np.concatenate([Z, ones], axis=2).reshape(-1, 3)
-        table = np.column_stack([self.theta[: 2 * d].reshape(d, 2), self.theta[2 * d :]])
-        p = 1.0 / (1.0 + np.exp(-Z @ table.T))
-        share = np.repeat(weight / n_draws, n_draws)[:, np.newaxis]
-        errors = share * (np.repeat(X, n_draws, axis=0) - p)
-        products = (Z[:, :, np.newaxis] * Z[:, np.newaxis]).reshape(-1, 9)
-        information = (share * p * (1.0 - p)).T @ products
-        return {"gradient": errors.T @ Z, "information": information.reshape(d, 3, 3)}
-
-    def update(self, sums):
-        step = np.linalg.solve(sums["information"], sums["gradient"][..., np.newaxis])[..., 0]
-        theta = self.theta + np.concatenate([step[:, :2].ravel(), step[:, 2]])
-        return type(self)(theta)
-
-
-def _samples(n, d):
-    """Return binary answers, and a start."""
-    rng = np.random.default_rng(0)
-    slopes, intercepts = rng.normal(size=(d, 2)), rng.normal(size=d)
-    odds = rng.normal(size=(n, 2)) @ slopes.T + intercepts
-    X = (rng.random((n, d)) < 1.0 / (1.0 + np.exp(-odds))).astype(float)
-    theta = np.concatenate([rng.normal(scale=0.1, size=2 * d), np.zeros(d)])
-    return X, theta
-
-
-class _Loops:
-    """Three programs of the same algorithm: each runs ``n_iter`` iterations."""
-
-    def __init__(self, n, d):
-        self.X, theta = _samples(n, d)
-        log_joint, self.walk = _compile()
-        self.model = type("Trait", (_Trait,), {"log_joint": log_joint})(theta)
-        for run in (self.library, self.by_hand):
-            run(1)  # compiles
-
-    def library(self, n_iter):
-        posterior = em.MCMCPosterior(N_STEPS, burn_in=0)
-        return em.fit(self.X, self.model, posterior=posterior, max_iter=n_iter).parameters
-
-    def by_hand(self, n_iter):
-        def draw(theta, state, draws):
-            self.walk(self.X, theta, state, 2.4 / np.sqrt(2.0), draws)
-
-        return self._iterate(draw, n_iter)
-
-    def numpy(self, n_iter):
+    def __init__(self, name, n, d):
         rng = np.random.default_rng(0)
+        odds = rng.normal(size=(n, 2)) @ rng.normal(size=(2, d)) + rng.normal(size=d)
+        noise = rng.logistic(size=(n, d))
+        self.X = (odds > noise).astype(float) if name == "latent_trait" else odds + noise
+        self.model, self.log_joints = _start(name, d)
+        self.rng = rng
 
-        def draw(theta, state, draws):
-            current = _log_joints(self.X, state, theta)
+    def library(self, n_iter, with_update):
+        model = self.model if with_update else self._without_update()
+        em.fit(self.X, model, posterior=em.MCMCPosterior(N_STEPS, burn_in=0), max_iter=n_iter)
+
+    def by_hand(self, n_iter, with_update):
+        walk = _loop_by_hand(type(self.model).log_joint)
+
+        def draw(model, state, draws):
+            walk(self.X, model.theta, state, SCALE, draws)
+
+        self._iterate(draw, n_iter, with_update)
+
+    def in_numpy(self, n_iter, with_update):
+        def draw(model, state, draws):
+            current = self.log_joints(model, self.X, state)
             for t in range(N_STEPS):
-                proposed = state + 2.4 / np.sqrt(2.0) * rng.normal(size=state.shape)
-                value = _log_joints(self.X, proposed, theta)
-                moves = np.log(rng.random(len(state))) < value - current
+                proposed = state + SCALE * self.rng.standard_normal(state.shape)
+                value = self.log_joints(model, self.X, proposed)
+                moves = np.log(self.rng.random(len(state))) < value - current
                 state[moves], current[moves] = proposed[moves], value[moves]
                 draws[:, t] = state
 
-        return self._iterate(draw, n_iter)
+        self._iterate(draw, n_iter, with_update)
 
-    def _iterate(self, draw, n_iter):
-        """Alternate draws and the M step, block after block of rows as the library."""
+    def _without_update(self):
+        class Still(type(self.model)):
+            def summarize_draws(self, X, Z, weight):
+                return {}
+
+            def update(self, sums):
+                return self
+
+        still = object.__new__(Still)
+        vars(still).update(vars(self.model))
+        return still
+
+    def _iterate(self, draw, n_iter, with_update):
+        """Alternate draws and the M step, block after block of rows as the library does."""
         model, n = self.model, len(self.X)
         state, draws = np.zeros((n, 2)), np.empty((n, N_STEPS, 2))
-        weight, step = np.ones(n), 2**17 // (2 * N_STEPS)
+        weight = np.ones(n)
         for _ in range(n_iter):
-            draw(model.theta, state, draws)
-            parts = [
-                model.summarize_draws(self.X[rows], draws[rows], weight[rows])
-                for rows in (slice(first, first + step) for first in range(0, n, step))
-            ]
-            model = model.update({name: sum(part[name] for part in parts) for name in parts[0]})
-        return model
+            draw(model, state, draws)
+            if not with_update:
+                continue
+            total = None
+            for first in range(0, n, BLOCK):
+                rows = slice(first, first + BLOCK)
+                values = model.summarize_draws(self.X[rows], draws[rows], weight[rows])
+                part = em.Sums(0.0, weight[rows].sum(), values)
+                total = part if total is None else total + part
+            model = model.update(total)
 
 
-class MonteCarloEM:
-    """Ratios of the time of an iteration, draws and M step, and of the draws alone."""
+class _Ratios:
+    """Medians of rounds in which two programs take turns, three iterations each."""
 
-    params = [shapes((100_000, 10, 2))]
-    param_names = ["n,d,L"]
+    params = [["latent_trait", "probabilistic_pca"], shapes((100_000, 10, 2))]
+    param_names = ["model", "n,d,L"]
     unit = "x"
     timeout = 600.0
+    with_update = True
 
-    def setup(self, shape):
-        self.loops = _Loops(*parse(shape)[:2])
+    def setup(self, model, shape):
+        self.programs = _Programs(model, *parse(shape)[:2])
+        for run in (self.programs.library, self.programs.by_hand):
+            run(1, self.with_update)  # compiles
 
-    def track_speedup_over_numpy(self, shape):
-        """At least 20 for the draws is what the library promises."""
-        return self._ratio("numpy")
+    def track_speedup_over_numpy(self, model, shape):
+        return self._time(self.programs.in_numpy)
 
-    def track_time_over_loop_by_hand(self, shape):
-        """At most 1.5."""
-        return 1.0 / self._ratio("by_hand")
+    def track_speedup_over_loop_by_hand(self, model, shape):
+        return self._time(self.programs.by_hand)
 
-    def _ratio(self, other, n_iter=3):
+    def _time(self, other):
         ratios = []
         for _ in range(REPEATS):
             times = []
-            for run in (getattr(self.loops, other), self.loops.library):
+            for run in (other, self.programs.library):
                 start = perf_counter()
-                run(n_iter)
+                run(3, self.with_update)
                 times.append(perf_counter() - start)
             ratios.append(times[0] / times[1])
         return median(ratios)
+
+
+class MonteCarloEM(_Ratios):
+    """Whole iterations: draws, and an M step in NumPy that takes a good part of them."""
+
+
+class Draws(_Ratios):
+    """E steps alone."""
+
+    with_update = False
