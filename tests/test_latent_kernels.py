@@ -1,6 +1,7 @@
 """Metropolis chains and Gaussian q, compiled for a function: every backend against its twin."""
 
 import os
+from functools import cache
 
 import numpy as np
 import pytest
@@ -225,6 +226,34 @@ def test_functions_that_are_not_compiled_yet(variant):
     expected, actual = (call(kernels, "metropolis", each) for each in (given, plain))
     for key, value in expected.items():
         np.testing.assert_array_equal(actual[key], value)
+
+
+@cache
+def functions_of_c():
+    """Return the two log-densities by their addresses."""
+    pointer, size = numba.types.CPointer(numba.float64), numba.types.uintp
+
+    @numba.cfunc(numba.float64(*[pointer] * 3, *[size] * 3))
+    def density(x, z, theta, d, n_latent, p):
+        return log_joint(numba.carray(x, d), numba.carray(z, n_latent), numba.carray(theta, p))
+
+    @numba.cfunc(numba.float64(*[pointer] * 4, *[size] * 3))
+    def gradient(x, z, theta, gradient, d, n_latent, p):
+        arrays = numba.carray(x, d), numba.carray(z, n_latent), numba.carray(theta, p)
+        return log_joint_gradient(*arrays, numba.carray(gradient, n_latent))
+
+    return {"log_joint": density, "log_joint_gradient": gradient}
+
+
+@pytest.mark.parametrize("is_ctypes", [True, False])
+@pytest.mark.parametrize("name, given", [CASES[5], CASES[-1]])
+def test_functions_of_c(name, given, is_ctypes, variant):
+    argument = MODEL_KERNELS[name].arguments[0].name
+    function = functions_of_c()[argument]
+    in_c = {**given, argument: function.ctypes if is_ctypes else function}
+    expected, actual = (call(kernels, name, each) for each in (given, in_c))
+    for key, value in expected.items():
+        np.testing.assert_allclose(actual[key], value, rtol=1e-9, atol=1e-9)
 
 
 def test_discrete_chains_reach_every_state_by_its_probability(variant):

@@ -132,11 +132,14 @@ class LatentVariableModel(ABC):
         Where z is discrete: each element is one of 0 to ``n_states`` - 1.
     theta : (p,) array
         The parameters as one array, for the two functions below.
-    log_joint : function, compiled by `numba.njit`
-        ``log_joint(x, z, theta)`` returns log p(x, z). x, z and theta are arrays of float64.
-    log_joint_gradient : function, compiled by `numba.njit`
+    log_joint : function, compiled by `numba.njit` or in C
+        ``log_joint(x, z, theta)`` returns log p(x, z). x, z and theta are arrays of float64. It
+        must not raise an error: divide with ``njit(error_model="numpy")``. In C, by way of
+        `ctypes`: ``double f(double *x, double *z, double *theta, size_t d, size_t L, size_t p)``
+        with the lengths of the arrays.
+    log_joint_gradient : function, compiled by `numba.njit` or in C
         ``log_joint_gradient(x, z, theta, gradient)`` returns log p(x, z), and writes its gradient
-        by z.
+        by z. In C, ``double *gradient`` stands before the lengths.
 
     References
     ----------

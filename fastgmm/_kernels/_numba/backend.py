@@ -7,6 +7,7 @@ import numpy as np
 from llvmlite.binding import get_host_cpu_name
 from numpy.typing import NDArray
 
+from ..callbacks import numba_function
 from ..lapack import LETTERS, ROUTINES, SIGNS, Routines
 from ..layout import Array, Packed, repeated
 from .launch import launch, launch_on_matrices, run_on_threads, threading_layer
@@ -108,14 +109,14 @@ def metropolis(log_joint: Any, arguments: tuple[Any, ...], n_threads: int) -> No
     """Take the steps of chains, with a kernel that is compiled for this log-density."""
     from .chains import metropolis
 
-    _run_for(metropolis, log_joint, arguments, n_threads)
+    _run_for(metropolis, numba_function(log_joint, 3), arguments, n_threads)
 
 
 def mean_field(log_joint_gradient: Any, arguments: tuple[Any, ...], n_threads: int) -> None:
     """Take the steps of each sample's q, with a kernel that is compiled for this gradient."""
     from .mean_field import mean_field
 
-    _run_for(mean_field, log_joint_gradient, arguments, n_threads)
+    _run_for(mean_field, numba_function(log_joint_gradient, 4), arguments, n_threads)
 
 
 def _run_for(kernel: Any, function: Any, arguments: tuple[Any, ...], n_threads: int) -> None:

@@ -108,5 +108,5 @@ def metropolis(log_joint, in_order):
         accepted    OUT     (m,)     share of the steps
         n_parts     IN      does not change the result
     """
-    compiled = log_joint if hasattr(log_joint, "py_func") else njit(log_joint)
-    return njit(error_model="numpy", nogil=True, parallel=not in_order)(_walk_with(compiled))
+    walk = _walk_with(log_joint)
+    return njit(error_model="numpy", nogil=True, parallel=not in_order)(walk)

@@ -93,7 +93,5 @@ def mean_field(log_joint_gradient, in_order):
         bounds      OUT     (m,)      mean of log p(x, z) over the draws
         n_parts     IN      does not change the result
     """
-    compiled = log_joint_gradient
-    if not hasattr(compiled, "py_func"):
-        compiled = njit(compiled)
-    return njit(error_model="numpy", nogil=True, parallel=not in_order)(_ascend_with(compiled))
+    ascend = _ascend_with(log_joint_gradient)
+    return njit(error_model="numpy", nogil=True, parallel=not in_order)(ascend)
