@@ -1,5 +1,6 @@
 """Metropolis chains and Gaussian q, compiled for a function: every backend against its twin."""
 
+import ctypes
 import os
 from functools import cache
 
@@ -12,7 +13,10 @@ from fastgmm._kernels import reference
 from fastgmm._kernels.contract import MODEL_KERNELS
 from fastgmm._kernels.threads import guard
 
-numba = pytest.importorskip("numba", reason="compiles functions of models for both backends")
+try:
+    import numba
+except ImportError:  # functions of Python, called from C by way of ctypes, take its place
+    numba = None
 
 #: Counter, key and output of Philox4x32-10: the known answers of Random123 1.14.
 KNOWN = [
@@ -38,7 +42,11 @@ SEED = 2**40 + 7
 FIRST_ROW = 2**33 + 5
 
 
-@numba.njit(error_model="numpy")
+def compiled(function):
+    return numba.njit(error_model="numpy")(function) if numba else function
+
+
+@compiled
 def log_joint(x, z, theta):
     total = 0.0
     for k in range(len(z)):
@@ -48,7 +56,7 @@ def log_joint(x, z, theta):
     return total
 
 
-@numba.njit(error_model="numpy")
+@compiled
 def log_joint_gradient(x, z, theta, gradient):
     for k in range(len(z)):
         gradient[k] = -theta[k] * z[k]
@@ -129,8 +137,26 @@ def gaussians(n, d, n_latent, n_draws, n_steps):
     }
 
 
+def by_ctypes(function, n_arrays):
+    """Return a function of C that calls one of Python."""
+    pointer, size = ctypes.POINTER(ctypes.c_double), ctypes.c_size_t
+
+    @ctypes.CFUNCTYPE(ctypes.c_double, *[pointer] * n_arrays, *[size] * 3)
+    def call_python(*values):
+        d, n_latent, p = values[n_arrays:]
+        shapes = (d, n_latent, p, n_latent)
+        arrays = zip(values[:n_arrays], shapes, strict=False)
+        return function(*(np.ctypeslib.as_array(array, (length,)) for array, length in arrays))
+
+    return call_python
+
+
 def call(module, name, given, n_threads=2):
     """Call a kernel on copies of its outputs, and return these."""
+    argument = MODEL_KERNELS[name].arguments[0].name
+    if numba is None and module is kernels:
+        n_arrays = {"log_joint": 3, "log_joint_gradient": 4}[argument]
+        given = {**given, argument: by_ctypes(given[argument], n_arrays)}
     names = [a.name for a in MODEL_KERNELS[name].arguments if a.direction != "in"]
     after = {key: value.copy() if key in names else value for key, value in given.items()}
     getattr(module, name)(**after, n_threads=n_threads)
@@ -210,7 +236,7 @@ def test_a_forked_child_will_know_of_threads(name, given, variant, monkeypatch):
 def test_nan_stays_until_the_bound(variant):
     """A gradient of NaN is not clipped to a number."""
 
-    @numba.njit
+    @compiled
     def nan_gradient(x, z, theta, gradient):
         gradient[:] = np.nan
         return z[0]
@@ -221,6 +247,7 @@ def test_nan_stays_until_the_bound(variant):
 
 def test_functions_that_are_not_compiled_yet(variant):
     """A plain function is compiled as one by ``numba.njit`` is."""
+    pytest.importorskip("numba")
     given = CASES[5][1]
     plain = {**given, "log_joint": log_joint.py_func}
     expected, actual = (call(kernels, "metropolis", each) for each in (given, plain))
@@ -248,6 +275,7 @@ def functions_of_c():
 @pytest.mark.parametrize("is_ctypes", [True, False])
 @pytest.mark.parametrize("name, given", [CASES[5], CASES[-1]])
 def test_functions_of_c(name, given, is_ctypes, variant):
+    pytest.importorskip("numba")
     argument = MODEL_KERNELS[name].arguments[0].name
     function = functions_of_c()[argument]
     in_c = {**given, argument: function.ctypes if is_ctypes else function}

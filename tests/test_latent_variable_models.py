@@ -17,7 +17,6 @@ from fastgmm import em
 
 BernoulliMixture = load("bernoulli_mixture").BernoulliMixture
 LinearRegressions = load("linear_regressions").LinearRegressions
-ProbabilisticPCA = load("probabilistic_pca").ProbabilisticPCA
 
 
 def digits():
@@ -41,7 +40,8 @@ def regressions():
 
 def pca():
     W = np.random.default_rng(1).normal(size=(5, 2))
-    return factors(200, 5, 2), ProbabilisticPCA(W, np.zeros(5), 1.0)
+    model = load("probabilistic_pca").ProbabilisticPCA(W, np.zeros(5), 1.0)
+    return factors(200, 5, 2), model
 
 
 PROBLEMS = {"Bernoulli": bernoullis, "regressions": regressions, "PCA": pca}
