@@ -38,7 +38,7 @@ COMMAND_LINE = {"cli", "__main__"}
 #: Made inside a function, for those who ask for it: a result becomes an estimator, an estimator a
 #: value for compiled code.
 UPWARD = {
-    ("fastgmm.em.result", "fastgmm.estimators.from_result.estimator_from"),
+    ("fastgmm.em.mixture_result", "fastgmm.estimators.from_result.estimator_from"),
     ("fastgmm.estimators._mixture", "fastgmm.embed.numba.to_numba"),
 }
 MAX_LINES = 350

@@ -24,9 +24,23 @@ if TYPE_CHECKING:
 
 
 class MixtureResult(EMResult[MixtureParameters]):
-    """The outcome of one run of EM: a Gaussian mixture, and how it was reached.
+    """The outcome of one run of EM: a Gaussian mixture, which predicts, and how it was reached.
 
-    It has the attributes of `EMResult`, and predicts.
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        After the last update.
+    converged : bool
+    lower_bound : float
+        Of the parameters before the last update, as in scikit-learn.
+    history : list of Iteration
+    collapsed : dict of int to int
+        Components whose covariance could not be updated in some iteration, and the number of the
+        first one.
+    stopped : bool
+        Whether a callback returned True, which ended the run.
+    dtype : dtype
+        Of the samples: float32 or float64. Parameters are float64 in any case.
     """
 
     def predict(self, X: Any, *, n_jobs: int | None = None) -> NDArray[np.int64]:

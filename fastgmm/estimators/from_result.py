@@ -13,7 +13,7 @@ from .gaussian_mixture import GaussianMixture
 def estimator_from(
     result: EMResult[MixtureParameters], prior: NormalWishartPrior | None = None
 ) -> GaussianMixture | BayesianGaussianMixture:
-    """Return a fitted estimator; see `EMResult.to_estimator`."""
+    """Return a fitted estimator; see `MixtureResult.to_estimator`."""
     parameters = result.parameters
     is_variational = isinstance(parameters, VariationalParameters)
     if is_variational != (prior is not None):
