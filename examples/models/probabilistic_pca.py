@@ -13,15 +13,14 @@ from fastgmm import em
 @njit(error_model="numpy")
 def log_joint(x, z, theta):
     d, n_latent = len(x), len(z)
-    variance = theta[-1]
-    total = -0.5 * d * np.log(2.0 * np.pi * variance) - 0.5 * n_latent * np.log(2.0 * np.pi)
+    total = theta[-1]
     for k in range(n_latent):
         total -= 0.5 * z[k] * z[k]
     for j in range(d):
         error = x[j] - theta[d * n_latent + j]
         for k in range(n_latent):
             error -= theta[j * n_latent + k] * z[k]
-        total -= 0.5 * error * error / variance
+        total -= 0.5 * error * error * theta[-2]
     return total
 
 
@@ -34,7 +33,7 @@ def log_joint_gradient(x, z, theta, gradient):
         for k in range(n_latent):
             error -= theta[j * n_latent + k] * z[k]
         for k in range(n_latent):
-            gradient[k] += theta[j * n_latent + k] * error / theta[-1]
+            gradient[k] += theta[j * n_latent + k] * error * theta[-2]
     return log_joint(x, z, theta)
 
 
@@ -47,8 +46,9 @@ class ProbabilisticPCA(em.LatentVariableModel):
 
     def __init__(self, loadings, mean, variance):
         self.loadings, self.mean, self.variance = loadings, mean, variance
-        self.n_features, self.n_latent = loadings.shape
-        self.theta = np.concatenate([loadings.ravel(), mean, [variance]])
+        self.n_features, self.n_latent = d, n_latent = loadings.shape
+        constant = -0.5 * (d * np.log(variance) + (d + n_latent) * np.log(2.0 * np.pi))
+        self.theta = np.concatenate([loadings.ravel(), mean, [1.0 / variance, constant]])
 
     def summarize(self, X, weight):
         W, d, n_latent = self.loadings, self.n_features, self.n_latent

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit, prange
 
 from .box_muller import _pairs
-from .jit import U, slot_function
+from .jit import U, part, slot_function
 from .philox import fill_uniforms
 from .posterior import log
 
@@ -32,7 +32,7 @@ def _fill_steps(numbers, chances, n_states, sample, iteration, seed):
             chances[row, i] = log(1.0 - chances[row, i])
 
 
-@slot_function
+@part
 def _propose(z, numbers, at, scale, n_states, proposed):
     """Write a proposal: z moved by normals, or one element in another of its states.
 
@@ -60,12 +60,12 @@ def _walk_with(log_joint):
         n_kept = draws.shape[1]
         n_steps = n_skipped + n_kept
         per_step = 1 if n_states > 0 else n_latent
-        for part in prange(n_parts):
+        for p in prange(n_parts):
             numbers = np.empty((2, (n_steps * per_step + 1) // 2))
             chances = np.empty((2, (n_steps + 1) // 2))
             flat, chance = numbers.reshape(-1), chances.reshape(-1)
             proposed = np.empty(n_latent)
-            for i in range(part * n // n_parts, (part + 1) * n // n_parts):
+            for i in range(p * n // n_parts, (p + 1) * n // n_parts):
                 _fill_steps(numbers, chances, n_states, U(first_row + i), iteration, seed)
                 z = state[i]
                 current = log_joint(X[i], z, theta)

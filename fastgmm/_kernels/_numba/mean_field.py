@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit, prange
 
 from .box_muller import _pairs
-from .jit import U, slot_function
+from .jit import U, part, slot_function
 from .philox import fill_uniforms
 
 # Largest change in one step, of a mean in standard deviations or a log standard deviation.
@@ -27,7 +27,7 @@ def _fill_normals(pairs, place, sample, iteration, seed):
     _pairs(pairs[0], pairs[1], half)
 
 
-@slot_function
+@part
 def _clipped(step):
     return min(max(step, -_LARGEST), _LARGEST)
 
@@ -40,11 +40,11 @@ def _ascend_with(log_joint_gradient):
         n, n_latent = mean.shape
         n_draws = draws.shape[1]  # even: each normal is taken with either sign
         n_normals = n_draws // 2 * n_latent
-        for part in prange(n_parts):
+        for p in prange(n_parts):
             pairs = np.empty((2, (n_normals + 1) // 2))
             normals = pairs.reshape(-1)
             gradient, slope, curvature = np.empty(n_latent), np.empty(n_latent), np.empty(n_latent)
-            for i in range(part * n // n_parts, (part + 1) * n // n_parts):
+            for i in range(p * n // n_parts, (p + 1) * n // n_parts):
                 mu, log_sigma = mean[i], log_scale[i]
                 for step in range(n_steps + 1):
                     place = U(step * pairs.shape[1])
