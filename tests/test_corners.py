@@ -64,8 +64,9 @@ def test_a_component_without_samples_keeps_what_it_has(covariance_type):
     resp[:, 0] = 0.25
     resp[:, 2] = 0.75
     moments.add_moments(X, np.ones(len(X)), resp)
-    updated, failed, _ = em.ClosedForm(0.5)(moments, start)
-    assert failed == frozenset()
+    result = em.ClosedForm(0.5)(moments, start)
+    updated = result.parameters
+    assert result.collapsed == frozenset()
     assert updated.weights[1] == 0.0
     np.testing.assert_array_equal(updated.means[1], start.means[1])
     if covariance_type not in SHARED:
@@ -95,7 +96,7 @@ def test_statistics_and_bound_of_several_blocks(covariance_type):
     posterior = Half(n_jobs=1)
     assert len(list(row_blocks(samples, posterior.width(40)))) > 2
     actual = posterior.summarize(samples, parameters)
-    result = em.EMResult(parameters, converged=True, lower_bound=0.0)
+    result = em.MixtureResult(parameters, converged=True, lower_bound=0.0)
     resp = result.predict_proba(X)
     q, divergence = posterior.restrict(resp, slice(None))
     bound = weight @ (result.score_samples(X) - divergence)

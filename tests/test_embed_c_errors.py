@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 from backends import skip_without
-from generators import COVARIANCE_TYPES
+from generators import KERNEL_KINDS
 from generators import mixture as random_mixture
 
 from fastgmm.embed import CModel, c_functions
@@ -193,7 +193,7 @@ def test_check_looks_at_every_number_and_pointer(arguments):
         assert f.check(address_of(memory)) == WRONG_SIZE
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 @pytest.mark.parametrize("d, K", [(2, 3), (4, 4), (6, 5)])
 def test_check_finds_one_number_among_all(covariance_type, d, K):
     skip_without("cython")

@@ -290,8 +290,9 @@ def test_bound_is_the_evidence_bound_up_to_a_constant(covariance_type, prior_typ
         resp = np.exp(log_rho - np.logaddexp.reduce(log_rho, axis=1, keepdims=True))
         plain = -weight @ np.where(resp > 0, resp * np.log(np.maximum(resp, 1e-300)), 0).sum(axis=1)
         assert entropy(statistics, q) == pytest.approx(plain, rel=1e-10, abs=1e-10)
-        q, _, bound = update(statistics, q)
-        differences.append(expected_bound(X, weight, resp, prior, q) - bound)
+        updated = update(statistics, q)
+        q = updated.parameters
+        differences.append(expected_bound(X, weight, resp, prior, q) - updated.lower_bound)
     # expectations of log (1 - v) are differences of log B, right to 1e-8
     np.testing.assert_allclose(differences, differences[0], rtol=0, atol=1e-6)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn.mixture
-from generators import COVARIANCE_TYPES
+from generators import KERNEL_KINDS
 from sklearn.utils.fixes import parse_version
 
 import fastgmm
@@ -19,7 +19,7 @@ FITTED = ("weights_", "means_", "covariances_", "precisions_", "precisions_chole
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", KERNEL_KINDS)  # those of scikit-learn
 @pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussianMixture"])
 @pytest.mark.parametrize("of_fit", DTYPES)
 @pytest.mark.filterwarnings("ignore:covariance is not symmetric:RuntimeWarning")  # theirs
@@ -109,7 +109,7 @@ def test_a_variational_result_is_float64():
     result = em.fit(data, start, max_iter=1)
     assert result.predict_proba(data).dtype == np.float32
     model = BayesianGaussianMixture(n_components=2, random_state=0).fit(data)
-    assert em.EMResult(model._parameters(), True, 0.0, dtype=np.dtype("f4")).predict_proba(
+    assert em.MixtureResult(model._parameters(), True, 0.0, dtype=np.dtype("f4")).predict_proba(
         data
     ).dtype == np.dtype(np.float64)
 

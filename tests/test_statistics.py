@@ -240,8 +240,9 @@ def test_update_keeps_the_covariance_of_a_collapsed_component(covariance_type):
     for k in (1, 3):
         X[labels == k] = previous.means[k]
     statistics = summarize(X, weight, np.eye(K)[labels], covariance_type, previous.means)
-    parameters, collapsed, _ = ClosedForm(0.0)(statistics, previous)
-    assert collapsed == {1, 3}
+    updated = ClosedForm(0.0)(statistics, previous)
+    parameters = updated.parameters
+    assert updated.collapsed == {1, 3}
     for k in (1, 3):
         np.testing.assert_array_equal(parameters.covariances[k], previous.covariances[k])
         np.testing.assert_allclose(parameters.means[k], previous.means[k], rtol=1e-15)
@@ -260,8 +261,9 @@ def test_update_keeps_a_collapsed_tied_covariance():
     labels = np.arange(len(X)) % K
     X = previous.means[labels]
     statistics = summarize(X, weight, np.eye(K)[labels], "tied", previous.means)
-    parameters, collapsed, _ = ClosedForm(0.0)(statistics, previous)
-    assert collapsed == set(range(K))
+    updated = ClosedForm(0.0)(statistics, previous)
+    parameters = updated.parameters
+    assert updated.collapsed == set(range(K))
     np.testing.assert_array_equal(parameters.covariances, previous.covariances)
     np.testing.assert_array_equal(parameters.precisions_cholesky, previous.precisions_cholesky)
 

@@ -93,11 +93,11 @@ def test_the_update_knows_the_variances_from_its_statistics(covariance_type):
     X, _ = clusters()
     start = em.starting_parameters(X, 2, covariance_type=covariance_type, random_state=0)
     statistics = em.ExactPosterior().summarize(Samples(X), start)
-    auto, _, _ = em.ClosedForm()(statistics, start)
+    auto = em.ClosedForm()(statistics, start).parameters
     variance = X.var(axis=0)
-    number, _, _ = em.ClosedForm(1e-6 * variance)(statistics, start)
+    number = em.ClosedForm(1e-6 * variance)(statistics, start).parameters
     np.testing.assert_allclose(auto.covariances, number.covariances, rtol=1e-10)
-    none, _, _ = em.ClosedForm(0.0)(statistics, start)
+    none = em.ClosedForm(0.0)(statistics, start).parameters
     added = em.ClosedForm(1e-6 * variance).reg_covar
     dense = start.covariance_model.dense
     difference = dense(number.covariances, 2, 2) - dense(none.covariances, 2, 2)
