@@ -379,3 +379,9 @@ def test_parameters_of_a_fit_are_parameters():
     parts = fitted.weights_, fitted.means_, fitted.covariances_
     model = GaussianMixture.from_parameters(*parts)
     assert model.score(Z) == pytest.approx(fitted.score(Z), rel=1e-6)
+
+
+def test_a_matrix_that_overflows_beside_its_variances_is_not_symmetric():
+    model = GaussianMixture(2, covariance_type="tied", precisions_init=[[1, 0], [1e300, 1e-300]])
+    with pytest.raises(ValueError, match="'precisions_init' should be symmetric.*an asymmetric"):
+        model.fit(np.eye(2).repeat(3, axis=0))

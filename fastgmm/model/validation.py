@@ -275,8 +275,10 @@ def _check_positive_definite(
         fail(f"a variance of {variances[tuple(bad[0])]}", int(bad[0][0]))
     for k, matrix in enumerate(matrices if model.is_matrix else ()):
         scale = np.sqrt(variances[k])
-        correlations = matrix / scale / scale[:, np.newaxis]
-        if not (np.abs(correlations - correlations.T) <= _ASYMMETRY).all():
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite, and so not symmetric
+            correlations = matrix / scale / scale[:, np.newaxis]
+            asymmetry = np.abs(correlations - correlations.T)
+        if not (asymmetry <= _ASYMMETRY).all():
             fail("an asymmetric matrix", k)
         _, failed = inverse_factors(correlations[np.newaxis], 1)
         if failed[0]:
