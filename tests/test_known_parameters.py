@@ -383,5 +383,5 @@ def test_parameters_of_a_fit_are_parameters():
 
 def test_a_matrix_that_overflows_beside_its_variances_is_not_symmetric():
     model = GaussianMixture(2, covariance_type="tied", precisions_init=[[1, 0], [1e300, 1e-300]])
-    with pytest.raises(ValueError, match="'precisions_init' should be symmetric.*an asymmetric"):
+    with pytest.raises(ValueError, match=r"'precisions_init' should be symmetric.*an asymmetric"):
         model.fit(np.eye(2).repeat(3, axis=0))
