@@ -24,7 +24,7 @@ IDENTITY = {
     "spherical": np.ones(2),
     "tied-spherical": np.array(1.0),
 }
-METHODS = ("predict", "predict_proba", "score_samples", "score", "aic", "bic")
+METHODS = ("predict", "predict_proba", "score_samples", "score", "aic", "bic", "icl")
 INIT_PARAMS = ("auto", "kmeans", "k-means++", "random", "random_from_data")
 
 

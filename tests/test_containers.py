@@ -52,7 +52,7 @@ def assert_same_results(X, values):
     model, expected = fit(X), fit(values)
     assert_same_bits(model, expected)
     assert model.n_features_in_ == values.shape[1]
-    for method in ("predict", "predict_proba", "score_samples", "score", "aic", "bic"):
+    for method in ("predict", "predict_proba", "score_samples", "score", "aic", "bic", "icl"):
         result = getattr(model, method)(X)
         of_floats = np.asarray(getattr(expected, method)(values))
         assert np.array_equal(result, of_floats.astype(np.asarray(result).dtype)), method

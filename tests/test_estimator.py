@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import scipy.stats
 from generators import COVARIANCE_TYPES, dense, draw, mixture, sample_weights
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
+from sklearn.exceptions import NotFittedError
 
 import fastgmm
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
 from fastgmm.model.parameters import MixtureParameters
 
 K, D = 3, 4
@@ -98,7 +99,7 @@ def test_fit_predict_is_fit_then_predict(covariance_type, weighted):
     "covariance_type, expected", [("full", 44), ("tied", 24), ("diag", 26), ("spherical", 17)]
 )
 def test_number_of_parameters(covariance_type, expected):
-    assert fitted(covariance_type)._n_parameters() == expected
+    assert fitted(covariance_type).n_parameters_ == expected
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -108,14 +109,24 @@ def test_score_and_criteria(covariance_type, weighted):
     weight = sample_weights(len(X)) if weighted else None
     w = np.ones(len(X)) if weight is None else weight
     log_likelihood = w @ logsumexp(log_joint(model, X), axis=1)
-    p = model._n_parameters()
+    p = model.n_parameters_
     assert model.score(X, sample_weight=weight) == pytest.approx(log_likelihood / w.sum())
     assert model.aic(X, sample_weight=weight) == pytest.approx(2 * p - 2 * log_likelihood)
     expected = p * np.log(w.sum()) - 2 * log_likelihood
     assert model.bic(X, sample_weight=weight) == pytest.approx(expected)
+    largest = softmax(log_joint(model, X), axis=1).max(axis=1)
+    expected -= 2 * w @ np.log(largest)
+    assert model.icl(X, sample_weight=weight) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("method", ["score", "aic", "bic"])
+def test_n_parameters_of_a_mixture_that_is_not_fitted():
+    for estimator in (GaussianMixture(2), SoftKMeans(2), BayesianGaussianMixture()):
+        assert not hasattr(estimator, "n_parameters_")
+        with pytest.raises(NotFittedError):
+            _ = estimator.n_parameters_
+
+
+@pytest.mark.parametrize("method", ["score", "aic", "bic", "icl"])
 def test_weights_count_as_copies(method):
     model, X = fitted("full"), data()
     counts = np.arange(len(X)) % 4
@@ -127,7 +138,7 @@ def test_bic_counts_weight_and_aic_does_not():
     """Doubled weights double the likelihood term alone, but for log n of BIC."""
     model, X = fitted("full"), data()
     ones = np.ones(len(X))
-    p = model._n_parameters()
+    p = model.n_parameters_
     assert model.score(X, sample_weight=2 * ones) == pytest.approx(model.score(X))
     aic, bic = model.aic(X), model.bic(X)
     assert model.aic(X, sample_weight=2 * ones) == pytest.approx(2 * (aic - 2 * p) + 2 * p)
@@ -259,9 +270,9 @@ def test_one_feature_is_the_same_for_all_covariance_types_but_tied():
             model.covariances_.ravel(), models["full"].covariances_.ravel(), rtol=1e-9
         )
         np.testing.assert_allclose(model.lower_bounds_, models["full"].lower_bounds_, rtol=1e-12)
-        assert model._n_parameters() == 5
+        assert model.n_parameters_ == 5
     assert models["tied"].covariances_.shape == (1, 1)
-    assert models["tied"]._n_parameters() == 4
+    assert models["tied"].n_parameters_ == 4
     assert models["tied"].score(X) < models["full"].score(X)
 
 

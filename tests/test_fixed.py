@@ -55,7 +55,7 @@ def test_fixed_with_equal_weights_is_soft_k_means(variant, dtype):
     np.testing.assert_array_equal(model.weights_, np.full(K, 1 / K))
     np.testing.assert_array_equal(model.predict(X), soft.labels_)
     assert model.covariances_ == 0.5 / beta
-    assert model._n_parameters() == soft._n_parameters() == K * D
+    assert model.n_parameters_ == soft.n_parameters_ == K * D
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

@@ -249,7 +249,7 @@ def by_hand(covariance_type, cls=GaussianMixture, **options):
 @each_type
 def test_parameters_set_by_hand(covariance_type):
     model, expected = by_hand(covariance_type), known(covariance_type, random_state=0)
-    for method in ("predict", "predict_proba", "score_samples", "score", "aic", "bic"):
+    for method in ("predict", "predict_proba", "score_samples", "score", "aic", "bic", "icl"):
         result = getattr(model, method)(X)
         np.testing.assert_array_equal(result, getattr(expected, method)(X))
     for actual, wanted in zip(model.sample(50), expected.sample(50), strict=True):

@@ -84,7 +84,7 @@ def test_faithful(covariance_type):
     model.fit(FAITHFUL)
     assert model.score(FAITHFUL) * len(FAITHFUL) == pytest.approx(converged, abs=2e-7)
     assert -model.bic(FAITHFUL) >= published_bic - 1e-3
-    assert model._n_parameters() == df
+    assert model.n_parameters_ == df
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -156,7 +156,7 @@ def test_iris(covariance_type):
     df, published_bic, converged = IRIS_FITS[covariance_type]
     model = from_labels(SPECIES, covariance_type, IRIS, tol=1e-13, max_iter=20_000).fit(IRIS)
     assert model.score(IRIS) * len(IRIS) == pytest.approx(converged, abs=2e-7)
-    assert model._n_parameters() == df
+    assert model.n_parameters_ == df
     if published_bic is not None:
         assert -model.bic(IRIS) >= published_bic - 1e-3
 
@@ -166,7 +166,7 @@ def test_spark():
     log_likelihood = model.score(SPARK) * len(SPARK)
     assert log_likelihood >= -46.89499 - 1e-3
     assert log_likelihood == pytest.approx(-46.8949932483, abs=2e-9)
-    assert model._n_parameters() == 11
+    assert model.n_parameters_ == 11
 
 
 @pytest.mark.filterwarnings("ignore:reg_covar=1e-06 makes up 100 %")

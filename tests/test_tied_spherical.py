@@ -137,7 +137,7 @@ def test_saved_models_are_the_same(model, tmp_path):
     loaded = fastgmm.load(tmp_path / "model")
     assert type(loaded.covariances_) is type(model.covariances_) is np.float64
     np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
-    assert loaded._n_parameters() == model._n_parameters()
+    assert loaded.n_parameters_ == model.n_parameters_
     if isinstance(model, GaussianMixture):
         assert loaded.fixed == tuple(model.fixed)
 

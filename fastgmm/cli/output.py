@@ -25,8 +25,8 @@ def evaluate(model: Any, X: NDArray[Any], sample_weight: Array | None) -> Report
         "sum_of_weights": total,
         "mean_log_likelihood": mean,
         "log_likelihood": mean * total,
-        "aic": criteria.aic(mean * total, model._n_parameters()),
-        "bic": criteria.bic(mean * total, model._n_parameters(), total),
+        "aic": criteria.aic(mean * total, model.n_parameters_),
+        "bic": criteria.bic(mean * total, model.n_parameters_, total),
     }
 
 
@@ -39,7 +39,7 @@ def describe_model(model: Any) -> Report:
         "n_components": parameters.n_components,
         "n_features": model.n_features_in_,
         "covariance_type": parameters.covariance_model.name,
-        "n_parameters": model._n_parameters(),
+        "n_parameters": model.n_parameters_,
         "feature_names": list(getattr(model, "feature_names_in_", [])) or None,
         "converged": bool(model.converged_),
         "n_iter": model.n_iter_,

@@ -342,5 +342,7 @@ class FittedMixture(DensityMixin, BaseEstimator):
 
         return to_numba(parameters)
 
-    def _n_parameters(self) -> int:
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters of the mixture: weights, means and covariances."""
         return self._parameters().n_parameters

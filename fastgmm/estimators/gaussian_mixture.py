@@ -126,6 +126,8 @@ class GaussianMixture(IteratedMixture, BaseMixture):
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
+    n_parameters_ : int
+        Number of free parameters, without fixed ones.
 
     References
     ----------
@@ -312,8 +314,9 @@ class GaussianMixture(IteratedMixture, BaseMixture):
             callback=callback,
         )
 
-    def _n_parameters(self) -> int:
-        """Return the number of free parameters, without those that are fixed."""
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters, which `bic`, `icl` and `aic` count: without fixed ones."""
         parameters = self._parameters()
         K, d = parameters.n_components, parameters.n_features
         n_covariances = parameters.covariance_model.n_parameters(K, d)

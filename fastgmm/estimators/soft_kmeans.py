@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from .. import _kernels as kernels
 from .._kernels.floating_point import numpys_rules
@@ -300,7 +301,10 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         K, d = centers.shape
         return self._mixture_about(check_means(centers, K, d, "cluster_centers_"), self.beta)
 
-    def _n_parameters(self) -> int:
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters: the coordinates of the centres."""
+        check_is_fitted(self)
         return int(self.cluster_centers_.size)
 
     @property

@@ -11,3 +11,20 @@ def aic(log_likelihood: float, n_parameters: int) -> float:
 def bic(log_likelihood: float, n_parameters: int, n_samples: float) -> float:
     """Return Schwarz's criterion, p log n - 2 log L (lower is better)."""
     return n_parameters * float(np.log(n_samples)) - 2.0 * log_likelihood
+
+
+def icl(bic: float, log_assignment: float) -> float:
+    """Return the criterion of the integrated complete-data likelihood (lower is better).
+
+    Parameters
+    ----------
+    bic : float
+    log_assignment : float
+        Sum of the logarithms of each sample's largest responsibility.
+
+    Returns
+    -------
+    float
+        BIC - 2 log_assignment.
+    """
+    return bic - 2.0 * log_assignment

@@ -14,8 +14,8 @@ from .priors import VariationalParameters
 
 _FLOAT64 = np.dtype(np.float64)
 
-# Results that are computed at a time where they are then rounded to float32: 8 MB.
-_ROUNDED_ELEMENTS = 2**20
+# Results that are computed at a time where not all are kept, or not in float64: 8 MB.
+_ELEMENTS_AT_A_TIME = 2**20
 
 
 def result_dtype(
@@ -68,6 +68,18 @@ def responsibilities(
 
 
 @numpys_rules()
+def log_assignment(samples: Samples, parameters: MixtureParameters, n_threads: int) -> float:
+    """Return sum w log max_k p(k | x), in nats: 0 where no sample might belong elsewhere."""
+    components, total = parameters.components(), 0.0
+    for rows in samples.block_slices(max(_ELEMENTS_AT_A_TIME // parameters.n_components, 1)):
+        X = samples.rows(rows)
+        resp = np.empty((len(X), parameters.n_components))
+        kernels.posterior(X, components, n_threads, resp=resp)
+        total += float(samples.sample_weight[rows] @ np.log(resp.max(axis=1)))
+    return total
+
+
+@numpys_rules()
 def best_components(
     samples: Samples,
     parameters: MixtureParameters,
@@ -101,7 +113,7 @@ def _evaluate(
     """Fill the outputs of the posterior kernel, block by block."""
     components = parameters.components()
     rounded = [name for name, output in outputs.items() if output.dtype == np.float32]
-    largest = max(_ROUNDED_ELEMENTS // parameters.n_components, 1) if rounded else None
+    largest = max(_ELEMENTS_AT_A_TIME // parameters.n_components, 1) if rounded else None
     for rows in samples.block_slices(largest):
         parts: dict[str, Any] = {name: output[rows] for name, output in outputs.items()}
         parts |= {name: np.empty(parts[name].shape) for name in rounded}
