@@ -11,7 +11,9 @@ from ._versions import __version__
 
 _HOME = {
     "BayesianGaussianMixture": ".estimators",
+    "Candidate": ".selection",
     "GaussianMixture": ".estimators",
+    "Selection": ".selection",
     "SoftKMeans": ".estimators",
     "backend_info": "._kernels",
     "elbo": ".estimators.bounds",
@@ -21,12 +23,15 @@ _HOME = {
     "load": ".persistence",
     "log_likelihood_gradient": ".estimators.gradients",
     "save": ".persistence",
+    "select": ".selection",
     "show_versions": "._versions",
 }
 
 __all__ = [
     "BayesianGaussianMixture",
+    "Candidate",
     "GaussianMixture",
+    "Selection",
     "SoftKMeans",
     "__version__",
     "backend_info",
@@ -37,6 +42,7 @@ __all__ = [
     "load",
     "log_likelihood_gradient",
     "save",
+    "select",
     "show_versions",
 ]
 
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .estimators.gradients import log_likelihood_gradient
     from .persistence import load, save
+    from .selection import Candidate, Selection, select
 else:
 
     def __getattr__(name: str) -> Any:

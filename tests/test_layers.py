@@ -26,6 +26,7 @@ ORDER = (
     "em",
     "init",
     "estimators",
+    "selection",
     "embed",
     "benchmark",
     "persistence",

@@ -17,6 +17,7 @@ from ..model.covariance import Diag
 from ..model.parameters import MixtureParameters
 from ..model.priors import VariationalParameters
 from ..model.statistics import sample_moments
+from .component_sizes import component_sizes
 
 # A larger part of a variance that is not from the samples is worth a warning.
 _LARGEST_SHARE = 0.01
@@ -88,18 +89,7 @@ def _with_few_samples(
         return np.zeros(parameters.n_components, np.bool_), 0
     needed = parameters.n_features + 1 if model.is_matrix else 2
     # a component of just as many samples may be counted a little lower
-    return _sizes(parameters, samples) < needed - 0.5, needed
-
-
-def _sizes(parameters: MixtureParameters, samples: Samples) -> Array:
-    """Return how many samples of positive weight each component has, whatever their weights."""
-    present = samples.sample_weight > 0.0
-    weights = samples.sample_weight[present] if samples.is_weighted else np.ones(1)
-    if (weights == weights[0]).all():
-        rows = len(weights) if samples.is_weighted else samples.n_samples
-        return parameters.weights * rows
-    once = samples.with_weight(present.astype(np.float64))
-    return ExactPosterior(1).summarize(once, parameters).moments.nk
+    return component_sizes(samples, parameters) < needed - 0.5, needed
 
 
 def _regularized(

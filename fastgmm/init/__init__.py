@@ -1,6 +1,7 @@
 """Starting points, and the search for better ones."""
 
 from .api import starting_parameters
+from .moves import split_components, splits
 from .seeding import seeding_subsample
 from .split_merge import SplitMerge
 from .starting_points import (
@@ -19,5 +20,7 @@ __all__ = [
     "initial_posterior",
     "initial_statistics",
     "seeding_subsample",
+    "split_components",
+    "splits",
     "starting_parameters",
 ]

@@ -94,11 +94,37 @@ def best_start(seeding: Samples, problem: Problem, random_state: np.random.Rando
     plain = _plain_start(seeding, problem, random_state)
     if problem.n_components == 1:
         return plain
-    scaled = _best_scaled_start(seeding, problem, draws)
+    scaled = best_scaled_start(seeding, problem, draws)
     plain = _advance(seeding, problem, plain, LowerBoundChange(_TOL), _MAX_ITER)
-    scaled = _advance(seeding, problem, scaled, LowerBoundChange(_TOL), _MAX_ITER)
     scaled = _catch_up(seeding, problem, scaled, plain.lower_bound - _EQUAL)
     return plain if scaled.lower_bound < plain.lower_bound - _EQUAL else scaled
+
+
+def best_scaled_start(
+    seeding: Samples, problem: Problem, random_state: np.random.RandomState
+) -> Start:
+    """Return the best of the starts on scaled samples, which do not depend on units.
+
+    Parameters
+    ----------
+    seeding : Samples
+        The rows to use.
+    problem : Problem
+    random_state : RandomState
+
+    Returns
+    -------
+    Start
+
+    Raises
+    ------
+    CollapseError
+        If not even the covariance of all the samples is positive definite.
+    """
+    if problem.n_components == 1:
+        return _plain_start(seeding, problem, random_state)
+    scaled = _best_scaled_start(seeding, problem, random_state)
+    return _advance(seeding, problem, scaled, LowerBoundChange(_TOL), _MAX_ITER)
 
 
 def _plain_start(samples: Samples, problem: Problem, random_state: np.random.RandomState) -> Start:

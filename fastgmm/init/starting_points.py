@@ -13,11 +13,12 @@ from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters, distances_from_origin
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
-from .automatic import Problem, best_start, in_order
+from .automatic import Problem, best_scaled_start, best_start, in_order
 from .seeding import SEEDING, Seeds, float64_rows, nearest, one_thread, seeding_subsample
 
 INIT_PARAMS: tuple[str, ...] = ("auto", *SEEDING)
 
+_SEARCHES = {"auto": best_start, "scaled": best_scaled_start}
 _RESP_ELEMENTS = 2**20
 
 
@@ -42,7 +43,8 @@ def initial_parameters(
     samples : Samples
     n_components : int
     covariance_model : CovarianceModel
-    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}
+    init_params : {'auto', 'scaled', 'kmeans', 'k-means++', 'random', 'random_from_data'}
+        ``scaled``: as ``auto``, without the start that depends on units.
     reg_covar : float or (d,) array
     random_state : RandomState
     n_threads : int
@@ -62,11 +64,11 @@ def initial_parameters(
         return MixtureParameters(covariance_model, weights, means, *factored)
     given = _Given(covariance_model, reg_covar, n_threads, weights, means, factored)
     seeding = seeding_subsample(samples, n_components, random_state)
-    if init_params != "auto":
+    if init_params not in _SEARCHES:
         return given.estimate_rest(*_seed(seeding, n_components, init_params, random_state))
     update = ClosedForm(reg_covar, n_threads, fixed)
     problem = Problem(n_components, given.estimate_rest, update, n_threads, means)
-    start = best_start(seeding, problem, random_state)
+    start = _SEARCHES[init_params](seeding, problem, random_state)
     return start.estimated if given.has_any else in_order(start.reached)
 
 

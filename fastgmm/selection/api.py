@@ -1,0 +1,298 @@
+"""Choosing a mixture: the front door."""
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from .._kernels.blas import one_blas_thread
+from .._kernels.floating_point import numpys_rules
+from .._kernels.threads import count_threads
+from ..data.samples import Samples
+from ..em.schedules import check_count
+from ..estimators import GaussianMixture
+from ..estimators._array_api import put_attributes_like
+from ..estimators._inputs import check_samples
+from ..model import criteria
+from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
+from ..model.prediction import log_assignment, log_likelihood
+from ..model.regularization import added_to_samples
+from ..model.validation import check_magnitude
+from .held_out import held_out_likelihoods
+from .search import Fit, Key, Setting, map_in_threads, search
+from .table import CRITERIA, Candidate, Selection
+
+# Up to so many numbers, candidates are fitted side by side. Beyond, each fit takes all threads.
+_SIDE_BY_SIDE = 2**20
+# What the log-likelihood may still gain, in nats: 1/50 of a unit of BIC. It is divided by the sum
+# of the weights, within bounds.
+_TOL = 0.01
+_SMALLEST_TOL, _LARGEST_TOL = 1e-7, 1e-4
+
+
+@numpys_rules()
+def select(
+    X: Any,
+    n_components: int | Iterable[int] = range(1, 10),
+    covariance_type: str | Iterable[str] | None = None,
+    criterion: str = "bic",
+    *,
+    sample_weight: Any = None,
+    reg_covar: float | Literal["auto"] = "auto",
+    tol: float | Literal["auto"] = "auto",
+    max_iter: int = 1000,
+    n_init: int = 1,
+    cv: int = 5,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+) -> Selection:
+    r"""Choose the number of components and the covariance type.
+
+    All candidates are fitted by EM and compared by one criterion. With p free parameters,
+    log-likelihood :math:`\log L` and n the sum of the weights:
+
+    .. math::
+
+        \mathrm{BIC} = p \log n - 2 \log L, \qquad
+        \mathrm{ICL} = \mathrm{BIC} - 2 \sum_i w_i \log \max_k p(k \mid x_i), \qquad
+        \mathrm{AIC} = 2 p - 2 \log L
+
+    A candidate has fresh starts and, where a smaller one has been fitted, starts from that one with
+    components split in two. The best end is kept. Starts, regularisation and stop rule do not
+    depend on the units of the features; nor does the choice, unless it is among spherical types.
+    The number of threads changes no bit of the result.
+
+    A candidate is not compared if its fit failed, or if its maximum is spurious: a component has
+    fewer than 2 (d + 1) samples for a covariance of its own, or in some direction a variance that
+    is less than twice what ``reg_covar="auto"`` adds. The likelihood of such mixtures has no
+    upper bound. The table tells why.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n_samples, n_features)
+        float64 and float32 arrays are read in place, in any memory order.
+    n_components : int or iterable of int, default=range(1, 10)
+        Numbers of components to try.
+    covariance_type : str or iterable of str, optional
+        One or more of 'full', 'tied', 'diag', 'spherical', 'tied-spherical'. Default: those that
+        do not depend on units, which are full, tied and diag; of one feature full and tied, since
+        the others are the same.
+    criterion : {'bic', 'icl', 'aic', 'held-out'}, default='bic'
+        ``bic`` finds the density; ``icl`` prefers clusters that lie apart; ``aic`` takes more
+        components; ``held-out`` is the mean log-likelihood of samples that a fit has not seen, by
+        cross-validation.
+    sample_weight : array-like of shape (n_samples,) or number, optional
+        Non-negative; each counts as that many copies of its sample.
+    reg_covar : float or 'auto', default='auto'
+        Added to the variances, in squared units of X. ``auto`` is 1e-6 times the variance of each
+        feature.
+    tol : float or 'auto', default='auto'
+        A fit stops when it is expected to gain less in all further iterations, in nats per sample.
+        ``auto``: 0.01 nats in total, but between 1e-7 and 1e-4 per sample.
+    max_iter : int, default=1000
+        Largest number of iterations of a fit.
+    n_init : int, default=1
+        Number of fresh starts of each candidate. Each is the best of nine, after a few iterations.
+    cv : int, default=5
+        Number of folds for ``criterion="held-out"``: of each fold, the fits to the others are
+        evaluated.
+    random_state : int, RandomState instance or None, default=None
+        The same integer gives the same result. Every candidate's fresh starts draw from the same
+        seed.
+    n_jobs : int or None, default=None
+        Number of threads. None, -1: all cores that affinity and cgroup quota allow. Where X is
+        small, candidates are fitted side by side; where it is large, each fit takes all threads.
+
+    Returns
+    -------
+    Selection
+        ``best_estimator``, a fitted `GaussianMixture`; ``best`` and ``candidates``; ``to_frame()``.
+        It prints as a table.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X, a weight or a parameter is not valid, or if no candidate can be compared.
+
+    References
+    ----------
+    Schwarz (1978), Estimating the dimension of a model, Annals of Statistics 6. Fraley and Raftery
+    (2002), Model-based clustering, discriminant analysis, and density estimation, J. Am. Statist.
+    Assoc. 97. Biernacki, Celeux and Govaert (2000), IEEE Trans. Pattern Analysis and Machine
+    Intelligence 22. Ueda, Nakano, Ghahramani and Hinton (2000), Neural Computation 12, on splits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastgmm
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(6, 1, (300, 2))])
+    >>> selection = fastgmm.select(X, range(1, 5), random_state=0)
+    >>> selection.best.n_components, selection.best.covariance_type
+    (2, 'tied')
+    >>> selection.best_estimator.weights_.round(2).tolist()
+    [0.4, 0.6]
+    """
+    if criterion not in CRITERIA:
+        allowed = ", ".join(map(repr, CRITERIA))
+        raise ValueError(f"criterion must be one of {allowed}, got {criterion!r}.")
+    sizes = _check_sizes(n_components)
+    template = GaussianMixture(
+        tol=_LARGEST_TOL if isinstance(tol, str) and tol == "auto" else tol,
+        reg_covar=reg_covar,
+        max_iter=max_iter,
+        n_init=n_init,
+        random_state=random_state,
+        acceleration="quasi-newton",
+        stop_rule="remaining-gain",
+        n_jobs=n_jobs,
+    )
+    template._validate_params()
+    n_folds = check_count(cv, "cv")
+    samples = check_samples(template, X, sample_weight, reset=True, min_samples=2)
+    check_magnitude(samples)
+    if isinstance(tol, str):
+        template.tol = float(np.clip(_TOL / samples.total_weight, _SMALLEST_TOL, _LARGEST_TOL))
+    keys = [Key(name, K) for name in _check_types(covariance_type, samples) for K in sizes]
+    setting = _setting(template, samples)
+    with one_blas_thread():
+        fits = search(samples, keys, setting)
+        held_out = dict.fromkeys(keys, np.nan)
+        if criterion == "held-out":
+            _check_folds(n_folds, samples)
+            held_out = held_out_likelihoods(samples, keys, setting, n_folds)
+        candidates = map_in_threads(
+            lambda key: _candidate(template, X, samples, key, fits[key], held_out[key], setting),
+            keys,
+            setting.n_workers,
+        )
+    candidates = [_without_value(candidate, criterion) for candidate in candidates]
+    _check_any(candidates)
+    return Selection(candidates, criterion, samples.n_samples, samples.n_features)
+
+
+def _check_sizes(n_components: Any) -> list[int]:
+    """Return different numbers of components, in ascending order."""
+    sizes: list[int] = []
+    is_valid = True
+    try:
+        values = n_components if isinstance(n_components, Iterable) else [n_components]
+        sizes = sorted({operator.index(value) for value in values})
+    except TypeError:
+        is_valid = False
+    if not is_valid or not sizes or sizes[0] < 1:
+        raise ValueError(
+            "n_components should be an integer of at least 1, or several such as range(1, 10), "
+            f"got {n_components!r}."
+        )
+    return sizes
+
+
+def _check_types(covariance_type: Any, samples: Samples) -> list[str]:
+    """Return different covariance types, in the order in which they were given."""
+    if covariance_type is None:
+        return ["full", "tied", "diag"] if samples.n_features > 1 else ["full", "tied"]
+    names = [covariance_type] if isinstance(covariance_type, str) else covariance_type
+    is_valid = isinstance(names, Iterable)
+    names = list(names) if is_valid else []
+    if not names or not all(isinstance(name, str) and name in COVARIANCE_MODELS for name in names):
+        allowed = ", ".join(map(repr, COVARIANCE_MODELS))
+        raise ValueError(
+            f"covariance_type should be one or more of {allowed}, got {covariance_type!r}."
+        )
+    return list(dict.fromkeys(names))
+
+
+def _check_folds(n_folds: int, samples: Samples) -> None:
+    n_samples = int(np.count_nonzero(samples.sample_weight))
+    if not 2 <= n_folds <= n_samples:
+        raise ValueError(
+            "cv should be an integer from 2 to the number of samples of positive weight, which is "
+            f"{n_samples}, got {n_folds}."
+        )
+
+
+def _setting(template: GaussianMixture, samples: Samples) -> Setting:
+    n_threads = count_threads(template.n_jobs)
+    is_small = samples.n_samples * samples.n_features <= _SIDE_BY_SIDE
+    reg_covar = added_to_samples(template.reg_covar, samples, n_threads)
+    automatic = added_to_samples("auto", samples, n_threads)
+    return Setting(
+        reg_covar=reg_covar,
+        collapsed=np.maximum(reg_covar, automatic),
+        tol=template.tol,
+        max_iter=template.max_iter,
+        n_init=template.n_init,
+        seed=_seed(template.random_state),
+        n_threads=1 if is_small else n_threads,
+        n_workers=n_threads if is_small else 1,
+    )
+
+
+def _seed(random_state: Any) -> int:
+    """Return an integer as it is, so that a fresh start is that of the estimator."""
+    try:
+        return operator.index(random_state)
+    except TypeError:
+        return int(check_random_state(random_state).randint(2**31))
+
+
+def _candidate(
+    template: GaussianMixture,
+    X: Any,
+    samples: Samples,
+    key: Key,
+    fit: Fit,
+    held_out: float,
+    setting: Setting,
+) -> Candidate:
+    """Return a fit with its criteria, as a fitted estimator."""
+    name, K = key
+    n_covariances = get_covariance_model(name).n_parameters(K, samples.n_features)
+    p = n_covariances + K * samples.n_features + K - 1
+    if fit.reached is None:
+        return Candidate(name, K, p, fault=fit.fault)
+    start, result = fit.reached
+    estimator = clone(template).set_params(n_components=K, covariance_type=name)
+    known = ("n_features_in_", "feature_names_in_")
+    vars(estimator).update({key: vars(template)[key] for key in known if key in vars(template)})
+    estimator._set_result(result)
+    put_attributes_like(estimator, X)
+    estimator._remember()
+    total = log_likelihood(samples, result.parameters, setting.n_threads)
+    bic = criteria.bic(total, p, samples.total_weight)
+    assigned = log_assignment(samples, result.parameters, setting.n_threads)
+    return Candidate(
+        name,
+        K,
+        p,
+        log_likelihood=total,
+        bic=bic,
+        icl=criteria.icl(bic, assigned),
+        aic=criteria.aic(total, p),
+        held_out=held_out,
+        start=start,
+        converged=result.converged,
+        n_iter=result.n_iter,
+        fault=fit.fault,
+        estimator=estimator,
+    )
+
+
+def _without_value(candidate: Candidate, criterion: str) -> Candidate:
+    """Return a candidate with a fault where its criterion is not a number."""
+    if candidate.fault is None and np.isnan(candidate.value(criterion)):
+        return candidate._replace(fault="the fit to all folds but one failed")
+    return candidate
+
+
+def _check_any(candidates: Sequence[Candidate]) -> None:
+    if all(candidate.fault is not None for candidate in candidates):
+        first = candidates[0]
+        raise ValueError(
+            f"None of {len(candidates)} candidates can be compared. The first, {first.name}: "
+            f"{first.fault}"
+        )

@@ -1,0 +1,92 @@
+"""Maxima that are spurious: the likelihood of a mixture has no upper bound.
+
+A component that shrinks onto a few samples, or onto samples that a coarse unit made equal, gains
+without end. What it gains comes from ``reg_covar`` and not from the data, so that no criterion can
+compare it.
+"""
+
+import numpy as np
+
+from .._kernels.layout import Array
+from ..data.samples import Samples
+from ..em.result import EMResult
+from ..estimators.component_sizes import component_sizes
+from ..model.covariance_model import CovarianceModel
+from ..model.parameters import MixtureParameters
+from ..model.statistics import sample_moments
+
+# A component needs this many times as many samples as its covariance.
+_SAMPLES_PER_NEEDED = 2
+# A variance that is less than so many times what is added to it has collapsed.
+_COLLAPSED = 2.0
+
+
+def find_fault(
+    samples: Samples, result: EMResult[MixtureParameters], reg_covar: float | Array
+) -> str | None:
+    """Return why a fit is no maximum that can be compared with others, or None.
+
+    Parameters
+    ----------
+    samples : Samples
+    result : EMResult
+    reg_covar : float or (d,) array
+        Variances that are as small as this have collapsed.
+
+    Returns
+    -------
+    str or None
+    """
+    parameters = result.parameters
+    if result.collapsed:
+        k = min(result.collapsed)
+        return f"the covariance of component {k} collapsed in iteration {result.collapsed[k]}"
+    return _few_samples(samples, parameters) or _narrow(samples, parameters, reg_covar)
+
+
+def _few_samples(samples: Samples, parameters: MixtureParameters) -> str | None:
+    """Return which component has too few samples for a covariance of its own."""
+    if not parameters.covariance_model.per_component:
+        return None
+    sizes = component_sizes(samples, parameters)
+    needed = _SAMPLES_PER_NEEDED * (parameters.n_features + 1)
+    k = int(sizes.argmin())
+    # a component of just as many samples may be counted a little lower
+    if sizes[k] >= needed - 0.5:
+        return None
+    return f"component {k} has {sizes[k]:.1f} samples, fewer than {needed}"
+
+
+def _narrow(
+    samples: Samples, parameters: MixtureParameters, reg_covar: float | Array
+) -> str | None:
+    """Return which component has collapsed in a direction in which the samples vary."""
+    model, (K, d) = parameters.covariance_model, parameters.means.shape
+    alone = model.regularize(np.zeros_like(parameters.covariances), reg_covar)
+    added = model.variances(alone, K, d)
+    if not (added > 0.0).all():
+        return None
+    units = np.sqrt(added[0])
+    directions = _directions(_total(samples, model) / np.outer(units, units)) / units[:, np.newaxis]
+    if directions.shape[1] == 0:
+        return None
+    covariances = model.dense(parameters.covariances, K, d)[: K if model.per_component else 1]
+    smallest = np.linalg.eigvalsh(directions.T @ covariances @ directions)[:, 0]
+    k = int(smallest.argmin())
+    if smallest[k] >= _COLLAPSED:
+        return None
+    which = f"component {k} has" if model.per_component else "the components have"
+    return f"{which} collapsed: in some direction the variance is hardly more than reg_covar"
+
+
+def _total(samples: Samples, model: CovarianceModel) -> Array:
+    """Return the covariance of all samples as a (d, d) matrix."""
+    _, covariance = sample_moments(samples, model, 1)
+    one = covariance[np.newaxis] if model.per_component else covariance
+    return np.asarray(model.dense(one, 1, samples.n_features)[0])
+
+
+def _directions(total: Array) -> Array:
+    """Return orthonormal directions in which the samples vary by more than rounding."""
+    variances, directions = np.linalg.eigh(total)
+    return np.asarray(directions[:, variances > _COLLAPSED])
