@@ -55,14 +55,14 @@ def test_help_loads_nothing_heavy(run_python):
     script = """
 import sys
 from fastgmm.cli.main import main
-assert main(["fit", "--help"]) == main(["bench", "--help"]) == 0
+assert main(["fit", "--help"]) == main(["select", "--help"]) == main(["bench", "--help"]) == 0
 heavy = ("numpy", "numba", "sklearn", "scipy", "tqdm", "matplotlib", "pyarrow")
 print([name for name in heavy if name in sys.modules])
 """
     assert run_python(script).splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["", "fit", "predict", "score", "info", "bench"])
+@pytest.mark.parametrize("command", ["", "fit", "select", "predict", "score", "info", "bench"])
 def test_help(run, command):
     code, out, err = run(*command.split(), "--help")
     assert (code, err) == (0, "")
@@ -95,8 +95,8 @@ def test_defaults_are_those_of_the_library():
     [
         ("", "the following arguments are required: COMMAND (see fastgmm --help)"),
         ("fit x.npy", "the following arguments are required: -K/--n-components (see fastgmm fit"),
-        ("fit x -K 0", "-K/--n-components: expected an integer of at least 1, got '0' (see"),
-        ("fit x -K 2.5", "-K/--n-components: expected an integer of at least 1, got '2.5'"),
+        ("fit x -K 0", "-K/--n-components: expected auto or an integer of at least 1, got '0'"),
+        ("fit x -K 2.5", "-K/--n-components: expected auto or an integer of at least 1, got '2.5'"),
         ("fit x -K 2 --tol -1", "--tol: expected a number of at least 0, got '-1'"),
         ("fit x -K 2 --tol nan", "--tol: expected a number of at least 0, got 'nan'"),
         ("fit x -K 2 --reg-covar inf", "--reg-covar: expected auto or a number of at least 0, got"),

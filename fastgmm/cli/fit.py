@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .._versions import __version__
+from .automatic import check_goes_with_auto, choose
 from .data_options import DATA, WEIGHTS, add_data_options, naming_columns, read_data
 from .options import name, number, number_or
 from .output_file import add_force, writing
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .progress import Progress
 
 ABOUT = "fit a mixture to data"
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied-spherical")
 
 PARAMETERS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
@@ -26,13 +28,19 @@ PARAMETERS = (
 
 def add_options(add: Callable[..., object]) -> None:
     """Declare the options."""
-    kinds = ("full", "tied", "diag", "spherical", "tied-spherical")
     starts = ("auto", "kmeans", "k-means++", "random", "random_from_data")
     accelerations = ("quasi-newton", "subsample", "split-merge")
     count, positive = number(int, 1), number(float, 0)
     add("data", type=name, metavar="DATA", help=DATA)
-    add("-K", "--n-components", type=count, required=True, metavar="N", help="components")
-    add("--covariance-type", choices=kinds, default="full", help="shape of the covariances")
+    size = "components; auto: from 1 to 9, by BIC"
+    count_or_auto = number_or("auto", count)
+    add("-K", "--n-components", type=count_or_auto, required=True, metavar="N|auto", help=size)
+    add(
+        "--covariance-type",
+        choices=COVARIANCE_TYPES,
+        default="full",
+        help="shape of the covariances",
+    )
     equal = "hold all weights at 1 / N; default: estimate them"
     add("--equal-weights", action="store_true", help=equal)
     variance = "hold the variance of tied-spherical components; default: estimate it"
@@ -81,6 +89,8 @@ def run(args: argparse.Namespace) -> None:
         )
     if args.variance is not None and args.covariance_type != "tied-spherical":
         args.error("--variance goes with --covariance-type tied-spherical alone")
+    if args.n_components == "auto":
+        check_goes_with_auto(args)
     progress = Progress(args.quiet, args.max_iter, args.n_init)
     try:
         table, model, seconds = _read_and_fit(args, progress)
@@ -95,6 +105,7 @@ def run(args: argparse.Namespace) -> None:
         "fastgmm": __version__,
         "parameters": _parameters(args),
         "standardize": args.standardize,
+        "selection": args.selection,
         "output": args.output,
         "data": data,
         "model": describe_model(model),
@@ -147,8 +158,13 @@ def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -
     from ..estimators import GaussianMixture
     from .interruption import Interruption
 
-    model: Any = GaussianMixture(**_parameters(args))
     X, restore = _prepared(args, table)
+    start: dict[str, Any] = {}
+    args.selection = None
+    if args.n_components == "auto":
+        progress.phase("choosing the number of components")
+        args.selection, start = choose(args, X, table.weights)
+    model: Any = GaussianMixture(**_parameters(args) | start)
     with Interruption(lambda: args.output is not None and bool(progress.seconds)) as interruption:
 
         def callback(iteration: Any) -> bool:

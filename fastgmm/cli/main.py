@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from .._versions import __version__
-from . import bench, export, fit, info, predict, score
+from . import bench, export, fit, info, predict, score, select
 from . import compile as compile_command
 from .data_options import DataError
 from .output_file import check_output
@@ -20,6 +20,7 @@ from .parser import Parser, did_you_mean
 _EPILOG = """\
 examples:
   fastgmm fit sample:iris -K 3
+  fastgmm select data.csv -K 1:9 --output model.npz
   fastgmm fit data.csv -K 32 --covariance-type diag --output model.npz
   fastgmm predict model.npz data.csv --id name --output labels.csv
   fastgmm export model.npz --language c -o model.c
@@ -30,6 +31,7 @@ data or the fit, 2 a wrong command line, 130 interrupted.
 """
 _COMMANDS = {
     "fit": fit,
+    "select": select,
     "predict": predict,
     "score": score,
     "info": info,

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import csv
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,36 @@ def number_or(word: str, parse_number: Callable[[str], Any]) -> Callable[[str], 
         except argparse.ArgumentTypeError as error:
             expected = str(error).replace("expected ", f"expected {word} or ", 1)
             raise argparse.ArgumentTypeError(expected) from None
+
+    return parse
+
+
+def counts(text: str) -> list[int]:
+    """Return counts: FIRST:LAST, which includes both, or counts separated by commas."""
+    with contextlib.suppress(ValueError):
+        first, separator, last = text.partition(":")
+        found = (
+            list(range(int(first), int(last) + 1))
+            if separator
+            else [int(part) for part in text.split(",")]
+        )
+        if found and min(found) >= 1:
+            return found
+    raise argparse.ArgumentTypeError(
+        f"expected integers of at least 1, as 1:9 or 2,4,8, got {text!r}"
+    )
+
+
+def choices(allowed: Sequence[str]) -> Callable[[str], list[str]]:
+    """Return a parser of some of the allowed words, separated by commas."""
+
+    def parse(text: str) -> list[str]:
+        found = names(text)
+        if any(word not in allowed for word in found):
+            raise argparse.ArgumentTypeError(
+                f"expected some of {', '.join(allowed)}, separated by commas, got {text!r}"
+            )
+        return found
 
     return parse
 

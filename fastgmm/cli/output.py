@@ -78,6 +78,8 @@ def format_fit(report: Report) -> str:
     rows = [("data", f"{data['source']}: {shape}, {data['dtype']}")]
     if data["weights"] is not None:
         rows.append(("weights", f"{data['weights']}: sum {score['sum_of_weights']:,.10g}"))
+    if report["selection"] is not None:
+        rows.append(("chosen", _format_selection(report["selection"])))
     if report["parameters"]["n_init"] > 1:
         rows.append(("starts", f"{report['parameters']['n_init']}, of which the best is kept"))
     rows += [
@@ -89,6 +91,14 @@ def format_fit(report: Report) -> str:
     if report["output"] is not None:
         rows.append(("saved to", report["output"]))
     return f"{_align(rows)}\n\n{_components(report['model'])}"
+
+
+def _format_selection(selection: Report) -> str:
+    """Return the best number of components and the next one."""
+    compared = [each for each in selection["candidates"] if each["fault"] is None]
+    compared.sort(key=lambda each: each["bic"])
+    best, *others = (f"K = {each['n_components']} (BIC {each['bic']:,.2f})" for each in compared)
+    return f"{best}, before {others[0]}" if others else best
 
 
 def format_model(path: str, model: Report) -> str:

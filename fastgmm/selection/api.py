@@ -1,11 +1,13 @@
 """Choosing a mixture: the front door."""
 
 import operator
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from .._kernels.blas import one_blas_thread
@@ -136,7 +138,7 @@ def select(
     >>> selection.best_estimator.weights_.round(2).tolist()
     [0.4, 0.6]
     """
-    if criterion not in CRITERIA:
+    if not isinstance(criterion, str) or criterion not in CRITERIA:
         allowed = ", ".join(map(repr, CRITERIA))
         raise ValueError(f"criterion must be one of {allowed}, got {criterion!r}.")
     sizes = _check_sizes(n_components)
@@ -158,7 +160,9 @@ def select(
         template.tol = float(np.clip(_TOL / samples.total_weight, _SMALLEST_TOL, _LARGEST_TOL))
     keys = [Key(name, K) for name in _check_types(covariance_type, samples) for K in sizes]
     setting = _setting(template, samples)
-    with one_blas_thread():
+    with one_blas_thread(), warnings.catch_warnings():
+        # of k-means, where rows are equal
+        warnings.simplefilter("ignore", ConvergenceWarning)
         fits = search(samples, keys, setting)
         held_out = dict.fromkeys(keys, np.nan)
         if criterion == "held-out":

@@ -1,0 +1,392 @@
+"""Choosing the number of components and the covariance type."""
+
+import math
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.datasets import load_iris
+
+import fastgmm
+from fastgmm import GaussianMixture, select
+
+FAITHFUL = np.loadtxt(Path(__file__).parent / "data" / "faithful.csv", delimiter=",", skiprows=1)
+IRIS = load_iris().data
+#: mclust's figures, in scikit-learn's sign: EEE is tied, VVV full, VVI diag.
+FAITHFUL_BIC = {("full", 2): 2322.192, ("tied", 2): 2325.220, ("tied", 3): 2314.316}
+FAITHFUL_BIC |= {("diag", 2): 2346.065, ("tied", 4): 2320.207}
+IRIS_BIC = {("full", 2): 574.018, ("full", 3): 580.839, ("tied", 3): 632.966, ("tied", 4): 591.410}
+
+
+def simulated(seed, largest=50_000):
+    """Return samples of a random mixture in unlike units, and its number of components.
+
+    The closest components are four standard deviations apart.
+    """
+    rng = np.random.default_rng(seed)
+    K, d = int(rng.integers(2, 10)), int(rng.integers(2, 11))
+    n = int(np.exp(rng.uniform(np.log(1000), np.log(largest))))
+    A = rng.normal(size=(K, d, d)) / np.sqrt(d)
+    covariances = A @ A.swapaxes(1, 2) + 0.25 * np.eye(d)
+    if seed % 3 == 1:
+        covariances = np.tile(covariances[0], (K, 1, 1))
+    elif seed % 3 == 2:
+        covariances = covariances * np.eye(d)
+    means = rng.normal(size=(K, d))
+    while closest(means, covariances) < 4.0:
+        means *= 1.1
+    z = rng.choice(K, n, p=0.5 / K + 0.5 * rng.dirichlet(np.full(K, 10.0)))
+    noise = np.einsum("nij,nj->ni", np.linalg.cholesky(covariances)[z], rng.normal(size=(n, d)))
+    units = 10.0 ** rng.uniform(-4, 4, d)
+    return units * (means[z] + noise + rng.normal(0, 10, d)), K
+
+
+def closest(means, covariances):
+    """Return the smallest distance of two components, in their mean standard deviations."""
+    pairs = [(i, j) for i in range(len(means)) for j in range(i)]
+    differences = np.array([means[i] - means[j] for i, j in pairs])
+    mean = np.array([covariances[i] + covariances[j] for i, j in pairs]) / 2
+    solved = np.linalg.solve(mean, differences[..., np.newaxis])[..., 0]
+    return np.sqrt((differences * solved).sum(axis=1).min())
+
+
+def values(selection, criterion="bic"):
+    return np.array([candidate.value(criterion) for candidate in selection.candidates])
+
+
+def log_joint(model, X):
+    """Return log w_k N(x | k) by SciPy."""
+    full = GaussianMixture.from_parameters(model.weights_, model.means_, model.covariances_)
+    covariances = full.to_parameters().covariance_model.dense(
+        model.covariances_, *model.means_.shape
+    )
+    components = zip(model.weights_, model.means_, covariances, strict=True)
+    return np.stack(
+        [np.log(w) + multivariate_normal(m, c).logpdf(X) for w, m, c in components], axis=1
+    )
+
+
+# published figures
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_old_faithful(seed):
+    selection = select(FAITHFUL, random_state=seed)
+    assert (selection.best.covariance_type, selection.best.n_components) == ("tied", 3)
+    assert selection.best.bic <= 2314.3
+    found = {candidate[:2]: candidate.bic for candidate in selection.candidates}
+    assert len(found) == 27
+    for key, published in FAITHFUL_BIC.items():
+        assert found[key] <= published + 1e-3
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_iris(seed):
+    types = ["full", "tied", "diag", "spherical", "tied-spherical"]
+    selection = select(IRIS, range(1, 7), types, random_state=seed)
+    assert (selection.best.covariance_type, selection.best.n_components) == ("full", 2)
+    assert selection.best.bic == pytest.approx(574.018, abs=1e-3)
+    found = {candidate[:2]: candidate.bic for candidate in selection.candidates}
+    for key, published in IRIS_BIC.items():
+        assert found[key] <= published + 1e-3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_true_number_of_components(seed):
+    X, K = simulated(seed, largest=3000)
+    assert select(X, random_state=0).best.n_components == K
+
+
+@pytest.mark.slow
+def test_true_number_of_components_in_95_of_100():
+    right = 0
+    for seed in range(100):
+        X, K = simulated(1000 + seed)
+        right += select(X, random_state=0).best.n_components == K
+    assert right >= 95
+
+
+# criteria
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_criteria_are_those_of_the_estimator_and_of_scipy(weighted):
+    weight = 1.0 + np.arange(len(FAITHFUL)) % 3 if weighted else None
+    w = np.ones(len(FAITHFUL)) if weight is None else weight
+    selection = select(FAITHFUL, [1, 2, 3], "full", sample_weight=weight, random_state=0)
+    for candidate in selection.candidates:
+        model, joint = candidate.estimator, log_joint(candidate.estimator, FAITHFUL)
+        total = w @ logsumexp(joint, axis=1)
+        p = 6 * candidate.n_components - 1
+        bic = p * np.log(w.sum()) - 2 * total
+        largest = joint.max(axis=1) - logsumexp(joint, axis=1)
+        assert candidate.n_parameters == model.n_parameters_ == p
+        assert candidate.log_likelihood == pytest.approx(total)
+        assert candidate.bic == pytest.approx(bic)
+        assert candidate.aic == pytest.approx(2 * p - 2 * total)
+        assert candidate.icl == pytest.approx(bic - 2 * w @ largest)
+        assert candidate.bic == pytest.approx(model.bic(FAITHFUL, weight))
+        assert candidate.icl == pytest.approx(model.icl(FAITHFUL, weight))
+        assert candidate.aic == pytest.approx(model.aic(FAITHFUL, weight))
+        assert math.isnan(candidate.held_out)
+
+
+def test_each_criterion_chooses_its_best():
+    """AIC takes more parameters than BIC."""
+    bic, icl, aic = (
+        select(IRIS, range(1, 5), random_state=0, criterion=name) for name in ("bic", "icl", "aic")
+    )
+    assert bic.best.bic == values(bic).min()
+    assert icl.best.icl == values(icl, "icl").min()
+    assert aic.best.aic == values(aic, "aic").min()
+    assert aic.best.n_parameters > bic.best.n_parameters
+
+
+def test_integer_weights_are_repeated_rows():
+    counts = 1 + np.arange(len(FAITHFUL)) % 3
+    weighted = select(FAITHFUL, [2], "tied", sample_weight=counts, random_state=0)
+    repeated = select(np.repeat(FAITHFUL, counts, axis=0), [2], "tied", random_state=0)
+    assert weighted.best.bic == pytest.approx(repeated.best.bic, abs=1e-2)
+
+
+def test_held_out_likelihood_is_that_of_the_other_folds():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(8, 1, (200, 2))])
+    selection = select(X, [1, 2, 3], "full", "held-out", random_state=0, cv=4)
+    assert selection.best.n_components == 2
+    fold = np.arange(400) % 4
+    np.random.RandomState(0).shuffle(fold)
+    for candidate in selection.candidates[:2]:
+        total = 0.0
+        for number in range(4):
+            model = GaussianMixture(
+                candidate.n_components, tol=1e-9, max_iter=1000, reg_covar="auto", random_state=0
+            ).fit(X[fold != number])
+            total += model.score(X[fold == number]) * np.sum(fold == number)
+        assert candidate.held_out == pytest.approx(total / 400, abs=1e-4)
+    assert selection.best.held_out < selection.best.log_likelihood / 400
+
+
+# what the result does not depend on
+
+
+@pytest.mark.parametrize(
+    "n_samples, criterion", [(600, "bic"), (600, "held-out"), (600_000, "bic")]
+)
+def test_n_jobs_changes_no_bit(n_samples, criterion):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_samples, 2)) + 5.0 * rng.integers(0, 2, (n_samples, 1))
+    options = {"n_components": [1, 2, 3], "random_state": 0, "criterion": criterion}
+    one, *others = (select(X, **options, n_jobs=n_jobs) for n_jobs in (1, 2, 5))
+    for other in others:
+        np.testing.assert_array_equal(values(other), values(one))
+        np.testing.assert_array_equal(values(other, "held-out"), values(one, "held-out"))
+        np.testing.assert_array_equal(other.best_estimator.means_, one.best_estimator.means_)
+
+
+def test_same_seed_same_result():
+    options = {"n_components": [2, 4], "covariance_type": "full"}
+    first, again = (select(FAITHFUL, random_state=7, **options) for _ in range(2))
+    assert first.to_records()[1]["bic"] == again.to_records()[1]["bic"]
+    drawn = [select(FAITHFUL, random_state=np.random.RandomState(7), **options) for _ in range(2)]
+    np.testing.assert_array_equal(values(drawn[0]), values(drawn[1]))
+
+
+@pytest.mark.parametrize("units", [[2.0**-10, 1.0, 2.0**10, 1.0], [1e-3, 1e3, 1.0, 1e6]])
+def test_units_change_nothing(units):
+    sizes = range(1, 5)
+    plain, scaled = (select(X, sizes, random_state=0) for X in (IRIS, IRIS * units))
+    shift = 2 * len(IRIS) * np.log(units).sum()
+    np.testing.assert_allclose(values(scaled) - shift, values(plain), atol=1e-4)
+    assert scaled.best[:2] == plain.best[:2]
+
+
+# spurious maxima and failures
+
+
+def test_a_unit_that_is_coarse_makes_no_components():
+    """Waiting times in whole quarters of an hour coincide: components could shrink onto them."""
+    X = np.c_[FAITHFUL[:, 0], 15.0 * np.round(FAITHFUL[:, 1] / 15.0)]
+    selection = select(X, range(1, 7), ["full", "diag"], random_state=0)
+    faults = [candidate for candidate in selection.candidates if candidate.fault]
+    assert any("collapsed" in candidate.fault for candidate in faults)
+    assert selection.best.fault is None
+    # a spurious maximum has the lowest BIC: it gains what reg_covar lets it
+    assert min(candidate.bic for candidate in faults) < selection.best.bic
+    assert selection.best.bic == min(c.bic for c in selection.candidates if not c.fault)
+
+
+def test_components_of_few_samples_are_not_compared():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(100, 2)), 50 + 1e-2 * rng.normal(size=(4, 2))])
+    selection = select(X, [2], ["full", "tied"], random_state=0)
+    full, tied = selection.candidates
+    assert full.fault == "component 1 has 4.0 samples, fewer than 6"
+    assert full.bic < tied.bic
+    assert selection.best is tied
+
+
+def test_candidates_that_fail_say_why():
+    X = np.array([[0.0], [0.1], [0.2], [0.4], [5.0], [5.1], [5.3], [5.4]])
+    selection = select(X, [1, 2, 20], random_state=0)
+    failed = [candidate for candidate in selection.candidates if candidate.n_components == 20]
+    for candidate in failed:
+        assert candidate.estimator is None
+        assert math.isnan(candidate.bic)
+        assert candidate.fault == (
+            "Expected n_samples >= n_components but got n_components = 20, n_samples = 8"
+        )
+    assert selection.best.n_components == 2
+    assert re.search(r"\nnot compared:\nfull, K = 20: Expected n_samples", str(selection))
+
+
+def test_a_constant_feature_is_no_collapse():
+    X = np.c_[FAITHFUL, np.full(len(FAITHFUL), 3.0)]
+    selection = select(X, [1, 2, 3], random_state=0)
+    assert not any(candidate.fault for candidate in selection.candidates)
+    assert selection.best[:2] == ("tied", 3)
+
+
+def test_nothing_warns():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        select(np.repeat(FAITHFUL[:6], 20, axis=0), range(1, 9), "tied", random_state=0)
+
+
+# larger models from smaller ones
+
+
+def test_numbers_of_components_may_have_gaps():
+    X, K = simulated(3, largest=1500)
+    assert K == 8
+    selection = select(X, [1, K], "full", random_state=0)
+    every = select(X, range(1, K + 1), "full", random_state=0)
+    assert selection.best.n_components == K
+    assert selection.best.bic == pytest.approx(every.best.bic, abs=0.1)
+
+
+def test_splits_find_what_fresh_starts_do_not():
+    starts = [c.start for c in select(FAITHFUL, random_state=0).candidates]
+    assert set(starts) == {"fresh", "split"}
+
+
+# the result
+
+
+def test_best_estimator_is_fitted_and_can_be_saved(tmp_path):
+    import pandas
+
+    frame = pandas.DataFrame(FAITHFUL, columns=["eruptions", "waiting"])
+    selection = select(frame, range(1, 4), "tied", random_state=0, n_jobs=1)
+    model = selection.best_estimator
+    assert isinstance(model, GaussianMixture)
+    assert model.feature_names_in_.tolist() == ["eruptions", "waiting"]
+    assert (model.n_components, model.covariance_type, model.n_jobs) == (3, "tied", 1)
+    assert model.converged_
+    assert model.predict(frame).max() == 2
+    assert model.score(frame) == pytest.approx(model.lower_bound_, abs=1e-4)
+    fastgmm.save(model, tmp_path / "model.npz")
+    loaded = fastgmm.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(loaded.predict(frame), model.predict(frame))
+
+
+def test_the_table_prints():
+    text = str(select(FAITHFUL, [1, 2, 3], ["tied", "full"], random_state=0))
+    assert text.splitlines() == [
+        "BIC of 272 samples x 2 features (lower is better)",
+        "best: tied, K = 3, BIC 2314.30",
+        "",
+        "K     tied      full",
+        "1  2607.62   2607.62",
+        "2  2325.22   2322.19",
+        "3  2314.30*  2324.18",
+        "",
+        "The best has the largest number of components that was tried: try more.",
+    ]
+
+
+def test_the_table_says_what_did_not_converge():
+    selection = select(FAITHFUL, [1, 3], "full", max_iter=2, random_state=0)
+    assert "not converged: full, K = 1; full, K = 3" in str(selection).splitlines()
+    assert selection.candidates[1].n_iter == 2
+
+
+def test_to_frame():
+    selection = select(FAITHFUL, [1, 300], "full", random_state=0)
+    frame = selection.to_frame()
+    assert list(frame.columns) == [
+        *("covariance_type", "n_components", "n_parameters", "log_likelihood", "bic", "icl"),
+        *("aic", "held_out", "start", "converged", "n_iter", "fault"),
+    ]
+    assert frame["bic"][0] == selection.candidates[0].bic
+    assert frame["fault"][1].startswith("Expected n_samples")
+    assert frame["bic"].isna().tolist() == [False, True]
+
+
+def test_equal_candidates_leave_the_first():
+    selection = select(FAITHFUL[:, :1], 1, random_state=0)
+    assert [candidate[:2] for candidate in selection.candidates] == [("full", 1), ("tied", 1)]
+    assert selection.best is selection.candidates[0]
+
+
+# arguments
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (
+            {"n_components": 0},
+            "n_components should be an integer of at least 1, or several such as range(1, 10), "
+            "got 0.",
+        ),
+        ({"n_components": []}, "such as range(1, 10), got []."),
+        ({"n_components": [1, 2.5]}, "such as range(1, 10), got [1, 2.5]."),
+        ({"n_components": "auto"}, "such as range(1, 10), got 'auto'."),
+        (
+            {"covariance_type": "round"},
+            "covariance_type should be one or more of 'full', 'tied', 'diag', 'spherical', "
+            "'tied-spherical', got 'round'.",
+        ),
+        ({"covariance_type": ["full", 3]}, "'tied-spherical', got ['full', 3]."),
+        ({"covariance_type": []}, "'tied-spherical', got []."),
+        ({"covariance_type": 3}, "'tied-spherical', got 3."),
+        (
+            {"criterion": "dic"},
+            "criterion must be one of 'bic', 'icl', 'aic', 'held-out', got 'dic'.",
+        ),
+        ({"criterion": ["bic"]}, "'held-out', got ['bic']."),
+        ({"cv": 0}, "cv should be a positive integer, got 0."),
+        (
+            {"criterion": "held-out", "cv": 1},
+            "cv should be an integer from 2 to the number of samples of positive weight, which is "
+            "272, got 1.",
+        ),
+        ({"tol": -1.0}, "The 'tol' parameter of GaussianMixture must be a float in the range"),
+        ({"tol": "small"}, "The 'tol' parameter of GaussianMixture must be a float in the range"),
+        ({"reg_covar": -1.0}, "The 'reg_covar' parameter of GaussianMixture must be"),
+        ({"n_init": 0}, "The 'n_init' parameter of GaussianMixture must be an int in the range"),
+        ({"random_state": "x"}, "The 'random_state' parameter of GaussianMixture must be"),
+        ({"n_jobs": 0}, "n_jobs must be None, a positive or a negative integer, got 0."),
+        ({"sample_weight": [1.0]}, "sample_weight should be one number or have the shape of"),
+        (
+            {"n_components": 300},
+            "None of 3 candidates can be compared. The first, full, K = 300: Expected n_samples >= "
+            "n_components but got n_components = 300, n_samples = 272",
+        ),
+    ],
+)
+def test_errors(options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        select(FAITHFUL, **options)
+
+
+def test_nan_is_named():
+    X = FAITHFUL.copy()
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"Input X contains NaN, first in row 3, feature 1"):
+        select(X)
