@@ -68,9 +68,9 @@ def select(
     The number of threads changes no bit of the result.
 
     A candidate is not compared if its fit failed, or if its maximum is spurious: a component has
-    fewer than 2 (d + 1) samples for a covariance of its own, or in some direction a variance that
-    is less than twice what ``reg_covar="auto"`` adds. The likelihood of such mixtures has no
-    upper bound. The table tells why.
+    fewer than 2 (d + 1) samples for a matrix of its own, or 6 for variances of its own, or in some
+    direction a variance of which ``reg_covar`` is more than half (what ``auto`` would be, if it
+    is 0). The likelihood of such mixtures has no upper bound. The table tells why.
 
     Parameters
     ----------
@@ -141,23 +141,17 @@ def select(
     if not isinstance(criterion, str) or criterion not in CRITERIA:
         allowed = ", ".join(map(repr, CRITERIA))
         raise ValueError(f"criterion must be one of {allowed}, got {criterion!r}.")
-    sizes = _check_sizes(n_components)
-    template = GaussianMixture(
-        tol=_LARGEST_TOL if isinstance(tol, str) and tol == "auto" else tol,
+    sizes, n_folds = _check_sizes(n_components), check_count(cv, "cv")
+    template, samples = _prepare(
+        X,
+        sample_weight,
+        tol=tol,
         reg_covar=reg_covar,
         max_iter=max_iter,
         n_init=n_init,
         random_state=random_state,
-        acceleration="quasi-newton",
-        stop_rule="remaining-gain",
         n_jobs=n_jobs,
     )
-    template._validate_params()
-    n_folds = check_count(cv, "cv")
-    samples = check_samples(template, X, sample_weight, reset=True, min_samples=2)
-    check_magnitude(samples)
-    if isinstance(tol, str):
-        template.tol = float(np.clip(_TOL / samples.total_weight, _SMALLEST_TOL, _LARGEST_TOL))
     keys = [Key(name, K) for name in _check_types(covariance_type, samples) for K in sizes]
     setting = _setting(template, samples)
     with one_blas_thread(), warnings.catch_warnings():
@@ -176,6 +170,20 @@ def select(
     candidates = [_without_value(candidate, criterion) for candidate in candidates]
     _check_any(candidates)
     return Selection(candidates, criterion, samples.n_samples, samples.n_features)
+
+
+def _prepare(X: Any, sample_weight: Any, **options: Any) -> tuple[GaussianMixture, Samples]:
+    """Return an estimator with checked options, of which candidates are copies, and the samples."""
+    is_automatic = isinstance(options["tol"], str) and options["tol"] == "auto"
+    if is_automatic:
+        options["tol"] = _LARGEST_TOL
+    template = GaussianMixture(acceleration="quasi-newton", stop_rule="remaining-gain", **options)
+    template._validate_params()
+    samples = check_samples(template, X, sample_weight, reset=True, min_samples=2)
+    check_magnitude(samples)
+    if is_automatic:
+        template.tol = float(np.clip(_TOL / samples.total_weight, _SMALLEST_TOL, _LARGEST_TOL))
+    return template, samples
 
 
 def _check_sizes(n_components: Any) -> list[int]:
@@ -223,10 +231,10 @@ def _setting(template: GaussianMixture, samples: Samples) -> Setting:
     n_threads = count_threads(template.n_jobs)
     is_small = samples.n_samples * samples.n_features <= _SIDE_BY_SIDE
     reg_covar = added_to_samples(template.reg_covar, samples, n_threads)
-    automatic = added_to_samples("auto", samples, n_threads)
+    is_added = isinstance(reg_covar, np.ndarray) or reg_covar > 0.0
     return Setting(
         reg_covar=reg_covar,
-        collapsed=np.maximum(reg_covar, automatic),
+        collapsed=reg_covar if is_added else added_to_samples("auto", samples, n_threads),
         tol=template.tol,
         max_iter=template.max_iter,
         n_init=template.n_init,

@@ -15,8 +15,10 @@ from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.statistics import sample_moments
 
-# A component needs this many times as many samples as its covariance.
-_SAMPLES_PER_NEEDED = 2
+# A covariance of one component needs this many samples for each dimension, and for its mean. Few
+# variances are small by chance in more than two features at once.
+_SAMPLES_PER_DIMENSION = 2
+_DIMENSIONS_OF_VARIANCES = 2
 # A variance that is less than so many times what is added to it has collapsed.
 _COLLAPSED = 2.0
 
@@ -46,10 +48,13 @@ def find_fault(
 
 def _few_samples(samples: Samples, parameters: MixtureParameters) -> str | None:
     """Return which component has too few samples for a covariance of its own."""
-    if not parameters.covariance_model.per_component:
+    model, dimensions = parameters.covariance_model, parameters.n_features
+    if not model.per_component:
         return None
+    if not model.is_matrix:
+        dimensions = min(dimensions, _DIMENSIONS_OF_VARIANCES)
     sizes = component_sizes(samples, parameters)
-    needed = _SAMPLES_PER_NEEDED * (parameters.n_features + 1)
+    needed = _SAMPLES_PER_DIMENSION * (dimensions + 1)
     k = int(sizes.argmin())
     # a component of just as many samples may be counted a little lower
     if sizes[k] >= needed - 0.5:
@@ -76,7 +81,7 @@ def _narrow(
     if smallest[k] >= _COLLAPSED:
         return None
     which = f"component {k} has" if model.per_component else "the components have"
-    return f"{which} collapsed: in some direction the variance is hardly more than reg_covar"
+    return f"{which} collapsed: a variance is hardly more than reg_covar"
 
 
 def _total(samples: Samples, model: CovarianceModel) -> Array:
