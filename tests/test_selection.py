@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 
 import fastgmm
 from fastgmm import GaussianMixture, select
+from fastgmm.benchmark import simulated_mixture
 
 FAITHFUL = np.loadtxt(Path(__file__).parent / "data" / "faithful.csv", delimiter=",", skiprows=1)
 IRIS = load_iris().data
@@ -20,38 +21,6 @@ IRIS = load_iris().data
 FAITHFUL_BIC = {("full", 2): 2322.192, ("tied", 2): 2325.220, ("tied", 3): 2314.316}
 FAITHFUL_BIC |= {("diag", 2): 2346.065, ("tied", 4): 2320.207}
 IRIS_BIC = {("full", 2): 574.018, ("full", 3): 580.839, ("tied", 3): 632.966, ("tied", 4): 591.410}
-
-
-def simulated(seed, largest=50_000):
-    """Return samples of a random mixture in unlike units, and its number of components.
-
-    The closest components are four standard deviations apart.
-    """
-    rng = np.random.default_rng(seed)
-    K, d = int(rng.integers(2, 10)), int(rng.integers(2, 11))
-    n = int(np.exp(rng.uniform(np.log(1000), np.log(largest))))
-    A = rng.normal(size=(K, d, d)) / np.sqrt(d)
-    covariances = A @ A.swapaxes(1, 2) + 0.25 * np.eye(d)
-    if seed % 3 == 1:
-        covariances = np.tile(covariances[0], (K, 1, 1))
-    elif seed % 3 == 2:
-        covariances = covariances * np.eye(d)
-    means = rng.normal(size=(K, d))
-    while closest(means, covariances) < 4.0:
-        means *= 1.1
-    z = rng.choice(K, n, p=0.5 / K + 0.5 * rng.dirichlet(np.full(K, 10.0)))
-    noise = np.einsum("nij,nj->ni", np.linalg.cholesky(covariances)[z], rng.normal(size=(n, d)))
-    units = 10.0 ** rng.uniform(-4, 4, d)
-    return units * (means[z] + noise + rng.normal(0, 10, d)), K
-
-
-def closest(means, covariances):
-    """Return the smallest distance of two components, in their mean standard deviations."""
-    pairs = [(i, j) for i in range(len(means)) for j in range(i)]
-    differences = np.array([means[i] - means[j] for i, j in pairs])
-    mean = np.array([covariances[i] + covariances[j] for i, j in pairs]) / 2
-    solved = np.linalg.solve(mean, differences[..., np.newaxis])[..., 0]
-    return np.sqrt((differences * solved).sum(axis=1).min())
 
 
 def values(selection, criterion="bic"):
@@ -97,7 +66,7 @@ def test_iris(seed):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_true_number_of_components(seed):
-    X, K = simulated(seed, largest=3000)
+    X, K = simulated_mixture(seed, largest=3000)
     assert select(X, random_state=0).best.n_components == K
 
 
@@ -105,7 +74,7 @@ def test_true_number_of_components(seed):
 def test_true_number_of_components_in_95_of_100():
     right = 0
     for seed in range(100):
-        X, K = simulated(1000 + seed)
+        X, K = simulated_mixture(1000 + seed)
         right += select(X, random_state=0).best.n_components == K
     assert right >= 95
 
@@ -261,7 +230,7 @@ def test_nothing_warns():
 
 
 def test_numbers_of_components_may_have_gaps():
-    X, K = simulated(3, largest=1500)
+    X, K = simulated_mixture(3, largest=1500)
     assert K == 8
     selection = select(X, [1, K], "full", random_state=0)
     every = select(X, range(1, K + 1), "full", random_state=0)
