@@ -189,24 +189,31 @@ def _fit_chain(
         if isinstance(found, ValueError):
             fits[key] = Fit(None, str(found))
             continue
-        reached = [*found, *_grown(few, smaller, key.n_components, setting)]
+        reached = list(found)
+        with suppress(ValueError):  # a split that fails is one start less
+            for start in _grown(few, smaller, key.n_components, setting):
+                reached.append(start)  # noqa: PERF402  keeps those before a failure
         reached.sort(key=lambda each: -each.result.lower_bound)
-        fit = _first_without_fault(few, reached, setting)
+        # as exact in total as the fit to all samples
+        tol = setting.tol * samples.total_weight / few.total_weight
+        fit = _first_without_fault(few, reached, tol, setting)
         if fit.fault is None:
             assert fit.reached is not None
             smaller = fit.reached.result.parameters
         if fit.reached is not None and few.total_weight < samples.total_weight:
-            fit = _first_without_fault(samples, [fit.reached], setting)
+            fit = _first_without_fault(samples, [fit.reached], setting.tol, setting)
         fits[key] = fit
     return fits
 
 
-def _first_without_fault(samples: Samples, reached: Sequence[Reached], setting: Setting) -> Fit:
+def _first_without_fault(
+    samples: Samples, reached: Sequence[Reached], tol: float, setting: Setting
+) -> Fit:
     """Return the first of some fits that is no spurious maximum, or else the first."""
     first = Fit(None, None)
     for each in reached:
         try:
-            result = _em(samples, each.result.parameters, setting.tol, setting.max_iter, setting)
+            result = _em(samples, each.result.parameters, tol, setting.max_iter, setting)
             fit = Fit(Reached(each.start, result), find_fault(samples, result, setting.collapsed))
         except ValueError as error:
             fit = Fit(None, str(error))
