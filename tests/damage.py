@@ -71,6 +71,7 @@ ALLOWED = {
     ("parameters", "warm_start"): [True],
     ("parameters", "verbose"): [True],
     ("scalars", "lower_bound_"): [-1, 0.5],
+    ("scalars", "n_samples_seen_"): [0.5],
     ("scalars", "converged_"): [True],
     ("scalars", "collapsed_"): [[]],
 }
@@ -81,7 +82,11 @@ def tampered_headers(header: dict[str, Any]) -> Iterator[str]:
     for part in ("parameters", "scalars"):
         for key in header[part]:
             others = {name: value for name, value in header[part].items() if name != key}
-            if key not in ("collapsed_", "fixed"):  # which files of version 0.1 lack
+            if key not in (
+                "collapsed_",
+                "fixed",
+                "n_samples_seen_",
+            ):  # which files of version 0.1 lack
                 yield json.dumps(header | {part: others})
             for value in WRONG:
                 allowed = ALLOWED.get((part, key), [])

@@ -19,15 +19,15 @@ from sklearn.datasets import load_iris
 import fastgmm
 from fastgmm import GaussianMixture
 from fastgmm.cli import info
-from fastgmm.cli.components import format_components
 from fastgmm.cli.fit import PARAMETERS
 from fastgmm.cli.main import main, parse
-from fastgmm.cli.output import describe_model, format_model
 from fastgmm.cli.progress import Progress
 from fastgmm.data.table import KINDS
 from fastgmm.em.result import Iteration
 from fastgmm.init import INIT_PARAMS
+from fastgmm.model.component_table import format_components
 from fastgmm.model.covariance import COVARIANCE_MODELS
+from fastgmm.model.summary import describe_model, format_model
 
 IRIS = load_iris().data
 FIT = ["fit", "sample:iris", "-K", "3"]
@@ -175,15 +175,16 @@ def test_fit_component_table(run):
     model = reference()
     names, heads, *lines = components(out)
     assert names.split() == ["feature", "1", "feature", "2", "feature", "3", "feature", "4"]
-    assert heads.split() == ["label", "weight", *4 * ["mean", "std.", "dev."]]
+    assert heads.split() == ["label", "weight", "size", *4 * ["mean", "std.", "dev."]]
     assert {len(line) for line in (names, heads, *lines)} == {len(heads)}
     table = np.array([line.split() for line in lines], dtype=float)
     labels = table[:, 0].astype(int)
     assert (np.diff(table[:, 1]) <= 0).all()
     np.testing.assert_allclose(table[:, 1], model.weights_[labels], atol=1e-6)
+    np.testing.assert_allclose(table[:, 2], 150 * model.weights_[labels], atol=0.05)
     deviations = np.sqrt(np.einsum("kii->ki", model.covariances_))
-    np.testing.assert_allclose(table[:, 2::2], model.means_[labels], atol=6e-4)
-    np.testing.assert_allclose(table[:, 3::2], deviations[labels], atol=6e-4)
+    np.testing.assert_allclose(table[:, 3::2], model.means_[labels], atol=6e-4)
+    np.testing.assert_allclose(table[:, 4::2], deviations[labels], atol=6e-4)
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_MODELS)
@@ -200,7 +201,7 @@ def test_standard_deviations_of_each_feature(covariance_type):
 def table_of(means, deviations, **columns):
     """Return the cells of a table of one feature."""
     rows = [
-        {"label": k, "weight": 0.5, "mean": [mean], "standard_deviation": [deviation]}
+        {"label": k, "weight": 0.5, "size": None, "mean": [mean], "standard_deviation": [deviation]}
         for k, (mean, deviation) in enumerate(zip(means, deviations, strict=True))
     ]
     return [line.split()[2:] for line in format_components(rows, None).splitlines()[2:]]
@@ -229,7 +230,7 @@ def test_table_is_cut(run):
     _, out, _ = run("fit", "wide.npy", *options.split())
     names, heads, *lines = components(out)
     assert len(lines) == 11
-    assert "feature 4" in names
+    assert "feature 3" in names
     assert "feature 16" not in names
     assert heads.endswith("std. dev. ...")
     assert lines[-1] == "... and 2 more"

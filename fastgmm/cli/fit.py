@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> None:
         After Ctrl-C. The model of the last complete iteration is then saved, where there is
         an output.
     """
-    from .output import describe_model, describe_speed, evaluate
+    from ..model.summary import describe_model
+    from .output import describe_speed, evaluate
     from .progress import Progress
 
     if args.standardize and args.covariance_type in ("spherical", "tied-spherical"):

@@ -17,8 +17,8 @@ def add_options(add: Callable[..., object]) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print a description."""
     from .._versions import format_versions
+    from ..model.summary import describe_model, format_model
     from ..persistence import load
-    from .output import describe_model, format_model
 
     if args.model is None:
         print(format_versions())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .._kernels.layout import Array
 from ..model import criteria
-from .components import describe_components, format_components
+from ..model.summary import align, components_text, count, format_outcome, format_shape
 
 if TYPE_CHECKING:
     from .progress import Progress
@@ -27,26 +27,6 @@ def evaluate(model: Any, X: NDArray[Any], sample_weight: Array | None) -> Report
         "log_likelihood": mean * total,
         "aic": criteria.aic(mean * total, model.n_parameters_),
         "bic": criteria.bic(mean * total, model.n_parameters_, total),
-    }
-
-
-def describe_model(model: Any) -> Report:
-    """Return size, outcome and components (by falling weight) of a fitted model."""
-    parameters = model._parameters()
-    changes = [iteration.change for iteration in model.history_]
-    return {
-        "class": type(model).__name__,
-        "n_components": parameters.n_components,
-        "n_features": model.n_features_in_,
-        "covariance_type": parameters.covariance_model.name,
-        "n_parameters": model.n_parameters_,
-        "feature_names": list(getattr(model, "feature_names_in_", [])) or None,
-        "converged": bool(model.converged_),
-        "n_iter": model.n_iter_,
-        "tol": model.tol,
-        "lower_bound": model.lower_bound_,
-        "last_change": changes[-1] if changes else None,
-        "components": describe_components(parameters),
     }
 
 
@@ -74,7 +54,7 @@ def finite(value: Any) -> Any:
 def format_fit(report: Report) -> str:
     """Return the summary of ``fastgmm fit``."""
     data, score = report["data"], report["score"]
-    shape = f"{_count(data['n_samples'], 'sample')} x {_count(data['n_features'], 'feature')}"
+    shape = f"{count(data['n_samples'], 'sample')} x {count(data['n_features'], 'feature')}"
     rows = [("data", f"{data['source']}: {shape}, {data['dtype']}")]
     if data["weights"] is not None:
         rows.append(("weights", f"{data['weights']}: sum {score['sum_of_weights']:,.10g}"))
@@ -83,14 +63,14 @@ def format_fit(report: Report) -> str:
     if report["parameters"]["n_init"] > 1:
         rows.append(("starts", f"{report['parameters']['n_init']}, of which the best is kept"))
     rows += [
-        ("model", _format_size(report["model"])),
-        ("outcome", _format_outcome(report["model"])),
+        ("model", format_shape(report["model"])),
+        ("outcome", format_outcome(report["model"])),
         *_format_score(score, ", of the final parameters"),
         *_format_times(report["seconds"], report["speed"]),
     ]
     if report["output"] is not None:
         rows.append(("saved to", report["output"]))
-    return f"{_align(rows)}\n\n{_components(report['model'])}"
+    return f"{align(rows)}\n\n{components_text(report['model'])}"
 
 
 def _format_selection(selection: Report) -> str:
@@ -101,51 +81,12 @@ def _format_selection(selection: Report) -> str:
     return f"{best}, before {others[0]}" if others else best
 
 
-def format_model(path: str, model: Report) -> str:
-    """Return the summary of ``fastgmm info MODEL``."""
-    rows = [
-        ("file", path),
-        ("model", f"{model['class']}, {_format_size(model)}"),
-        ("features", _shorten(", ".join(model["feature_names"] or [str(model["n_features"])]), 75)),
-        ("outcome", _format_outcome(model)),
-        ("lower bound", f"{model['lower_bound']:.6f} nats per sample, before the last update"),
-    ]
-    return f"{_align(rows)}\n\n{_components(model)}"
-
-
 def format_score(score: Report) -> str:
     """Return what ``fastgmm score`` prints."""
     rows = [("samples", f"{score['n_samples']:,}")]
     if score["sum_of_weights"] != score["n_samples"]:
         rows.append(("sum of weights", f"{score['sum_of_weights']:,.10g}"))
-    return _align([*rows, *_format_score(score)])
-
-
-def _align(rows: list[tuple[str, str]]) -> str:
-    width = max(len(label) for label, _ in rows) + 2
-    return "\n".join(f"{label:<{width}}{text}" for label, text in rows)
-
-
-def _shorten(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 2]}.."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _format_size(model: Report) -> str:
-    components = _count(model["n_components"], "component")
-    parameters = _count(model["n_parameters"], "free parameter")
-    return f"{components}, {model['covariance_type']} covariance, {parameters}"
-
-
-def _format_outcome(model: Report) -> str:
-    if model["last_change"] is None:
-        return "starting point, no iterations"
-    state = "converged" if model["converged"] else "not converged"
-    change = f"last change {model['last_change']:.2g}, tol {model['tol']:g}"
-    return f"{state} after {_count(model['n_iter'], 'iteration')} ({change})"
+    return align([*rows, *_format_score(score)])
 
 
 def _format_score(score: Report, note: str = "") -> list[tuple[str, str]]:
@@ -170,7 +111,3 @@ def _format_times(seconds: Report, speed: Report | None) -> list[tuple[str, str]
 def digits(value: float) -> str:
     """Format with three significant digits, and never an exponent for large values."""
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-
-
-def _components(model: Report) -> str:
-    return format_components(model["components"], model["feature_names"])

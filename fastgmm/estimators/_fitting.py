@@ -167,6 +167,7 @@ class IteratedMixture(FittedMixture):
             reg_covar = added_to_samples(self.reg_covar, samples, count_threads(self.n_jobs))
             result = self._best_run(samples, reg_covar, callback)
             self._set_result(result)
+            self.n_samples_seen_ = samples.total_weight
             put_attributes_like(self, X)
             self._remember()
         warn_about(self, result, samples, reg_covar)

@@ -29,6 +29,7 @@ from ..model.validation import check_mixture
 from ._array_api import check_same_home, like
 from ._inputs import check_samples
 from ._outputs import check_out
+from ._tables import DescribedMixture
 
 if TYPE_CHECKING:
     from ..embed.numba import Model
@@ -37,7 +38,7 @@ _PARTS = ("weights_", "means_", "covariances_")
 _FLOAT64 = np.dtype(np.float64)
 
 
-class FittedMixture(DensityMixin, BaseEstimator):
+class FittedMixture(DescribedMixture, DensityMixin, BaseEstimator):
     """Prediction, scoring and sampling of a fitted mixture, for every method of fitting."""
 
     n_jobs: int | None

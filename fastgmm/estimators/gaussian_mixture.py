@@ -123,6 +123,8 @@ class GaussianMixture(IteratedMixture, BaseMixture):
         Components whose covariance could not be updated in some iteration, because it was not
         positive definite, and the number of the first such iteration. They kept the covariance that
         they had.
+    n_samples_seen_ : float
+        Sum of the weights of the samples of the last fit.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.

@@ -84,6 +84,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         The lower bound of every iteration of the best start.
     history_ : list of Iteration
         Number, lower bound, change and seconds of every iteration of the best start.
+    n_samples_seen_ : float
+        Sum of the weights of the samples of the last fit.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
@@ -186,6 +188,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             self.lower_bound_ = result.lower_bound
             self.lower_bounds_ = result.lower_bounds
             self.history_ = result.history
+            self.n_samples_seen_ = samples.total_weight
             self._samples_dtype = result.dtype
             n_threads = count_threads(self.n_jobs)
             labels = best_components(samples, result.parameters, n_threads)
@@ -300,6 +303,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         centers = to_array(self.cluster_centers_, "cluster_centers_")
         K, d = centers.shape
         return self._mixture_about(check_means(centers, K, d, "cluster_centers_"), self.beta)
+
+    def _fitted_sizes(self) -> None:
+        """Return None: the weights are equal, whatever the samples."""
 
     @property
     def n_parameters_(self) -> int:

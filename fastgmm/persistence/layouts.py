@@ -84,6 +84,13 @@ def _positive(name: str, value: Any) -> float:
     return value  # type: ignore[no-any-return]
 
 
+def _total(name: str, value: Any) -> float:
+    """Return a sum of weights, which is 0 where it is not known."""
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise Mismatch(f"{name} to be a number of at least 0", repr(value))
+    return float(value)
+
+
 def _collapsed(name: str, value: Any) -> dict[int, int]:
     """Return components and their first iterations, which JSON holds as pairs."""
     if not isinstance(value, list) or any(
@@ -107,10 +114,12 @@ _SCALARS = {
     "converged_": _flag,
     "n_iter_": _count,
     "lower_bound_": _lower_bound,
+    "n_samples_seen_": _total,
 }
 _MIXTURE_SCALARS = {**_SCALARS, "collapsed_": _collapsed}
-#: Version 0.1 did not say which components had collapsed.
-_LATER: dict[str, Any] = {"collapsed_": []}
+#: Version 0.1 said neither how many samples there were nor which components had collapsed.
+_SEEN_LATER: dict[str, Any] = {"n_samples_seen_": 0.0}
+_LATER: dict[str, Any] = {**_SEEN_LATER, "collapsed_": []}
 
 
 def _history(model: Any) -> ArrayField:
@@ -187,6 +196,7 @@ LAYOUTS = {
         ("n_clusters", "beta", "init", "n_init", "max_iter", "tol", "random_state", "n_jobs"),
         _SCALARS,
         _centers_arrays,
+        _SEEN_LATER,
     ),
 }
 
