@@ -280,6 +280,77 @@ def test_plot(bench, tmp_path, suffix, magic, options):
     assert (tmp_path / f"speed.{suffix}").read_bytes().startswith(magic)
 
 
+def report_of(bench, *options, speed_ups=None):
+    """Return a report with these ratios to scikit-learn in its rows, if any are given."""
+    report = json.loads(bench("--json", "--quick", *options)[0])
+    for row, speed_up in zip(report["rows"], speed_ups or [], strict=False):
+        row["speed_up"] = speed_up
+    return report
+
+
+def texts_of(figure):
+    """Return all that is written in a picture."""
+    from matplotlib.text import Text
+
+    figure.draw_without_rendering()
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_picture_marks_the_rows_that_the_table_marks(bench):
+    pytest.importorskip("matplotlib")
+    from fastgmm.cli.bench_picture import picture
+
+    figure = picture(report_of(bench))
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert [name.endswith(" !") for name in names] == [False, True, False, False]
+    assert any(text.startswith("!: some iterations took") for text in texts_of(figure))
+
+
+def test_picture_of_steady_rows_has_no_marks(bench):
+    pytest.importorskip("matplotlib")
+    from fastgmm.cli.bench_picture import picture
+
+    report = report_of(bench)
+    report["rows"] = [row for row in report["rows"] if row["steady"]]
+    assert not any("!" in text for text in texts_of(picture(report)))
+
+
+@pytest.mark.parametrize("options, named", [([], True), (["--no-peer"], False)], ids=str)
+def test_a_peer_that_was_not_run_is_not_named(bench, options, named):
+    pytest.importorskip("matplotlib")
+    from fastgmm.cli.bench_picture import picture
+
+    texts = texts_of(picture(report_of(bench, *options)))
+    assert any("scikit-learn" in text for text in texts) is named
+    head = bench("--quick", *options)[0].partition("\n\n")[0]
+    assert ("scikit-learn" in head) is named
+
+
+def test_picture_of_one_large_ratio(bench):
+    """All bars end where they should, and no bar is too short to be seen."""
+    pytest.importorskip("matplotlib")
+    from fastgmm.cli.bench_picture import picture
+
+    speed_ups = [0.5, 4000.0, 30.0, 2.0]
+    figure = picture(report_of(bench, speed_ups=speed_ups))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    bars = axes.patches
+    ends = [bar.get_x() + bar.get_width() for bar in bars]
+    np.testing.assert_allclose(ends, speed_ups)
+    assert {bar.get_x() for bar in bars} == {1.0}
+    lengths = [bar.get_window_extent().width / axes.bbox.width for bar in bars]
+    np.testing.assert_allclose(
+        np.array(lengths) / lengths[1], np.abs(np.log(speed_ups)) / np.log(4000), rtol=1e-6
+    )
+    assert min(lengths) > 0.02
+    labels = [text for text in axes.texts if "×" in text.get_text()]
+    assert [label.get_text().partition("×")[0] for label in labels] == ["0.5", "4,000", "30", "2"]
+    for label in labels:
+        box = label.get_window_extent()
+        assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
+
+
 def fail(capsys, *argv):
     """Return the one line that a command prints which fails before it measures anything."""
     assert cli.main(["bench", *argv]) == 1

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from ..benchmark import Shape, Timing
     from .output import Report
 
+#: How the table and the picture mark a row, and what that means.
+UNSTEADY_MARK = "!"
+UNSTEADY = (
+    "some iterations took less than 3/4 of the median. Other processes may have kept the cores "
+    "busy."
+)
+
 ABOUT = "time EM iterations on this machine, beside scikit-learn"
 
 _DIVISOR, _QUICK_DIVISOR = 4, 20
@@ -26,9 +33,6 @@ exponentials, nor what responsibilities below 1e-16 do not need; of peak: of the
 _PEER_LEGEND = """\
 ratio: scikit-learn's median iteration over fastgmm's; same process, data and start, in turns.
 differ: the lower bounds of the two after {} iterations, relative to their size.
-"""
-_UNSTEADY_LEGEND = """\
-!: some iterations took less than 3/4 of the median. Other processes may have kept the cores busy.
 """
 
 
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace, shapes: "Sequence[Shape] | None" = None) -> No
     if args.quick and args.full_size:
         args.error("--quick does not go with --full-size")
     if args.output is not None:
-        from .plot import check_matplotlib
+        from .bench_picture import check_matplotlib
 
         check_matplotlib()
     chosen = _choose(args, shapes)
@@ -76,7 +80,7 @@ def run(args: argparse.Namespace, shapes: "Sequence[Shape] | None" = None) -> No
 
         print(json.dumps(finite(report), allow_nan=False))
     if args.output is not None:
-        from .plot import draw
+        from .bench_picture import draw
 
         draw(report, args.output)
 
@@ -102,7 +106,7 @@ def _measure(args: argparse.Namespace, shapes: "list[Shape]", progress: "_Progre
     report = _machine(args)
     table = _columns(with_peer=not args.no_peer)
     show = (lambda _: None) if args.json else progress.print
-    show(f"{_header(report)}\n\n{_line(table)}")
+    show(f"{_header(report, not args.no_peer)}\n\n{_line(table)}")
     for timing in _timings(args, shapes, progress):
         row = _row(timing, report["peak_flops_per_second"])
         report["rows"].append(row)
@@ -116,7 +120,7 @@ def _legend(report: "Report", n_iter: int, with_peer: bool) -> str:
     if with_peer:
         text += _PEER_LEGEND.format(n_iter)
     if not all(row["steady"] for row in report["rows"]):
-        text += _UNSTEADY_LEGEND
+        text += f"{UNSTEADY_MARK}: {UNSTEADY}"
     return text.rstrip()
 
 
@@ -185,7 +189,8 @@ def _row(timing: "Timing", peak: float) -> "Report":
     }
 
 
-def _header(report: "Report") -> str:
+def _header(report: "Report", with_peer: bool) -> str:
+    peer = f"scikit-learn {report['versions']['scikit-learn']}, " if with_peer else ""
     info = report["backend_info"]
     blas = {f"{library['internal_api']} {library['version']}" for library in report["blas"]}
     size = "the full number of samples"
@@ -193,8 +198,7 @@ def _header(report: "Report") -> str:
         size = f"1/{report['divisor']} of {size} (--full-size), but at least 5 d K"
     return (
         f"fastgmm {__version__}, {info['backend']} ({info['instruction_set']}), "
-        f"{report['threads']} threads; scikit-learn {report['versions']['scikit-learn']}, "
-        f"{', '.join(sorted(blas))}\n"
+        f"{report['threads']} threads; {peer}{', '.join(sorted(blas))}\n"
         f"{1e-9 * report['peak_flops_per_second']:.0f} GFLOP/s of multiply-adds, "
         f"{1e-9 * report['memory_bytes_per_second']:.0f} GB/s from memory\n"
         f"{report['dtype']}, {size}"
@@ -238,7 +242,7 @@ def _line(columns: list[_Column], row: "Report | None" = None) -> str:
         text.ljust(-column.width) if column.width < 0 else text.rjust(column.width)
         for text, column in zip(texts, columns, strict=True)
     ]
-    return "".join([*cells, "" if row is None or row["steady"] else " !"])
+    return "".join([*cells, "" if row is None or row["steady"] else f" {UNSTEADY_MARK}"])
 
 
 class _Progress:
