@@ -12,8 +12,12 @@ from ._versions import __version__
 _HOME = {
     "BayesianGaussianMixture": ".estimators",
     "Candidate": ".selection",
+    "ConvergenceDisplay": ".displays",
     "GaussianMixture": ".estimators",
+    "GaussianMixtureDisplay": ".displays",
+    "ResponsibilityDisplay": ".displays",
     "Selection": ".selection",
+    "SelectionDisplay": ".displays",
     "SoftKMeans": ".estimators",
     "backend_info": "._kernels",
     "elbo": ".estimators.bounds",
@@ -30,8 +34,12 @@ _HOME = {
 __all__ = [
     "BayesianGaussianMixture",
     "Candidate",
+    "ConvergenceDisplay",
     "GaussianMixture",
+    "GaussianMixtureDisplay",
+    "ResponsibilityDisplay",
     "Selection",
+    "SelectionDisplay",
     "SoftKMeans",
     "__version__",
     "backend_info",
@@ -50,6 +58,12 @@ if TYPE_CHECKING:
     from . import em
     from ._kernels import backend_info
     from ._versions import show_versions
+    from .displays import (
+        ConvergenceDisplay,
+        GaussianMixtureDisplay,
+        ResponsibilityDisplay,
+        SelectionDisplay,
+    )
     from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .estimators.gradients import log_likelihood_gradient

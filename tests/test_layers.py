@@ -27,6 +27,7 @@ ORDER = (
     "init",
     "estimators",
     "selection",
+    "displays",
     "embed",
     "benchmark",
     "persistence",
@@ -34,7 +35,7 @@ ORDER = (
     "__main__",
 )
 #: Nothing imports these, but the command line, beyond which there is nothing.
-EDGES = {"embed", "benchmark", "persistence", "cli"}
+EDGES = {"displays", "embed", "benchmark", "persistence", "cli"}
 COMMAND_LINE = {"cli", "__main__"}
 #: Made inside a function, for those who ask for it: a result becomes an estimator, an estimator a
 #: value for compiled code.

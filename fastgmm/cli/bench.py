@@ -66,9 +66,9 @@ def run(args: argparse.Namespace, shapes: "Sequence[Shape] | None" = None) -> No
     if args.quick and args.full_size:
         args.error("--quick does not go with --full-size")
     if args.output is not None:
-        from .bench_picture import check_matplotlib
+        from ..displays.axes import check_matplotlib
 
-        check_matplotlib()
+        check_matplotlib("--plot")
     chosen = _choose(args, shapes)
     progress = _Progress(len(chosen))
     try:

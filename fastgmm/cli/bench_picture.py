@@ -16,20 +16,6 @@ _LEAST_ROWS = 4
 _ROOM = 0.3
 
 
-def check_matplotlib() -> None:
-    """Raise where there is no matplotlib.
-
-    Raises
-    ------
-    ImportError
-        If it cannot be imported.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError("--plot needs matplotlib: pip install 'fastgmm[plot]'") from error
-
-
 def draw(report: Report, path: str) -> None:
     """Draw what ``fastgmm bench`` measured into a file.
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from .._versions import __version__
-from . import bench, export, fit, info, predict, score, select
+from . import bench, export, fit, info, plot, predict, score, select
 from . import compile as compile_command
 from .data_options import DataError
 from .output_file import check_output
@@ -23,6 +23,7 @@ examples:
   fastgmm select data.csv -K 1:9 --output model.npz
   fastgmm fit data.csv -K 32 --covariance-type diag --output model.npz
   fastgmm predict model.npz data.csv --id name --output labels.csv
+  fastgmm plot model.npz data.csv --output model.png
   fastgmm export model.npz --language c -o model.c
   fastgmm bench --plot speed.png
 
@@ -35,6 +36,7 @@ _COMMANDS = {
     "predict": predict,
     "score": score,
     "info": info,
+    "plot": plot,
     "export": export,
     "bench": bench,
     "compile": compile_command,
