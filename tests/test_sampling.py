@@ -94,6 +94,22 @@ def test_n_jobs_changes_no_bit():
         np.testing.assert_array_equal(labels, expected)
 
 
+def test_a_random_state_of_the_call_goes_before_that_of_the_estimator():
+    model = model_of(mixture("full", 3, 2), random_state=5)
+    other = model_of(mixture("full", 3, 2), random_state=7)
+    X, labels = model.sample(50)
+    for seed in (5, np.random.RandomState(5)):
+        same, same_labels = other.sample(50, random_state=seed)
+        assert same.tobytes() == X.tobytes()
+        np.testing.assert_array_equal(same_labels, labels)
+    assert other.sample(50)[0].tobytes() != X.tobytes()
+    generator = np.random.RandomState(5)
+    first, second = (model.sample(50, random_state=generator)[0] for _ in range(2))
+    assert first.tobytes() != second.tobytes()
+    with pytest.raises(ValueError, match="'no seed' cannot be used to seed"):
+        model.sample(5, random_state="no seed")
+
+
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 @pytest.mark.parametrize("n", [1, 2, 31, 32, 33, 63, 64, 65, 320, 321])

@@ -242,47 +242,52 @@ class FittedMixture(DescribedMixture, DensityMixin, BaseEstimator):
         out = check_out(out, (samples.n_samples,), (np.dtype(np.int64),), samples)
         return best_components(samples, parameters, n_threads, out)
 
-    def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None
+    ) -> tuple[Array, NDArray[np.int64]]:
         """Draw samples: a component by its weight, then x from that component.
 
         The result follows from ``random_state`` alone, not from the number of threads.
 
         Parameters
         ----------
-        n_samples : int
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            float64.
+            float64, in ascending order of y, the component of each.
         y : ndarray of shape (n_samples,)
-            The component of each sample, in ascending order.
 
         Raises
         ------
         NotFittedError
             If ``fit`` has not been called.
         ValueError
-            If ``n_samples`` is less than 1.
+            If ``n_samples`` is less than 1, or ``random_state`` cannot seed.
         TypeError
             If ``n_samples`` is no integer.
         """
+        home = getattr(self, self._located_by)
+        X, y = self._draw(n_samples, random_state, "n_samples")
+        return like(home, X), like(home, y)
+
+    def _draw(self, n: int, random_state: Any, name: str) -> tuple[Array, NDArray[np.int64]]:
+        """Return n draws and their components; the user calls n by a name."""
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral):
-            raise TypeError(
-                f"Invalid value for 'n_samples': expected an integer, got {n_samples!r}."
-            )
-        if not 1 <= n_samples < 2**63:
-            limit = "at least 1" if n_samples < 1 else "less than 2^63"
-            raise ValueError(f"Invalid value for 'n_samples': expected {limit}, got {n_samples}.")
-        random_state = check_random_state(self.random_state)
+        if not isinstance(n, Integral):
+            raise TypeError(f"Invalid value for {name!r}: expected an integer, got {n!r}.")
+        if not 1 <= n < 2**63:
+            limit = "at least 1" if n < 1 else "less than 2^63"
+            raise ValueError(f"Invalid value for {name!r}: expected {limit}, got {n}.")
+        source = check_random_state(self.random_state if random_state is None else random_state)
         parameters = self._mixture()
         # after rounding the sum may be above 1 by an ulp, which multinomial refuses
         weights = parameters.weights / max(parameters.weights.sum(), 1.0)
-        counts = random_state.multinomial(n_samples, weights)
-        X, y = parameters.sample(counts, random_state, count_threads(self.n_jobs))
-        home = getattr(self, self._located_by)
-        return like(home, X), like(home, y)
+        counts = source.multinomial(n, weights)
+        return parameters.sample(counts, source, count_threads(self.n_jobs))
 
     def to_parameters(self) -> MixtureParameters:
         """Return the mixture as a value, as `fastgmm.em` and `fastgmm.embed` take it.
@@ -290,8 +295,7 @@ class FittedMixture(DescribedMixture, DensityMixin, BaseEstimator):
         Returns
         -------
         MixtureParameters
-            With them ``score_samples`` and ``predict_proba`` compute: those of a
-            `BayesianGaussianMixture` are of the posterior. They may share memory with attributes.
+            Of the posterior for a `BayesianGaussianMixture`. It may share memory with attributes.
 
         Raises
         ------
