@@ -14,6 +14,7 @@ from ..data import checks
 from ..data.containers import is_frame
 from ..data.samples import Samples
 from ..model.covariance import get_covariance_model
+from ..model.covariance_model import Features
 from ..model.validation import check_covariances, check_means, check_precisions, check_weights
 
 
@@ -74,3 +75,33 @@ def check_given(estimator: Any, n_features: int) -> dict[str, Any]:
         "means": None if means is None else check_means(means, K, n_features, "means_init"),
         "factored": factored,
     }
+
+
+def check_features(estimator: BaseEstimator, features: Any, n_features: int) -> Features:
+    """Return the numbers of features that are given by numbers, names, a slice or a mask.
+
+    Raises
+    ------
+    ValueError
+        If there is none, one is unknown, or one is named twice.
+    """
+    names = list(getattr(estimator, "feature_names_in_", ()))
+    given: Any = features if isinstance(features, slice) else np.atleast_1d(np.asarray(features))
+    if not isinstance(given, slice) and given.dtype.kind in "OUT":
+        unknown = [str(name) for name in given.ravel() if name not in names]
+        if unknown:
+            allowed = f"among {names}" if names else "numbers, of samples without names"
+            raise ValueError(f"features should be {allowed}, but got {unknown[0]!r}.")
+        given = np.array([names.index(name) for name in given.ravel()])
+    try:
+        numbers: Features = np.arange(n_features)[given if np.size(given) else slice(0)]
+    except IndexError as error:
+        raise ValueError(
+            f"features should be numbers below {n_features}, names, a slice or a mask of "
+            f"{n_features} bools, but got {features!r}."
+        ) from error
+    if numbers.ndim != 1 or len(numbers) == 0 or len(np.unique(numbers)) < len(numbers):
+        raise ValueError(
+            f"features should be a list of one feature or more, each once, but got {features!r}."
+        )
+    return numbers

@@ -20,12 +20,12 @@ from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_mixture, covariance_type_of
 from ._array_api import put_attributes_like
-from ._base_mixture import BaseMixture
 from ._fitting import POSITIVE, IteratedMixture, Setting
 from ._inputs import check_given
+from ._queries import QueriedMixture
 
 
-class GaussianMixture(IteratedMixture, BaseMixture):
+class GaussianMixture(IteratedMixture, QueriedMixture):
     r"""Fit a mixture of Gaussians by expectation-maximization.
 
     .. math:: p(x) = \sum_{k=1}^{K} w_k \, N(x \mid \mu_k, \Sigma_k)

@@ -9,8 +9,8 @@ written once for all backends. Shapes follow scikit-learn: ``full`` (K, d, d), `
 import numpy as np
 
 from .._kernels.layout import Array
-from .covariance_model import SMALLEST_VARIANCE, CovarianceModel, Mask
-from .factors import inverse_factors, invert_triangle, reversed_factor
+from .covariance_model import SMALLEST_VARIANCE, CovarianceModel, Features, Mask
+from .factors import inverse_factors, invert_triangle, regress, reversed_factor
 
 
 class Full(CovarianceModel):
@@ -54,6 +54,14 @@ class Full(CovarianceModel):
 
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return covariances.diagonal(axis1=1, axis2=2)
+
+    def select(self, covariances: Array, features: Features) -> Array:
+        return covariances[:, features[:, np.newaxis], features]
+
+    def regress(
+        self, covariances: Array, given: Features, others: Features, n_components: int
+    ) -> tuple[Array, Array]:
+        return regress(covariances, given, others)
 
     def roots(self, covariances: Array) -> Array:
         return np.asarray(np.linalg.cholesky(covariances, upper=True))
@@ -104,6 +112,16 @@ class Tied(CovarianceModel):
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(covariances.diagonal(), (n_components, n_features))
 
+    def select(self, covariances: Array, features: Features) -> Array:
+        return covariances[features[:, np.newaxis], features]
+
+    def regress(
+        self, covariances: Array, given: Features, others: Features, n_components: int
+    ) -> tuple[Array, Array]:
+        coefficients, conditional = regress(covariances[np.newaxis], given, others)
+        shape = n_components, *coefficients.shape[1:]
+        return np.broadcast_to(coefficients, shape), conditional[0]
+
     def roots(self, covariances: Array) -> Array:
         return np.asarray(np.linalg.cholesky(covariances, upper=True))
 
@@ -153,6 +171,15 @@ class Diag(CovarianceModel):
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return covariances
 
+    def select(self, covariances: Array, features: Features) -> Array:
+        return covariances[:, features]
+
+    def regress(
+        self, covariances: Array, given: Features, others: Features, n_components: int
+    ) -> tuple[Array, Array]:
+        coefficients = np.broadcast_to(0.0, (n_components, len(given), len(others)))
+        return coefficients, self.select(covariances, others)
+
     def largest_whitened(self, precisions_cholesky: Array, lengths: Array) -> Array:
         return np.asarray(lengths * precisions_cholesky.reshape(len(lengths), -1))
 
@@ -192,6 +219,9 @@ class Spherical(Diag):
 
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(covariances[:, np.newaxis], (n_components, n_features))
+
+    def select(self, covariances: Array, features: Features) -> Array:
+        return covariances
 
 
 class TiedSpherical(Spherical):

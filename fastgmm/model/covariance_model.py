@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .._kernels.layout import Array, second_shape
 
 Mask = NDArray[np.bool_]
+Features = NDArray[np.intp]
 
 #: The inverse of a smaller variance may overflow.
 SMALLEST_VARIANCE = 1e-300
@@ -197,6 +198,16 @@ class CovarianceModel(ABC):
     @abstractmethod
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         """Return the variance of each feature in each component, (K, d)."""
+
+    @abstractmethod
+    def select(self, covariances: Array, features: Features) -> Array:
+        """Return the covariances of some features, in their order."""
+
+    @abstractmethod
+    def regress(
+        self, covariances: Array, given: Features, others: Features, n_components: int
+    ) -> tuple[Array, Array]:
+        """Return coefficients (K, g, m) of the means, and covariances, of features given others."""
 
     def largest_whitened(self, precisions_cholesky: Array, lengths: Array) -> Array:
         """Return sum_j |U_ji| length_kj: no term of U^T z is larger where |z| <= length."""
