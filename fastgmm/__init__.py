@@ -15,6 +15,7 @@ _HOME = {
     "ConvergenceDisplay": ".displays",
     "GaussianMixture": ".estimators",
     "GaussianMixtureDisplay": ".displays",
+    "MixtureRegressor": ".estimators",
     "ResponsibilityDisplay": ".displays",
     "Selection": ".selection",
     "SelectionDisplay": ".displays",
@@ -37,6 +38,7 @@ __all__ = [
     "ConvergenceDisplay",
     "GaussianMixture",
     "GaussianMixtureDisplay",
+    "MixtureRegressor",
     "ResponsibilityDisplay",
     "Selection",
     "SelectionDisplay",
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
         ResponsibilityDisplay,
         SelectionDisplay,
     )
-    from .estimators import BayesianGaussianMixture, GaussianMixture, SoftKMeans
+    from .estimators import BayesianGaussianMixture, GaussianMixture, MixtureRegressor, SoftKMeans
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .estimators.gradients import log_likelihood_gradient
     from .persistence import load, save

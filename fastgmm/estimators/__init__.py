@@ -2,6 +2,7 @@
 
 from .bayesian_mixture import BayesianGaussianMixture
 from .gaussian_mixture import GaussianMixture
+from .mixture_regressor import MixtureRegressor
 from .soft_kmeans import SoftKMeans
 
-__all__ = ["BayesianGaussianMixture", "GaussianMixture", "SoftKMeans"]
+__all__ = ["BayesianGaussianMixture", "GaussianMixture", "MixtureRegressor", "SoftKMeans"]
