@@ -361,6 +361,26 @@ def test_values_that_are_refused():
         conditional.score_samples(np.zeros((5, 3)))
 
 
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_rules_for_floating_point_errors_change_nothing(covariance_type):
+    """Weights and densities of separated components underflow."""
+    parameters = mixture(covariance_type, K, 4, scenario="separated")
+    model, X = model_of(parameters, n_jobs=1), draw(parameters, 300)
+
+    def answers():
+        given = model.condition([0, 1], X[:, :2])
+        merged = model.merge_components(X)
+        yield from (given.weights, given.means, given.mean(), given.std(), given.covariance())
+        yield from (given.score_samples(X[:, 2:]), given.sample(2, 0))
+        yield from (merged.entropies, merged.predict_proba(X, 2), model.marginal(1).means_)
+        yield model.outlier_score(X, n_draws=500, random_state=0)
+
+    expected = list(answers())
+    with np.errstate(all="raise"):
+        for actual, value in zip(answers(), expected, strict=True):
+            np.testing.assert_array_equal(actual, value)
+
+
 def test_parameters_set_by_hand_are_followed():
     parameters = mixture("full", K, 4)
     model = GaussianMixture(K)

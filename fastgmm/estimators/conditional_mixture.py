@@ -48,6 +48,7 @@ class ConditionalMixture:
     covariance_type: str
     features: Features
 
+    @numpys_rules()
     def mean(self) -> Array:
         r"""Compute the conditional mean of each row.
 
@@ -59,6 +60,7 @@ class ConditionalMixture:
         """
         return np.asarray(np.einsum("nk,nkm->nm", self.weights, self.means))
 
+    @numpys_rules()
     def std(self) -> Array:
         r"""Compute the conditional standard deviation of each feature, for each row.
 
@@ -76,6 +78,7 @@ class ConditionalMixture:
         between = np.einsum("nk,nkm->nm", self.weights, squares)
         return np.asarray(np.sqrt(self.weights @ within + between))
 
+    @numpys_rules()
     def covariance(self) -> Array:
         r"""Compute the conditional covariance of each row.
 
@@ -126,6 +129,7 @@ class ConditionalMixture:
             log_prob[:, k] -= 0.5 * np.einsum("nm,nm->n", whitened, whitened)
         return np.asarray(logsumexp(log_prob, axis=1))
 
+    @numpys_rules()
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Array:
         """Draw from the mixture of each row: a component by its weight, then y from it.
 

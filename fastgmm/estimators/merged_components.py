@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from ..model.merging import Merges, labels_after
 
@@ -60,6 +61,7 @@ class MergedComponents:
             raise ValueError(f"n_clusters should be from 1 to {K}, but got {number!r}.")
         return labels_after(self.merges, int(number))
 
+    @numpys_rules()
     def predict_proba(self, X: Any, n_clusters: int | None = None) -> NDArray[np.floating[Any]]:
         r"""Compute the responsibilities of the clusters.
 

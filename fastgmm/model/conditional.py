@@ -27,6 +27,7 @@ _ELEMENTS = 2**16
 _FEWEST_ROWS = 64
 
 
+@numpys_rules()
 def marginal(parameters: MixtureParameters, features: Features) -> MixtureParameters:
     """Return the mixture of some features: their means, and their block of each covariance.
 
@@ -76,6 +77,7 @@ class Conditioning:
     covariances: Array
 
     @classmethod
+    @numpys_rules()
     def of(cls, parameters: MixtureParameters, given: Features, others: Features) -> "Conditioning":
         """Return the conditioning of a mixture on some of its features.
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
+from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from .._kernels.threads import for_each
 
@@ -23,6 +24,7 @@ _ELEMENTS = 2**17
 _OVERLAP = 0.01
 
 
+@numpys_rules()
 def merge_by_entropy(resp: Array, sample_weight: Array, n_threads: int = 1) -> tuple[Merges, Array]:
     """Merge the two clusters that lower the entropy most, until there is one.
 
@@ -79,6 +81,7 @@ def labels_after(merges: Merges, n_clusters: int) -> Merges:
     return np.unique(names, return_inverse=True)[1]
 
 
+@numpys_rules()
 def elbow(entropies: Array, total_weight: float) -> int:
     """Return the number of clusters at which the entropies bend.
 
