@@ -270,8 +270,8 @@ class FittedMixture(DescribedMixture, DensityMixin, BaseEstimator):
         TypeError
             If ``n_samples`` is no integer.
         """
-        home = getattr(self, self._located_by)
         X, y = self._draw(n_samples, random_state, "n_samples")
+        home = getattr(self, self._located_by)
         return like(home, X), like(home, y)
 
     def _draw(self, n: int, random_state: Any, name: str) -> tuple[Array, NDArray[np.int64]]:
