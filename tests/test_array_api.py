@@ -73,6 +73,21 @@ for model in MODELS:
             for name, value in vars(plain).items():
                 if name.endswith("_") and isinstance(value, np.ndarray):
                     np.testing.assert_array_equal(numpy_of(getattr(fitted, name)), value)
+            if hasattr(plain, "marginal"):
+                part = data[:, 1:]
+                marginal, expected = fitted.marginal(1), plain.marginal(1)
+                np.testing.assert_array_equal(numpy_of(marginal.means_), expected.means_)
+                expected = plain.condition(1, X[:, 1:].astype(dtype))
+                np.testing.assert_array_equal(fitted.condition(1, part).means, expected.means)
+                score = plain.outlier_score(X.astype(dtype), n_draws=100)
+                ours = numpy_of(fitted.outlier_score(data, n_draws=100))
+                np.testing.assert_array_equal(ours, score)
+                merged = plain.merge_components(X.astype(dtype))
+                ours = fitted.merge_components(data)
+                np.testing.assert_array_equal(ours.entropies, merged.entropies)
+                for ask in ("predict", "predict_proba"):
+                    expected = getattr(merged, ask)(X.astype(dtype))
+                    np.testing.assert_array_equal(numpy_of(getattr(ours, ask)(data)), expected)
             name = type(model).__name__
             assert f"Inputs passed to {name}.predict() must use the same namespace" in raised(
                 lambda: fitted.predict(X)

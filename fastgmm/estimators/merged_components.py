@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
+from ..data.containers import to_array
 from ..model.merging import Merges, labels_after
+from ._array_api import like
 
 if TYPE_CHECKING:
     from ._base_mixture import BaseMixture
@@ -61,7 +63,6 @@ class MergedComponents:
             raise ValueError(f"n_clusters should be from 1 to {K}, but got {number!r}.")
         return labels_after(self.merges, int(number))
 
-    @numpys_rules()
     def predict_proba(self, X: Any, n_clusters: int | None = None) -> NDArray[np.floating[Any]]:
         r"""Compute the responsibilities of the clusters.
 
@@ -84,10 +85,7 @@ class MergedComponents:
             If X is not finite or has another number of features, or there are not so many
             components.
         """
-        labels = self.labels(n_clusters)
-        resp = np.asarray(self.mixture.predict_proba(X))
-        clusters = range(labels.max() + 1)
-        return np.stack([resp[:, labels == c].sum(axis=1) for c in clusters], axis=1)
+        return like(X, self._resp(X, n_clusters))
 
     def predict(self, X: Any, n_clusters: int | None = None) -> NDArray[np.int64]:
         """Return the cluster of the largest responsibility for each sample.
@@ -107,5 +105,12 @@ class MergedComponents:
         ValueError
             As ``predict_proba``.
         """
-        labels: NDArray[np.int64] = self.predict_proba(X, n_clusters).argmax(axis=1)
-        return labels
+        labels: NDArray[np.int64] = self._resp(X, n_clusters).argmax(axis=1)
+        return like(X, labels)
+
+    @numpys_rules()
+    def _resp(self, X: Any, n_clusters: int | None) -> NDArray[np.floating[Any]]:
+        labels = self.labels(n_clusters)
+        resp = to_array(self.mixture.predict_proba(X), "resp")
+        clusters = range(labels.max() + 1)
+        return np.stack([resp[:, labels == c].sum(axis=1) for c in clusters], axis=1)
