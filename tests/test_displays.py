@@ -125,11 +125,11 @@ def test_one_feature_is_drawn_as_densities(iris):
 
 
 def test_histogram_has_weights():
-    X = np.array([[0.0], [1.0], [1.0], [4.0]])
+    X = np.array([[0.0], [0.0], [2.0], [2.0]])
     model = GaussianMixture.from_parameters([1.0], [[1.0]], [1.0])
     display = GaussianMixtureDisplay.from_estimator(model, X, sample_weight=[1, 2, 3, 4])
     heights = np.array([bar.get_height() for bar in panel(display).bars])
-    np.testing.assert_allclose(heights[heights > 0] / heights.sum(), [0.6, 0.4])
+    np.testing.assert_allclose(heights[heights > 0] / heights.sum(), [0.3, 0.7])
 
 
 def test_corner_plot(iris):

@@ -41,7 +41,7 @@ COMMAND_LINE = {"cli", "__main__"}
 #: value for compiled code.
 UPWARD = {
     ("fastgmm.em.mixture_result", "fastgmm.estimators.from_result.estimator_from"),
-    ("fastgmm.estimators._mixture", "fastgmm.embed.numba.to_numba"),
+    ("fastgmm.estimators._held_mixture", "fastgmm.embed.numba.to_numba"),
 }
 MAX_LINES = 350
 MAX_TOP_LEVEL = 8

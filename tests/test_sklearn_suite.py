@@ -34,6 +34,13 @@ _SUITE = collect(load(GaussianMixture, "test_gaussian_mixture", "test_mixture"))
 globals().update({name: test for name, test in _SUITE.items() if name not in NOT_APPLICABLE})
 
 
+@pytest.fixture(autouse=True)
+def private_name_of_a_public_number(monkeypatch):
+    """scikit-learn keeps private what is ``n_parameters_`` here."""
+    number = property(lambda model: lambda: model.n_parameters_)
+    monkeypatch.setattr(GaussianMixture, "_n_parameters", number, raising=False)
+
+
 @pytest.fixture
 def global_dtype():
     return np.float64

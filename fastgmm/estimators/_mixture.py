@@ -1,23 +1,17 @@
 """The methods of every fitted mixture estimator: prediction, scores, sampling."""
 
-import zlib
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.exceptions import NotFittedError
+from sklearn.base import DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
-from ..data.containers import to_array
-from ..data.samples import Samples
-from ..model.covariance import get_covariance_model
-from ..model.parameters import MixtureParameters
 from ..model.prediction import (
     best_components,
     log_density,
@@ -25,29 +19,17 @@ from ..model.prediction import (
     responsibilities,
     result_dtype,
 )
-from ..model.validation import check_mixture
-from ._array_api import check_same_home, like
-from ._inputs import check_samples
+from ._array_api import like
 from ._outputs import check_out
 from ._tables import DescribedMixture
 
-if TYPE_CHECKING:
-    from ..embed.numba import Model
-
-_PARTS = ("weights_", "means_", "covariances_")
 _FLOAT64 = np.dtype(np.float64)
 
 
-class FittedMixture(DescribedMixture, DensityMixin, BaseEstimator):
+class FittedMixture(DensityMixin, DescribedMixture):
     """Prediction, scoring and sampling of a fitted mixture, for every method of fitting."""
 
-    n_jobs: int | None
     random_state: Any
-    weights_: Array
-    means_: Array
-    covariances_: Array
-    precisions_cholesky_: Array
-    covariance_type: str
 
     # no metadata that scikit-learn might route: whoever calls has the array
     __metadata_request__predict: ClassVar[dict[str, Any]] = {"out": UNUSED}
@@ -55,59 +37,11 @@ class FittedMixture(DescribedMixture, DensityMixin, BaseEstimator):
 
     # the type of the samples of the last fit
     _samples_dtype: "np.dtype[Any]" = np.dtype(np.float64)
-    _checksum: int | None = None
-    # the attribute that tells in which library and on which device the parameters are
-    _located_by = "means_"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
         return tags
-
-    def _parameters(self) -> MixtureParameters:
-        return self._mixture()
-
-    def _mixture(self) -> MixtureParameters:
-        """Return the mixture of the attributes; factor covariances that were set by hand."""
-        missing = [name for name in _PARTS if not hasattr(self, name)]
-        if missing:
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet: it has no "
-                f"{', '.join(missing)}. Call 'fit', or set {', '.join(_PARTS)}."
-            )
-        model = get_covariance_model(self.covariance_type)
-        if self._checksum is None or self._checksum != self._sum_up():
-            return check_mixture(model, self.weights_, self.means_, self.covariances_, suffix="_")
-        weights, means, covariances, factors = (
-            to_array(getattr(self, name), name).astype(np.float64, copy=False)
-            for name in (*_PARTS, "precisions_cholesky_")
-        )
-        return MixtureParameters(model, weights, means, covariances, factors)
-
-    def _remember(self) -> None:
-        """Keep a checksum of the mixture, by which an attribute that changes is noticed."""
-        self._checksum = self._sum_up()
-
-    def _sum_up(self) -> int:
-        checksum = zlib.crc32(self.covariance_type.encode())
-        for name in (*_PARTS, "precisions_cholesky_"):
-            part = to_array(getattr(self, name, ()), name)
-            checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
-        return checksum
-
-    def _checked(
-        self, method: str, X: Any, sample_weight: Any = None
-    ) -> tuple[Samples, MixtureParameters, int]:
-        """Return checked samples, the mixture, and the number of threads."""
-        parameters = self.to_parameters()
-        check_same_home(X, getattr(self, self._located_by), f"{type(self).__name__}.{method}")
-        samples = check_samples(self, X, sample_weight, reset=False)
-        if samples.n_features != parameters.n_features:  # means that were set by hand
-            raise ValueError(
-                f"X has {samples.n_features} features, but {type(self).__name__} is expecting "
-                f"{parameters.n_features} features as input."
-            )
-        return samples, parameters, count_threads(self.n_jobs)
 
     def _log_likelihood(self, method: str, X: Any, sample_weight: Any) -> tuple[float, float]:
         """Return sum w log p(x) and sum w."""
@@ -288,66 +222,3 @@ class FittedMixture(DescribedMixture, DensityMixin, BaseEstimator):
         weights = parameters.weights / max(parameters.weights.sum(), 1.0)
         counts = source.multinomial(n, weights)
         return parameters.sample(counts, source, count_threads(self.n_jobs))
-
-    def to_parameters(self) -> MixtureParameters:
-        """Return the mixture as a value, as `fastgmm.em` and `fastgmm.embed` take it.
-
-        Returns
-        -------
-        MixtureParameters
-            Of the posterior for a `BayesianGaussianMixture`. It may share memory with attributes.
-
-        Raises
-        ------
-        NotFittedError
-            If ``fit`` has not been called.
-        ValueError
-            If attributes that were set by hand are no mixture.
-        """
-        check_is_fitted(self)
-        return self._parameters()
-
-    def to_numba(self) -> "Model":
-        """Return the mixture as a value for compiled code.
-
-        Returns
-        -------
-        fastgmm.embed.numba.Model
-            A tuple of arrays, a copy. The functions of `fastgmm.embed.numba` take it, called from
-            ``@njit`` code or from Python. Their results are those of this estimator.
-
-        Raises
-        ------
-        NotFittedError
-            If ``fit`` has not been called.
-        ValueError
-            If a parameter is not finite.
-        ImportError
-            If Numba is not installed.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from numba import njit
-        >>> from fastgmm import GaussianMixture
-        >>> from fastgmm.embed.numba import component, new_workspace
-        >>> @njit
-        ... def count(model, X):
-        ...     counts = np.zeros(model.n_components, np.int64)
-        ...     workspace = new_workspace(model, 1)
-        ...     for x in X:
-        ...         counts[component(model, x, workspace)] += 1
-        ...     return counts
-        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[1.0], [1.0]])
-        >>> count(mixture.to_numba(), np.array([[0.1], [3.9], [4.2]])).tolist()
-        [1, 2]
-        """
-        parameters = self.to_parameters()
-        from ..embed.numba import to_numba
-
-        return to_numba(parameters)
-
-    @property
-    def n_parameters_(self) -> int:
-        """Number of free parameters of the mixture: weights, means and covariances."""
-        return self._parameters().n_parameters

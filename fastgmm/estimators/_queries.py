@@ -120,7 +120,7 @@ class QueriedMixture(BaseMixture):
         >>> from fastgmm import GaussianMixture
         >>> model = GaussianMixture.from_parameters([1.0], [[0.0, 3.0]], [[[1.0, 0.5], [0.5, 2.0]]])
         >>> given = model.condition(0, [[0.0], [2.0]])
-        >>> given.mean().tolist(), given.covariances.tolist()
+        >>> given.mean().tolist(), given.covariances.round(12).tolist()
         ([[3.0], [4.0]], [[[1.75]]])
         """
         parameters = self.to_parameters()
@@ -219,7 +219,7 @@ class QueriedMixture(BaseMixture):
         Examples
         --------
         >>> from fastgmm import GaussianMixture
-        >>> model = GaussianMixture.from_parameters([1.0], [[0.0]], [[1.0]], random_state=0)
+        >>> model = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]], random_state=0)
         >>> model.outlier_score([[0.0], [1.0], [3.0]]).round(2).tolist()
         [0.0, 0.68, 1.0]
         """

@@ -8,9 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..model.component_table import describe_components
-from ..model.parameters import MixtureParameters
 from ..model.prediction import responsibilities
 from ..model.summary import MixtureSummary, describe_model
+from ._held_mixture import HeldMixture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,19 +19,11 @@ if TYPE_CHECKING:
 _RESPONSIBILITIES = 2**20
 
 
-class DescribedMixture:
+class DescribedMixture(HeldMixture):
     """A mixture that describes itself: as text, as HTML and as a data frame."""
 
     # sum of the weights of the samples of the last fit; 0 where there was none
     n_samples_seen_: float = 0.0
-
-    def _parameters(self) -> MixtureParameters:
-        raise NotImplementedError
-
-    def _checked(
-        self, method: str, X: Any, sample_weight: Any = None
-    ) -> tuple[Samples, MixtureParameters, int]:
-        raise NotImplementedError
 
     def summary(self, X: Any = None, sample_weight: Any = None) -> MixtureSummary:
         """Describe the fit, and each component by falling weight.
