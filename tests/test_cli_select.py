@@ -37,6 +37,16 @@ def test_select_saves_the_best_and_the_table(run):
     assert run("predict", "best.npz", PATH)[0] == 0
 
 
+def test_select_draws_the_table(run):
+    pytest.importorskip("matplotlib")
+    assert run("select", PATH, "-K", "1:3", "--plot", "choice.png", "--quiet") == (0, "", "")
+    assert Path("choice.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = run("select", PATH, "-K", "1:3", "--plot", "choice.png")
+    assert code == 1
+    assert "choice.png" in err
+    assert "--force" in err
+
+
 def test_select_takes_the_options_of_the_library(run):
     argv = ["--covariance-type", "diag,spherical", "--criterion", "held-out", "--cv", 3]
     code, out, _ = run("select", PATH, "-K", "1,2", *argv, "--seed", 5, "--json")

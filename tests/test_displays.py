@@ -16,6 +16,7 @@ from fastgmm import (
     ResponsibilityDisplay,
     SelectionDisplay,
     SoftKMeans,
+    select,
 )
 from fastgmm.displays.style import COLORS, LINES, MARKERS, line_style, marker_style
 from fastgmm.model.covariance import COVARIANCE_MODELS
@@ -329,19 +330,8 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize("container", ["dict", "frame", "attributes", "records"])
-def test_selection(container):
-    from types import SimpleNamespace
-
-    table = TABLE
-    if container == "frame":
-        table = pytest.importorskip("pandas").DataFrame(TABLE)
-    elif container == "attributes":
-        table = SimpleNamespace(**TABLE)
-    elif container == "records":
-        rows = list(zip(*TABLE.values(), strict=True))
-        table = np.array(rows, [("n_components", int), ("covariance_type", "U9"), ("score", float)])
-    display = SelectionDisplay.from_table(table)
+def test_candidates():
+    display = SelectionDisplay(**TABLE).plot()
     assert list(display.lines_) == ["full", "tied"]
     np.testing.assert_array_equal(
         display.lines_["full"].get_data(), [[1, 2, 3], [20.0, 10.0, np.nan]]
@@ -355,19 +345,32 @@ def test_selection(container):
     assert display.ax_.get_ylabel() == "BIC (lower is better)"
 
 
-def test_selection_where_greater_is_better():
-    display = SelectionDisplay.from_table(
-        TABLE, criterion="held-out log-likelihood", greater_is_better=True
-    )
+def test_candidates_where_greater_is_better():
+    display = SelectionDisplay(
+        **TABLE, criterion="held-out log-likelihood", greater_is_better=True
+    ).plot()
     assert display.best_index == 3
     assert display.ax_.get_ylabel() == "held-out log-likelihood (higher is better)"
 
 
-def test_selection_without_a_score():
+def test_candidates_without_a_score():
     with pytest.raises(ValueError, match="No candidate has a score"):
-        SelectionDisplay.from_table(TABLE | {"score": 6 * [np.nan]})
-    with pytest.raises(ValueError, match="n_components, covariance_type, score; score is missing"):
-        SelectionDisplay.from_table({"n_components": [1], "covariance_type": ["full"]})
+        SelectionDisplay(**TABLE | {"score": 6 * [np.nan]})
+
+
+def test_selection():
+    X = np.repeat([[0.0], [1.0], [5.0], [6.0], [7.0]], 8, axis=0)
+    X += np.random.default_rng(0).normal(scale=0.1, size=X.shape)
+    selection = select(X, range(1, 9), criterion="icl", random_state=0)
+    assert any(candidate.fault for candidate in selection.candidates)
+    display = SelectionDisplay.from_selection(selection)
+    best = selection.best
+    np.testing.assert_array_equal(display.best_.get_data(), [[best.n_components], [best.icl]])
+    for kind, line in display.lines_.items():
+        of_kind = [c for c in selection.candidates if c.covariance_type == kind]
+        expected = [np.nan if c.fault else c.icl for c in of_kind]
+        np.testing.assert_array_equal(line.get_data(), [range(1, 9), expected])
+    assert display.ax_.get_ylabel() == "ICL (lower is better)"
 
 
 def test_responsibilities(iris):

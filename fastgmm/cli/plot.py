@@ -6,13 +6,12 @@ from typing import Any
 
 from .data_options import DATA, DataError, add_data_options, read_data
 from .options import file_type, name, names, number
-from .output_file import add_force, writing
+from .output_file import add_force
 from .parser import did_you_mean
 from .predict import MODEL
 
 ABOUT = "draw a model: its components, how it converged, or which components share samples"
 _KINDS = ("mixture", "convergence", "responsibility")
-_DPI = 150
 
 
 def add_options(add: Callable[..., object]) -> None:
@@ -50,31 +49,27 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace, model: Any, X: Any) -> None:
-    from matplotlib.figure import Figure
-
     from .. import displays
+    from .picture import drawing
 
     some = {} if args.max_samples is None else {"max_samples": args.max_samples}
-    figure = Figure(figsize=displays.PANEL_SIZE, layout="constrained")
-    ax = figure.subplots()
-    if args.kind == "convergence":
-        displays.ConvergenceDisplay.from_estimator(model, ax=ax)
-    elif args.kind == "responsibility":
-        displays.ResponsibilityDisplay.from_estimator(model, X, ax=ax, **some)
-    else:
-        known = _feature_names(model)
-        display = displays.GaussianMixtureDisplay.from_estimator(
-            model,
-            X,
-            features=None if args.features is None else _find(args.features, known),
-            feature_names=known,
-            units=_units(args.units, known),
-            ax=ax,
-            **some,
-        )
-        figure.set_size_inches(display.figure_size)
-    with writing(args.output):
-        figure.savefig(args.output, dpi=_DPI)
+    with drawing(args.output) as ax:
+        if args.kind == "convergence":
+            displays.ConvergenceDisplay.from_estimator(model, ax=ax)
+        elif args.kind == "responsibility":
+            displays.ResponsibilityDisplay.from_estimator(model, X, ax=ax, **some)
+        else:
+            known = _feature_names(model)
+            display = displays.GaussianMixtureDisplay.from_estimator(
+                model,
+                X,
+                features=None if args.features is None else _find(args.features, known),
+                feature_names=known,
+                units=_units(args.units, known),
+                ax=ax,
+                **some,
+            )
+            ax.figure.set_size_inches(display.figure_size)
 
 
 def _feature_names(model: Any) -> list[str]:

@@ -43,6 +43,8 @@ def add_options(add: Callable[..., object]) -> None:
     add("-o", "--output", type=name, metavar="MODEL", help="file for the best model")
     table = "file for the table of all candidates, .csv or .parquet"
     add("--table", type=file_type(".csv", ".parquet"), metavar="FILE", help=table)
+    plot = "draw the criterion of all candidates into a .png, .pdf or .svg file (needs matplotlib)"
+    add("--plot", type=file_type(".png", ".pdf", ".svg"), metavar="FILE", help=plot)
     add_force(add)
     add("--quiet", action="store_true", help="print nothing")
     add("--json", action="store_true", help="the table as one JSON object")
@@ -53,8 +55,13 @@ def run(args: argparse.Namespace) -> None:
     from ..persistence import save
     from ..selection import select
 
-    if args.table is not None:
-        check_file(args.table, args)
+    for path in (args.table, args.plot):
+        if path is not None:
+            check_file(path, args)
+    if args.plot is not None:
+        from ..displays.axes import check_matplotlib
+
+        check_matplotlib("--plot")
     table = read_data(args)
     args.with_options = naming_columns(args.with_options, table.names or args.columns)
     selection = select(
@@ -78,7 +85,17 @@ def run(args: argparse.Namespace) -> None:
             save(model, args.output)
     if args.table is not None:
         _write_table(args.table, selection)
+    if args.plot is not None:
+        _draw(args.plot, selection)
     _print(args, selection)
+
+
+def _draw(output: str, selection: "Selection") -> None:
+    from ..displays import SelectionDisplay
+    from .picture import drawing
+
+    with drawing(output) as ax:
+        SelectionDisplay.from_selection(selection, ax=ax)
 
 
 def _write_table(output: str, selection: "Selection") -> None:

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
+from ..model.conditional import marginal
 from ..model.prediction import best_components
 from .axes import PANEL_SIZE, make_axes
 from .features import choose_features, labels_with_units
-from .marginal import dense_marginal
 from .panels import Artists, Shown, Style, draw_feature, draw_pair, legend_handles
 from .subset import random_subset
 
@@ -150,7 +150,8 @@ class GaussianMixtureDisplay:
             )
         chosen = choose_features(parameters, names, features)
         labels = labels_with_units(names, units)
-        means, covariances = dense_marginal(parameters, chosen)
+        shown = marginal(parameters, chosen)
+        covariances = shown.covariance_model.dense(shown.covariances, *shown.means.shape)
         drawn: dict[str, Any] = {}
         if X is not None:
             samples, _, n_threads = estimator._checked("from_estimator", X, sample_weight)
@@ -160,7 +161,7 @@ class GaussianMixtureDisplay:
             drawn |= {"sample_weight": weight, "n_samples": samples.n_samples}
         display = cls(
             weights=parameters.weights,
-            means=means,
+            means=shown.means,
             covariances=covariances,
             feature_names=[labels[j] for j in chosen],
             **drawn,

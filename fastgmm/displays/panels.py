@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import Array
-from .marginal import Marginal, ellipse
+from .._kernels.threads import count_threads
+from ..data.samples import Samples
+from ..model.conditional import marginal
+from ..model.parameters import MixtureParameters
+from ..model.prediction import log_density
+from .regions import ellipse, log_levels
 from .style import color, line_style, marker_style
 
 _CURVE_POINTS, _GRID = 400, 120
@@ -55,6 +60,13 @@ class Shown(NamedTuple):
     def is_listed(self, k: int) -> bool:
         """Return whether a component is one of the heaviest."""
         return k in self.listed
+
+    def marginal(self, features: list[int]) -> MixtureParameters:
+        """Return the mixture of one or two of the features."""
+        mixture = MixtureParameters.from_covariances(
+            "full", self.weights, self.means, self.covariances
+        )
+        return marginal(mixture, np.array(features))
 
     def limits(self, j: int) -> tuple[float, float]:
         """Return the range of a feature: that of the samples, and what components reach."""
@@ -127,8 +139,7 @@ def draw_feature(axes: Any, shown: Shown, j: int, style: Style) -> Artists:
         )  # fmt: skip
     x = np.linspace(*limits, _CURVE_POINTS)
     if "density" in style.kind:
-        marginal = Marginal(shown.weights, shown.means, shown.covariances, [j])
-        y = np.exp(marginal.log_density(x[:, np.newaxis]))
+        y = np.exp(_log_density(shown.marginal([j]), x[:, np.newaxis]))
         artists.lines += axes.plot(x, y, **({**DENSITY_LINE, "zorder": 2} | style.line_kw))
     if "ellipses" in style.kind:
         for k in shown.components:
@@ -190,12 +201,16 @@ def _scatter(axes: Any, shown: Shown, i: int, j: int, options: dict[str, Any]) -
     return collections
 
 
+def _log_density(mixture: MixtureParameters, points: Array) -> Array:
+    return np.asarray(log_density(Samples(points), mixture, count_threads(None)))
+
+
 def _contours(axes: Any, shown: Shown, i: int, j: int, style: Style) -> Any:
-    marginal = Marginal(shown.weights, shown.means, shown.covariances, [j, i])
+    mixture = shown.marginal([j, i])
     (x, y) = (np.linspace(low, high, _GRID) for low, high in (axes.get_xlim(), axes.get_ylim()))
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    levels = np.unique(marginal.log_levels(np.array(style.levels, dtype=np.float64)))
-    z = np.maximum(marginal.log_density(points), levels[0] - _CLIP).reshape(_GRID, _GRID)
+    levels = np.unique(log_levels(mixture, np.array(style.levels, dtype=np.float64)))
+    z = np.maximum(_log_density(mixture, points), levels[0] - _CLIP).reshape(_GRID, _GRID)
     options: dict[str, Any] = {"colors": region_greys(len(levels)), "zorder": 0.5}
     if "cmap" in style.contour_kw:
         del options["colors"]

@@ -6,14 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import Array
+from ..selection.table import CRITERIA, Selection
 from .axes import make_axes
 from .style import line_style, marker_style
 
-_COLUMNS = ("n_components", "covariance_type", "score")
-
 
 class SelectionDisplay:
-    """A picture of a choice between models. Use `from_table` to make one.
+    """A picture of a choice between models. Use `from_selection` to make one.
 
     Parameters
     ----------
@@ -21,6 +20,8 @@ class SelectionDisplay:
     covariance_type : array-like of shape (n_candidates,)
     score : array-like of shape (n_candidates,)
         NaN or infinite where a candidate failed, which is not drawn.
+    best_index : int, optional
+        Row of the best candidate. Default: the first of the best score.
     criterion : str, default='BIC'
         For the axis.
     greater_is_better : bool, default=False
@@ -34,13 +35,19 @@ class SelectionDisplay:
     best_ : matplotlib Line2D
         The ring about the best candidate.
 
+    Raises
+    ------
+    ValueError
+        If ``best_index`` is not given, and no candidate has a score.
+
     Examples
     --------
-    >>> from fastgmm import SelectionDisplay
-    >>> table = {"n_components": [1, 2, 3], "covariance_type": 3 * ["full"]}
-    >>> table["score"] = [2607.2, 2322.2, 2333.7]
-    >>> SelectionDisplay.from_table(table).best_index  # doctest: +SKIP
-    1
+    >>> import numpy as np
+    >>> from fastgmm import SelectionDisplay, select
+    >>> X = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0], [6]], 100, axis=0)
+    >>> display = SelectionDisplay.from_selection(select(X, range(1, 4), random_state=0))
+    >>> display.ax_.get_ylabel()
+    'BIC (lower is better)'
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class SelectionDisplay:
         covariance_type: Any,
         score: Any,
         *,
+        best_index: int | None = None,
         criterion: str = "BIC",
         greater_is_better: bool = False,
     ) -> None:
@@ -57,28 +65,18 @@ class SelectionDisplay:
         self.score: Array = np.asarray(score, dtype=np.float64)
         self.criterion = criterion
         self.greater_is_better = greater_is_better
+        self.best_index: int = self._first_best() if best_index is None else best_index
 
     @classmethod
-    def from_table(
-        cls,
-        table: Any,
-        *,
-        criterion: str = "BIC",
-        greater_is_better: bool = False,
-        ax: Any = None,
-        **plot_options: Any,
+    def from_selection(
+        cls, selection: Selection, *, ax: Any = None, **plot_options: Any
     ) -> "SelectionDisplay":
-        """Draw the scores of candidates.
+        """Draw the candidates of a choice, by its criterion.
 
         Parameters
         ----------
-        table : object
-            With the columns ``n_components``, ``covariance_type`` and ``score``, as attributes or
-            by name: a data frame, a dictionary of lists, a structured array.
-        criterion : str, default='BIC'
-            What the scores are, for the axis.
-        greater_is_better : bool, default=False
-            True for a log-likelihood of held-out samples.
+        selection : Selection
+            What `fastgmm.select` returned. Candidates with a fault leave a gap.
         ax : matplotlib Axes, optional
             To draw on. Default: those of a new figure.
         **plot_options
@@ -91,29 +89,23 @@ class SelectionDisplay:
 
         Raises
         ------
-        ValueError
-            If a column is missing, or no candidate has a score.
         ImportError
             If Matplotlib is not installed.
         """
-        columns = [_column(table, name) for name in _COLUMNS]
-        display = cls(*columns, criterion=criterion, greater_is_better=greater_is_better)
+        candidates = selection.candidates
+        title, greater_is_better = CRITERIA[selection.criterion]
+        display = cls(
+            [candidate.n_components for candidate in candidates],
+            [candidate.covariance_type for candidate in candidates],
+            [
+                np.nan if candidate.fault else candidate.value(selection.criterion)
+                for candidate in candidates
+            ],
+            best_index=[c is selection.best for c in candidates].index(True),
+            criterion=title,
+            greater_is_better=greater_is_better,
+        )
         return display.plot(ax, **plot_options)
-
-    @property
-    def best_index(self) -> int:
-        """Row of the best candidate.
-
-        Raises
-        ------
-        ValueError
-            If no candidate has a score.
-        """
-        finite = np.isfinite(self.score)
-        if not finite.any():
-            raise ValueError("No candidate has a score.")
-        sign = -1.0 if self.greater_is_better else 1.0
-        return int(np.argmin(np.where(finite, sign * self.score, np.inf)))
 
     def plot(self, ax: Any = None, *, line_kw: dict[str, Any] | None = None) -> "SelectionDisplay":
         """Draw the picture: a line for each covariance type, and a ring about the best candidate.
@@ -132,8 +124,6 @@ class SelectionDisplay:
 
         Raises
         ------
-        ValueError
-            If no candidate has a score.
         ImportError
             If Matplotlib is not installed.
         """
@@ -157,20 +147,16 @@ class SelectionDisplay:
         self.ax_.legend(frameon=False, fontsize=9, title="covariance type", title_fontsize=9)
         return self
 
+    def _first_best(self) -> int:
+        finite = np.isfinite(self.score)
+        if not finite.any():
+            raise ValueError("No candidate has a score.")
+        sign = -1.0 if self.greater_is_better else 1.0
+        return int(np.argmin(np.where(finite, sign * self.score, np.inf)))
+
     def _curve(self, kind: str) -> tuple[NDArray[np.int64], Array]:
         """Return the candidates of a covariance type by number of components; failures are gaps."""
         rows = [i for i, other in enumerate(self.covariance_type) if other == kind]
         rows = sorted(rows, key=lambda i: self.n_components[i])
         scores = self.score[rows]
         return self.n_components[rows], np.where(np.isfinite(scores), scores, np.nan)
-
-
-def _column(table: Any, name: str) -> Any:
-    """Return a column of a table, by name or as an attribute."""
-    try:
-        return table[name]
-    except (KeyError, TypeError, IndexError, ValueError):
-        pass
-    if not hasattr(table, name):
-        raise ValueError(f"table should have the columns {', '.join(_COLUMNS)}; {name} is missing.")
-    return getattr(table, name)

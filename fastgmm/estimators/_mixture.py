@@ -217,8 +217,4 @@ class FittedMixture(DensityMixin, DescribedMixture):
             limit = "at least 1" if n < 1 else "less than 2^63"
             raise ValueError(f"Invalid value for {name!r}: expected {limit}, got {n}.")
         source = check_random_state(self.random_state if random_state is None else random_state)
-        parameters = self._mixture()
-        # after rounding the sum may be above 1 by an ulp, which multinomial refuses
-        weights = parameters.weights / max(parameters.weights.sum(), 1.0)
-        counts = source.multinomial(n, weights)
-        return parameters.sample(counts, source, count_threads(self.n_jobs))
+        return self._mixture().draw(int(n), source, count_threads(self.n_jobs))

@@ -141,6 +141,28 @@ class MixtureParameters:
         return float(moments.nk @ coefficients - 0.5 * distances)
 
     @numpys_rules()
+    def draw(
+        self, n: int, random_state: np.random.RandomState, n_threads: int = 1
+    ) -> tuple[Array, Labels]:
+        """Draw n samples: a component by its weight, then x from that component.
+
+        Parameters
+        ----------
+        n : int
+        random_state : np.random.RandomState
+        n_threads : int, default=1
+            Does not change the result.
+
+        Returns
+        -------
+        X : (n, d) array
+            In ascending order of components.
+        labels : (n,) array of int
+        """
+        # after rounding the sum may be above 1 by an ulp, which multinomial refuses
+        weights = self.weights / max(self.weights.sum(), 1.0)
+        return self.sample(random_state.multinomial(n, weights), random_state, n_threads)
+
     def sample(
         self, counts: Labels, random_state: np.random.RandomState, n_threads: int = 1
     ) -> tuple[Array, Labels]:
