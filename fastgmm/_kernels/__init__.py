@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import build
 from .backend import backend
+from .incomplete import accumulate_incomplete, posterior_incomplete
 from .layout import SMALLEST_BLOCK, Array, Components, Moments, Packed, statistics_size
 from .packing import (
     add_packed_statistics,
@@ -25,6 +26,7 @@ from .threads import Workspace, count_threads, slot_bounds
 
 __all__ = [
     "accumulate",
+    "accumulate_incomplete",
     "backend_info",
     "float32_centers",
     "gram",
@@ -36,6 +38,7 @@ __all__ = [
     "normalize",
     "normals",
     "posterior",
+    "posterior_incomplete",
 ]
 
 _NO_ROWS: Array = np.empty(0)

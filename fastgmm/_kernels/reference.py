@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from .incomplete import accumulate_incomplete, posterior_incomplete
 from .layout import TILE, Array, Components, Moments, first_rows
 from .packing import float32_centers
 from .threads import Workspace
+
+__all__ = ["accumulate_incomplete", "posterior_incomplete"]  # defined beside
 
 
 def _whitened(X: NDArray[Any], components: Components) -> Array:

@@ -22,6 +22,7 @@ def check_samples(
     n_features: int | None = None,
     min_samples: int = 1,
     finite: bool = True,
+    with_missing: bool = False,
 ) -> Samples:
     """Return samples and weights that are valid, from any container, without a copy of all.
 
@@ -38,6 +39,8 @@ def check_samples(
     min_samples : int, default=1
     finite : bool, default=True
         Whether to check that X is finite.
+    with_missing : bool, default=False
+        Whether NaN stands for a missing value; else it is refused.
 
     Raises
     ------
@@ -46,7 +49,8 @@ def check_samples(
     """
     table = to_table(X)
     _check_shape(table, n_features, min_samples)
-    samples = Samples(table, check_sample_weight(sample_weight, table.shape[0]))
+    weight = check_sample_weight(sample_weight, table.shape[0])
+    samples = Samples(table, weight, with_missing)
     if finite and not samples.is_integer:
         _check_finite(samples, X)
         if _absent_rows_disturb(samples):
@@ -124,7 +128,10 @@ def _check_finite(samples: Samples, X: Any) -> None:
             if np.isfinite(block.sum()):
                 continue
         counts = samples.sample_weight[rows, np.newaxis] > 0
-        bad = np.argwhere(~np.isfinite(block) & counts)
+        allowed = np.isfinite(block)
+        if samples.with_missing:
+            allowed |= np.isnan(block)
+        bad = np.argwhere(~allowed & counts)
         if len(bad):
             row, column = (int(i) for i in bad[0])
             where = f"in row {rows.start + row}, {column_label(X, column)}"
@@ -139,14 +146,22 @@ def _absent_rows_disturb(samples: Samples) -> bool:
     step = max(_CHECKED_ELEMENTS // samples.n_features, 1)
     starts = range(0, len(absent), step)
     blocks = (samples.rows(absent[start : start + step]) for start in starts)
-    return any(not np.all(np.abs(block) <= np.float64(_LARGEST_ABSENT)) for block in blocks)
+    return any(_disturbs(block, samples.with_missing) for block in blocks)
+
+
+def _disturbs(block: NDArray[Any], with_missing: bool) -> bool:
+    harmless = np.abs(block) <= np.float64(_LARGEST_ABSENT)
+    if with_missing:
+        harmless |= np.isnan(block)
+    return not harmless.all()
 
 
 def _not_finite(value: np.floating[Any], where: str) -> ValueError:
     if np.isnan(value):
         return ValueError(
             f"Input X contains NaN, first {where}. Rows must be complete: leave out those with "
-            "missing values, or fill the gaps."
+            "missing values, fill the gaps, or use GaussianMixture(missing='marginalize'), which "
+            "needs neither."
         )
     return ValueError(
         f"Input X contains infinity or a value too large for {value.dtype}: {value}, first {where}."

@@ -1,6 +1,7 @@
 """Samples and their weights, given to the kernels block by block, without a copy of all."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._kernels.layout import LARGEST_BLOCK, Array
 from .containers import Frame, to_table
+from .gaps import Gaps, find_gaps
 
 # Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
 _CONVERTED_ELEMENTS = 2**21
@@ -25,16 +27,40 @@ class Samples:
     X : array-like or data frame of shape (n_samples, n_features)
     sample_weight : (n_samples,) array, optional
         Weights; each counts as that many copies of its row. None: 1 for all, without an array.
+    with_missing : bool, default=False
+        Whether NaN stands for a missing value.
     """
 
-    def __init__(self, X: Any, sample_weight: Array | None = None) -> None:
+    def __init__(
+        self, X: Any, sample_weight: Array | None = None, with_missing: bool = False
+    ) -> None:
         self._table = to_table(X)
         self.n_samples, self.n_features = (int(size) for size in self._table.shape)
         self.is_weighted = sample_weight is not None
         if sample_weight is None:
             sample_weight = np.broadcast_to(np.float64(1.0), (self.n_samples,))
         self.sample_weight = sample_weight
+        self.with_missing = with_missing
         self._present: NDArray[np.bool_] | None = None
+
+    @cached_property
+    def gaps(self) -> Gaps | None:
+        """Where values are missing; None where none is."""
+        return find_gaps(self) if self.with_missing and not self.is_integer else None
+
+    def take(self, rows: Any) -> "Samples":
+        """Return some samples with their weights, in a float array.
+
+        Parameters
+        ----------
+        rows : slice or array of int
+
+        Returns
+        -------
+        Samples
+        """
+        weight = self.sample_weight[rows] if self.is_weighted else None
+        return Samples(self.rows(rows), weight, self.with_missing)
 
     def without_absent(self) -> "Samples":
         """Return the samples of positive weight, in a copy; `in_all_rows` knows the others.
@@ -45,7 +71,8 @@ class Samples:
         """
         present = self.sample_weight > 0
         rows = np.flatnonzero(present)
-        samples = Samples(self.unconverted_rows(rows), self.sample_weight[rows])
+        weight = self.sample_weight[rows]
+        samples = Samples(self.unconverted_rows(rows), weight, self.with_missing)
         samples._present = present
         return samples
 
@@ -99,7 +126,7 @@ class Samples:
         -------
         Samples
         """
-        return Samples(self._table, sample_weight)
+        return Samples(self._table, sample_weight, self.with_missing)
 
     @property
     def total_weight(self) -> float:

@@ -27,6 +27,8 @@ def allows_float32(samples: Samples, parameters: MixtureParameters) -> bool:
     """
     if samples.dtype != np.float32 or not parameters.allows_float32_blocks:
         return False
+    if samples.gaps is not None:  # conditional means are of the size of the others' rounding errors
+        return False
     model = parameters.covariance_model
     n, (K, d) = samples.n_samples, parameters.means.shape
     if n < min(SMALLEST_PASS, _MUCH_WORK / (K * d * (d if model.is_matrix else 1))):

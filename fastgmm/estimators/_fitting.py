@@ -23,7 +23,7 @@ from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.prediction import best_components
 from ..model.regularization import added_to_samples
-from ..model.validation import check_enough, check_magnitude, check_warm_start
+from ..model.validation import check_enough, check_magnitude, check_observed, check_warm_start
 from ._array_api import like, put_attributes_like
 from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
@@ -163,6 +163,7 @@ class IteratedMixture(FittedMixture):
         with unchanged_on_error(self), numpys_rules():
             samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
             check_enough(samples, self.n_components)
+            check_observed(samples)
             check_magnitude(samples)
             reg_covar = added_to_samples(self.reg_covar, samples, count_threads(self.n_jobs))
             result = self._best_run(samples, reg_covar, callback)

@@ -71,12 +71,12 @@ class HeldMixture(BaseEstimator):
         return checksum
 
     def _checked(
-        self, method: str, X: Any, sample_weight: Any = None
+        self, method: str, X: Any, sample_weight: Any = None, with_missing: bool | None = None
     ) -> tuple[Samples, MixtureParameters, int]:
-        """Return checked samples, the mixture, and the number of threads."""
+        """Return samples, checked by ``check_samples``, the mixture, and the number of threads."""
         parameters = self.to_parameters()
         check_same_home(X, getattr(self, self._located_by), f"{type(self).__name__}.{method}")
-        samples = check_samples(self, X, sample_weight, reset=False)
+        samples = check_samples(self, X, sample_weight, reset=False, with_missing=with_missing)
         if samples.n_features != parameters.n_features:  # means that were set by hand
             raise ValueError(
                 f"X has {samples.n_features} features, but {type(self).__name__} is expecting "

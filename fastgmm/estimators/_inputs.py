@@ -25,8 +25,11 @@ def check_samples(
     *,
     reset: bool,
     min_samples: int = 1,
+    with_missing: bool | None = None,
 ) -> Samples:
     """Return checked samples and weights; check or set the features that the estimator knows.
+
+    Missing values are allowed by ``with_missing``, or by the estimator's parameter ``missing``.
 
     Raises
     ------
@@ -34,7 +37,11 @@ def check_samples(
         As ``data.checks.check_samples``, and where X has other features than in ``fit``.
     """
     finite = not get_config()["assume_finite"]
-    samples = checks.check_samples(X, sample_weight, min_samples=min_samples, finite=finite)
+    if with_missing is None:
+        with_missing = getattr(estimator, "missing", "error") == "marginalize"
+    samples = checks.check_samples(
+        X, sample_weight, min_samples=min_samples, finite=finite, with_missing=with_missing
+    )
     known = X if is_frame(X) else np.broadcast_to(0.0, (samples.n_samples, samples.n_features))
     validate_data(estimator, known, reset=reset, skip_check_array=True)
     return samples

@@ -171,6 +171,8 @@ def _check(
     model: BaseMixture | MixtureResult, caller: str, X: Any, resp: Any, sample_weight: Any
 ) -> tuple[Samples, MixtureParameters, int, Array]:
     samples, parameters, n_threads = model._checked(caller, X, sample_weight)
+    if samples.gaps is not None:
+        raise ValueError(f"{caller} needs samples without missing values.")
     resp = check_resp(resp, "resp", samples.n_samples, parameters.n_components)
     return samples, parameters, n_threads, resp
 

@@ -91,6 +91,11 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         What the fit does not change. Weights stay equal, or those of ``weights_init``; covariances
         those of ``covariances_init`` or ``precisions_init``, which must be given. It does not go
         with ``acceleration='split-merge'``.
+    missing : {'error', 'marginalize'}, default='error'
+        What NaN and nulls in X mean. ``error``: a mistake. ``marginalize``: values that are missing
+        at random; ``fit``, ``score``, ``predict`` and their kind use the density of the values that
+        are there. Where none is missing, the result is the same bit for bit. It does not go with
+        ``acceleration='split-merge'``.
     n_jobs : int or None, default=None
         Number of threads. None, -1: all cores that affinity and cgroup quota allow.
 
@@ -135,6 +140,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
     ----------
     Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
     Bishop (2006), Pattern Recognition and Machine Learning, section 9.2.
+    Ghahramani and Jordan (1994), Supervised learning from incomplete data via an EM approach.
 
     Examples
     --------
@@ -157,6 +163,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         "acceleration": [StrOptions({"quasi-newton", "subsample", "split-merge"}), None],
         "stop_rule": [StrOptions(set(STOP_RULES))],
         "fixed": [tuple, list],
+        "missing": [StrOptions({"error", "marginalize"})],
     }
 
     def __init__(
@@ -180,6 +187,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         acceleration: str | None = None,
         stop_rule: str = "last-change",
         fixed: Sequence[str] = (),
+        missing: str = "error",
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -200,6 +208,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         self.acceleration = acceleration
         self.stop_rule = stop_rule
         self.fixed = fixed
+        self.missing = missing
         self.n_jobs = n_jobs
 
     @classmethod
@@ -268,6 +277,8 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
                 "acceleration='split-merge' changes weights and covariances, but fixed holds "
                 f"{sorted(fixed)}."
             )
+        if samples.gaps is not None and self.acceleration == "split-merge":
+            raise ValueError("acceleration='split-merge' needs samples without missing values.")
         given = check_given(self, samples.n_features)
         if "weights" in fixed and given["weights"] is None:
             given["weights"] = np.full(self.n_components, 1.0 / self.n_components)

@@ -16,6 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
+from .filling import filled_rows
 
 # Up to so many rows, or so many for each component, seeding uses all, as scikit-learn does.
 # Starts from fewer rows end lower: 200,000 patches, K = 8, the lowest of 10 seeds in nats:
@@ -46,17 +47,22 @@ def seeding_size(samples: Samples, n_components: int) -> int:
 
 
 def subsample(samples: Samples, size: int, random_state: np.random.RandomState) -> Samples:
-    """Return so many rows of positive weight, drawn without replacement; all if there are fewer."""
-    weight = samples.sample_weight
+    """Return so many rows, drawn without replacement; all if there are fewer.
+
+    Rows of weight 0, and rows without any value, are left out.
+    """
     rows: Any = slice(None)
     n_samples = samples.n_samples
-    if samples.is_weighted and not (weight > 0).all():
-        rows = np.flatnonzero(weight)
+    counts = samples.sample_weight > 0
+    if samples.gaps is not None:
+        counts &= ~samples.gaps.blank
+    if not counts.all():
+        rows = np.flatnonzero(counts)
         n_samples = len(rows)
     if size < n_samples:
         chosen = np.sort(sample_without_replacement(n_samples, size, random_state=random_state))
         rows = chosen if isinstance(rows, slice) else rows[chosen]
-    return Samples(samples.rows(rows), weight[rows] if samples.is_weighted else None)
+    return samples.take(rows)
 
 
 def seeding_subsample(
@@ -67,8 +73,10 @@ def seeding_subsample(
 
 
 def float64_rows(samples: Samples) -> tuple[Array, Array | None]:
-    """Return all rows in float64, and their weights where they have some."""
+    """Return all rows in float64, without gaps, and their weights where they have some."""
     X, weight = next(samples.blocks())
+    if samples.gaps is not None:
+        X = filled_rows(samples)
     return np.asarray(X, np.float64), weight if samples.is_weighted else None
 
 

@@ -172,8 +172,7 @@ class SplitMerge:
         if size < len(rows):
             chosen = sample_without_replacement(len(rows), size, random_state=self.random_state)
             rows = rows[np.sort(chosen)]
-        weight = samples.sample_weight[rows] if samples.is_weighted else None
-        return Samples(samples.rows(rows), weight)
+        return samples.take(rows)
 
 
 class _Record:

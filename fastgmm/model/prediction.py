@@ -1,5 +1,6 @@
 """Predictions for samples: log-densities, responsibilities, best components."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from .priors import VariationalParameters
 
 _FLOAT64 = np.dtype(np.float64)
 
-# Results that are computed at a time where not all are kept, or not in float64: 8 MB.
+# Results that are computed at a time where they are reduced, rounded or put in order: 8 MB.
 _ELEMENTS_AT_A_TIME = 2**20
 
 
@@ -113,12 +114,24 @@ def _evaluate(
     """Fill the outputs of the posterior kernel, block by block."""
     components = parameters.components()
     rounded = [name for name, output in outputs.items() if output.dtype == np.float32]
-    largest = max(_ELEMENTS_AT_A_TIME // parameters.n_components, 1) if rounded else None
-    for rows in samples.block_slices(largest):
+    copied = rounded if samples.gaps is None else list(outputs)
+    largest = max(_ELEMENTS_AT_A_TIME // parameters.n_components, 1) if copied else None
+    for rows, kernel in _pieces(samples, largest):
         parts: dict[str, Any] = {name: output[rows] for name, output in outputs.items()}
         parts |= {name: np.empty(parts[name].shape) for name in rounded}
-        kernels.posterior(samples.rows(rows), components, n_threads, **parts)
+        kernel(samples.rows(rows), components, n_threads, **parts)
         for name in rounded:
             # the log-density of a sample that is very far away is not in the range of float32
             np.maximum(parts[name], np.finfo(np.float32).min, out=parts[name])
+        for name in copied:
             outputs[name][rows] = parts[name]
+
+
+def _pieces(samples: Samples, largest: int | None) -> Iterator[tuple[Any, Callable[..., None]]]:
+    """Yield rows to evaluate at a time, and the kernel that takes them."""
+    if samples.gaps is None:
+        for rows in samples.block_slices(largest):
+            yield rows, kernels.posterior
+    else:
+        for some, is_complete in samples.gaps.parts(largest):
+            yield some, kernels.posterior if is_complete else kernels.posterior_incomplete

@@ -95,7 +95,7 @@ def added_to_samples(reg_covar: RegCovar, samples: Samples, n_threads: int) -> f
         return reg_covar
     mean, variance = sample_moments(samples, Diag(), n_threads)
     for j in np.flatnonzero((mean**2 == 0.0) & (variance == 0.0)):
-        if any(X[weight > 0.0, j].any() for X, weight in samples.blocks()):
+        if any(np.nan_to_num(X[weight > 0.0, j]).any() for X, weight in samples.blocks()):
             raise ValueError(_TOO_SMALL.format(feature=j, square=0.0))
     return added_variances(reg_covar, np.ones(1), mean[np.newaxis], variance[np.newaxis])
 

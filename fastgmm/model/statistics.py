@@ -201,7 +201,8 @@ def sample_moments(
     """Return the mean of the samples and their unbiased covariance, on which priors are centred.
 
     A weight counts as that many copies: sums of squares are divided by sum w - 1. The divisor is at
-    least sum w / 2, because sum w can be less than one sample.
+    least sum w / 2, because sum w can be less than one sample. Where values are missing, each
+    feature counts the samples that have it, and the covariance must be of variances.
 
     Parameters
     ----------
@@ -215,6 +216,8 @@ def sample_moments(
     covariance : array
         (d, d), (d, d), (d,), () or (), by covariance model.
     """
+    if samples.gaps is not None:
+        return _observed_moments(samples)
     present = int((samples.sample_weight > 0).argmax())
     first = np.asarray(samples.rows(slice(present, present + 1)), np.float64)
     # in two steps: the first sample may be far from the others
@@ -223,6 +226,28 @@ def sample_moments(
     counts = np.maximum(nk - 1.0, 0.5 * nk)
     covariance = covariance_model.estimate(second, counts, samples.n_features)
     return mean[0], covariance[0] if covariance_model.per_component else covariance
+
+
+def _observed_moments(samples: Samples) -> tuple[Array, Array]:
+    """Return the mean and the unbiased variance of the values of each feature that are there."""
+    center = np.full(samples.n_features, np.nan)
+    mean, variance = center, center
+    for _ in range(3):  # a first value, the mean, and squares about it
+        nk, first, second = (np.zeros(samples.n_features) for _ in range(3))
+        for rows in samples.block_slices(_ROWS):
+            X = samples.rows(rows).astype(np.float64)
+            is_there = ~np.isnan(X) & (samples.sample_weight[rows] > 0)[:, np.newaxis]
+            place = is_there.argmax(axis=0), np.arange(samples.n_features)
+            center = np.where(np.isnan(center) & is_there[place], X[place], center)
+            weight = samples.sample_weight[rows, np.newaxis] * is_there
+            z = np.where(is_there, X - center, 0.0)
+            nk += weight.sum(axis=0)
+            first += (weight * z).sum(axis=0)
+            second += (weight * z**2).sum(axis=0)
+        shift = first / nk
+        mean, variance = center + shift, second - nk * shift**2
+        center = mean
+    return mean, np.maximum(variance, 0.0) / np.maximum(nk - 1.0, 0.5 * nk)
 
 
 def _moments_about(

@@ -204,13 +204,30 @@ def check_enough(samples: Samples, n_components: int, name: str = "n_components"
     if isinstance(n_components, bool):  # which is an integer to scikit-learn
         raise TypeError(f"{name} should be an integer, but got {n_components}.")
     n_samples = samples.n_samples
+    kind = " of positive weight" if samples.is_weighted else ""
     if samples.is_weighted:
         n_samples = int(np.count_nonzero(samples.sample_weight))
+    if samples.gaps is not None:
+        n_samples -= int(np.count_nonzero(samples.gaps.blank & (samples.sample_weight > 0)))
+        kind += " with a value"
     if n_samples < n_components:
-        kind = " of positive weight" if samples.is_weighted else ""
         raise ValueError(
             f"Expected n_samples >= {name} "
             f"but got {name} = {n_components}, n_samples = {n_samples}{kind}"
+        )
+
+
+def check_observed(samples: Samples) -> None:
+    """Raise ValueError where a feature has no value in any sample of positive weight."""
+    if samples.gaps is None:
+        return
+    is_there = np.zeros(samples.n_features, np.bool_)
+    for X, weight in samples.blocks():
+        is_there |= (~np.isnan(X) & (weight > 0)[:, np.newaxis]).any(axis=0)
+    if not is_there.all():
+        raise ValueError(
+            "Every feature should have a value in some sample, but all of feature "
+            f"{int(is_there.argmin())} are missing. Leave the feature out."
         )
 
 
@@ -218,7 +235,10 @@ def check_magnitude(samples: Samples) -> None:
     """Raise ValueError where weighted sums of squares of the samples overflow float64."""
     limit = _largest_magnitude(samples.n_features * max(samples.total_weight, 1.0))
     for X, _ in samples.blocks():
-        largest = max(X.max(), -X.min())
+        if samples.gaps is None:
+            largest = max(X.max(), -X.min())
+        else:
+            largest = max(np.fmax.reduce(X, axis=None), -np.fmin.reduce(X, axis=None))
         if largest > limit:
             raise ValueError(
                 "X is too large for float64, where sums of its squares overflow: its magnitude "

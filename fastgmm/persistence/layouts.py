@@ -172,10 +172,10 @@ def _centers_arrays(model: Any) -> dict[str, ArrayField]:
 #: By the name of the estimator.
 LAYOUTS = {
     "GaussianMixture": Layout(
-        (*_PARAMETERS, "acceleration", "stop_rule", "fixed"),
+        (*_PARAMETERS, "acceleration", "stop_rule", "fixed", "missing"),
         _MIXTURE_SCALARS,
         _mixture_arrays,
-        {**_LATER, "fixed": ()},
+        {**_LATER, "fixed": (), "missing": "error"},
     ),
     "BayesianGaussianMixture": Layout(
         parameters=(

@@ -21,6 +21,9 @@ class ExactPosterior(Posterior[Any, Any]):
     One read of the samples; nothing of size n x K is formed. Blocks of float32 samples are
     computed in float32 where ``allows_float32`` finds this safe, and added up in float64.
 
+    Where samples have missing values, x is what was observed, and the statistics are those that are
+    expected given that: exact EM if values are missing at random.
+
     A `LatentVariableModel` computes its own, by its method ``summarize``.
 
     Parameters
@@ -77,7 +80,15 @@ def add_up(
     moments = empty_moments(model.kernel_kind, *centers.shape)
     log_likelihood = np.zeros(1)
     sums = moments, log_likelihood
-    for X, weight in samples.blocks():
-        kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks, workspace)
+    if samples.gaps is None:
+        for X, weight in samples.blocks():
+            kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks, workspace)
+    else:
+        for rows, is_complete in samples.gaps.parts():
+            X, weight = samples.rows(rows), samples.sample_weight[rows]
+            if is_complete:
+                kernels.accumulate(X, weight, components, *sums, n_threads, workspace=workspace)
+            else:
+                kernels.accumulate_incomplete(X, weight, components, *sums, n_threads)
     total = float(log_likelihood[0])
     return SufficientStatistics(model, centers, moments, total, samples.total_weight)
