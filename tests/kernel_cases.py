@@ -47,7 +47,7 @@ def values(
     parameters = mixture(covariance_type, K, d, scenario=scenario)
     components = parameters.components()
     inputs: dict[str, Callable[[], Any]] = {
-        "X": lambda: draw(parameters, n, dtype),
+        "X": lambda: with_gaps(draw(parameters, n, dtype), kernel),
         "sample_weight": lambda: sample_weights(n),
         "log_coefficients": lambda: components.log_coefficients,
         "means": lambda: components.means,
@@ -72,6 +72,15 @@ def values(
             (name,) = argument.dtypes
             chosen[argument.name] = np.full(shape, -1 if name == "int64" else np.nan, name)
     return chosen
+
+
+def with_gaps(X: Any, kernel: str) -> Any:
+    """Return X; for kernels of incomplete rows with gaps, in most rows in a third of the values."""
+    if not kernel.endswith("incomplete"):
+        return X
+    rng = np.random.default_rng(len(X))
+    gone = rng.random(X.shape) < 0.3 * (rng.random((len(X), 1)) < 0.8)
+    return np.where(gone, X.dtype.type(np.nan), X)
 
 
 def call(

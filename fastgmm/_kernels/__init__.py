@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from . import build
 from .backend import backend
-from .incomplete import accumulate_incomplete, posterior_incomplete
 from .layout import SMALLEST_BLOCK, Array, Components, Moments, Packed, statistics_size
 from .packing import (
     add_packed_statistics,
@@ -21,6 +20,7 @@ from .packing import (
     pack,
     pack_centers,
     pack_float32,
+    pack_plain,
 )
 from .threads import Workspace, count_threads, slot_bounds
 
@@ -153,6 +153,46 @@ def posterior(
     packed = pack(components, n_threads=n_threads)
     outputs = (_NO_TABLE, log_prob_norm, resp, labels)
     backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
+
+
+def accumulate_incomplete(
+    X: NDArray[Any],
+    sample_weight: Array,
+    components: Components,
+    sums: Moments,
+    log_likelihood: Array,
+    n_threads: int,
+) -> None:
+    """Add expected moments about the means, and sum w log p(x), of rows in which NaN is missing.
+
+    Rows that miss the same features should be neighbours. The arithmetic is in float64.
+    """
+    plain = pack_plain(components)
+    size = statistics_size(plain.kind, plain.n_components, plain.n_features)
+    bounds = slot_bounds(len(X), size)
+    slots, out = np.empty((len(bounds) - 1, size)), np.zeros(size)
+    rows = _float64(X), _float64(sample_weight)
+    backend().accumulate_incomplete(*rows, plain, bounds, slots, out, n_threads)
+    add_packed_statistics(out, plain.kind, sums, log_likelihood, n_threads)
+
+
+def posterior_incomplete(
+    X: NDArray[Any],
+    components: Components,
+    n_threads: int,
+    *,
+    log_prob_norm: Array = _NO_ROWS,
+    resp: Array = _NO_TABLE,
+    labels: NDArray[np.int64] = _NO_LABELS,
+) -> None:
+    """Write the outputs that are given, as `posterior`, where NaN is missing."""
+    outputs = (log_prob_norm, resp, labels)
+    arguments = (_float64(X), pack_plain(components), slot_bounds(len(X)), *outputs)
+    backend().posterior_incomplete(*arguments, n_threads)
+
+
+def _float64(values: NDArray[Any]) -> Array:
+    return np.ascontiguousarray(values, np.float64)
 
 
 def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_threads: int) -> None:

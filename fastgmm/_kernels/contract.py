@@ -96,6 +96,28 @@ KERNELS: dict[str, Kernel] = {
         1e-11,
         _STATISTICS_REASON + "; errors of responsibilities as in posterior",
     ),
+    "accumulate_incomplete": Kernel(
+        (
+            _X,
+            _WEIGHT,
+            *_COMPONENTS,
+            *_MOMENTS,
+            Argument("log_likelihood", ("1",), _F8, "add"),
+        ),
+        1e-11,
+        _STATISTICS_REASON + "; errors of responsibilities as in posterior",
+    ),
+    "posterior_incomplete": Kernel(
+        (
+            _X,
+            *_COMPONENTS,
+            Argument("log_prob_norm", ("n",), _F8, "out"),
+            Argument("resp", ("n", "K"), _F8, "out"),
+            Argument("labels", ("n",), ("int64",), "out"),
+        ),
+        1e-11,
+        "as posterior; the reference factors other matrices",
+    ),
 }
 
 #: Kernels over parameters and plain numbers, with the names of their functions in every backend.
@@ -186,6 +208,10 @@ MODEL_KERNELS: dict[str, Kernel] = {
 }
 
 _PACKED = (Argument("packed", (), ("Packed",), "in"), Argument("bounds", ("s",), ("int64",), "in"))
+_PLAIN = (
+    Argument("plain", (), ("PlainComponents",), "in"),
+    Argument("bounds", ("s",), ("int64",), "in"),
+)
 # of a kernel that is compiled for a function: what follows the function
 _ARGUMENTS = (Argument("arguments", (), ("tuple",), "in"),)
 
@@ -205,6 +231,20 @@ BACKEND: dict[str, tuple[Argument, ...]] = {
         _X,
         *_PACKED,
         Argument("log_prob", ("n", "K"), _F8, "out"),
+        Argument("log_prob_norm", ("n",), _F8, "out"),
+        Argument("resp", ("n", "K"), _F8, "out"),
+        Argument("labels", ("n",), ("int64",), "out"),
+    ),
+    "accumulate_incomplete": (
+        Argument("X", ("n", "d"), _F8, "in"),
+        _WEIGHT,
+        *_PLAIN,
+        Argument("slots", ("slots", "sums"), _F8, "out"),
+        Argument("out", ("sums",), _F8, "add"),
+    ),
+    "posterior_incomplete": (
+        Argument("X", ("n", "d"), _F8, "in"),
+        *_PLAIN,
         Argument("log_prob_norm", ("n",), _F8, "out"),
         Argument("resp", ("n", "K"), _F8, "out"),
         Argument("labels", ("n",), ("int64",), "out"),

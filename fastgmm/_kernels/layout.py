@@ -127,6 +127,23 @@ class Packed(NamedTuple):
         return next(kind for kind, of in _PACKED.items() if isinstance(self, of))
 
 
+class PlainComponents(NamedTuple):
+    """Components as the kernels for rows with missing values read them: flat arrays of float64.
+
+    ``factors`` holds, for each component, U^T as the lower triangle of its 4 x 4 tiles, whose
+    columns are together; one triangle for tied covariances; for variances, a number for each
+    feature. ``factor_size`` is how many numbers each component has there.
+    """
+
+    kind: int
+    n_components: int
+    n_features: int
+    factor_size: int
+    coefficients: Array
+    means: Array
+    factors: Array
+
+
 class PackedFull(Packed):
     """Packed components of full covariances."""
 

@@ -14,6 +14,7 @@ from .layout import (
     Components,
     Moments,
     Packed,
+    PlainComponents,
     leading_rows,
     packed_type,
 )
@@ -134,6 +135,31 @@ def pack_centers(kind: str, centers: Array) -> Packed:
         none,
         (centers - origin).ravel(),
     )
+
+
+def pack_plain(components: Components) -> PlainComponents:
+    """Lay out parameters for rows with missing values, of which each component sees others."""
+    (K, d), U = components.means.shape, components.precisions_cholesky
+    kind = KIND[components.kind]
+    if kind in (FULL, TIED):
+        factors = _tiles(U.reshape(-1, d, d))
+    else:
+        factors = np.broadcast_to(U.reshape(K, -1), (K, d))
+    coefficients = np.array(components.log_coefficients, order="C")
+    means = np.ascontiguousarray(components.means)
+    flat = np.array(factors, order="C").ravel()
+    return PlainComponents(kind, K, d, factors.shape[1], coefficients, means.ravel(), flat)
+
+
+def _tiles(upper: Array) -> Array:
+    """Return the transposes of triangles as tiles, row by row, each of them column by column."""
+    m, d = upper.shape[:2]
+    rows = -(-d // TILE)
+    whole = np.zeros((m, rows * TILE, rows * TILE))
+    whole[:, :d, :d] = upper  # axes: matrix, column tile, column, row tile, row
+    tiles = whole.reshape(m, rows, TILE, rows, TILE).transpose(0, 3, 1, 2, 4)
+    row, column = np.tril_indices(rows)
+    return tiles[:, row, column].reshape(m, -1)
 
 
 def _may_expand(centers: Array, scale: Array, largest: float) -> bool:

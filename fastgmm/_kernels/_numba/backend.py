@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..callbacks import numba_function
 from ..lapack import LETTERS, ROUTINES, SIGNS, Routines
-from ..layout import Array, Packed, repeated
+from ..layout import Array, Packed, PlainComponents, repeated
 from .launch import launch, launch_on_matrices, run_on_threads, threading_layer
 
 NAME = "numba"
@@ -51,6 +51,34 @@ def posterior(
     outputs = (log_prob, log_prob_norm, resp, labels)
     arguments = (repeated(X), packed, bounds, *outputs)
     launch("passes.posterior", arguments, len(bounds) - 1, n_threads)
+
+
+def accumulate_incomplete(
+    X: Array,
+    sample_weight: Array,
+    plain: PlainComponents,
+    bounds: NDArray[np.int64],
+    slots: Array,
+    out: Array,
+    n_threads: int,
+) -> None:
+    """Add packed statistics of rows with missing values to ``out``."""
+    arguments = (X.reshape(-1), sample_weight, plain, bounds, slots, out)
+    launch("incomplete.accumulate_incomplete", arguments, len(slots), n_threads)
+
+
+def posterior_incomplete(
+    X: Array,
+    plain: PlainComponents,
+    bounds: NDArray[np.int64],
+    log_prob_norm: Array,
+    resp: Array,
+    labels: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Evaluate rows with missing values; outputs of length 0 are left alone."""
+    arguments = (X.reshape(-1), plain, bounds, log_prob_norm, resp.reshape(-1), labels)
+    launch("incomplete.posterior_incomplete", arguments, len(bounds) - 1, n_threads)
 
 
 def normalize(
