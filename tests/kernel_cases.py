@@ -83,6 +83,10 @@ def with_gaps(X: Any, kernel: str) -> Any:
     return np.where(gone, X.dtype.type(np.nan), X)
 
 
+def has_gaps(given: dict[str, Any]) -> bool:
+    return bool(np.isnan(given["X"]).any())
+
+
 def call(
     module: Any, kernel: str, covariance_type: str, given: dict[str, Any], *, n_threads: int = 2
 ) -> dict[str, Any]:
@@ -118,10 +122,11 @@ def cancelling_scales(given: dict[str, Any], covariance_type: str) -> dict[str, 
         norm, resp = np.empty(len(given["X"])), np.empty((len(given["X"]), K))
         names = ("log_coefficients", "means", "precisions_cholesky")
         components = Components(covariance_type, *(given[name] for name in names))
-        reference.posterior(given["X"], components, log_prob_norm=norm, resp=resp)
+        evaluate = reference.posterior_incomplete if has_gaps(given) else reference.posterior
+        evaluate(given["X"], components, log_prob_norm=norm, resp=resp)
         scales["log_likelihood"] = given["sample_weight"] @ np.abs(norm)
     centers = given["means"] if "means" in given else given["centers"]
-    z = np.abs(given["X"].astype(np.float64)[:, None] - centers)
+    z = np.abs(np.nan_to_num(given["X"].astype(np.float64)[:, None] - centers))
     scales["first"] = np.einsum("n,nk,nkd->kd", given["sample_weight"], resp, z).max()
     return scales
 
@@ -155,6 +160,12 @@ def assert_best(labels: Any, covariance_type: str, given: dict[str, Any], rtol: 
     names = ("log_coefficients", "means", "precisions_cholesky")
     components = Components(covariance_type, *(given[name] for name in names))
     distances = np.empty((len(labels), len(components.means)))
+    if has_gaps(given):
+        resp = distances
+        reference.posterior_incomplete(given["X"], components, resp=resp)
+        chosen = resp[np.arange(len(labels)), labels]
+        assert (chosen >= resp.max(axis=1) - rtol).all()
+        return
     reference.mahalanobis(given["X"], components, distances)
     log_prob = components.log_coefficients - distances / 2
     chosen = log_prob[np.arange(len(labels)), labels]
