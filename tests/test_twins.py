@@ -43,6 +43,10 @@ NUMBA_ALONE = {
 }
 CYTHON_ALONE = {
     "chains": {"_walk": "the loop of _walk_with, for a log-density by its address"},
+    "incomplete": {
+        "_lay_out": "memory, which Numba's slots divide themselves",
+        "_plain": "a structure of a Python object",
+    },
     "mean_field": {
         "_ascend": "the loop of _ascend_with, for a gradient by its address",
         "_estimate": "a part of that loop",

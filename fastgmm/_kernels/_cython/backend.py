@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import build
 from ..callbacks import c_function
 from ..lapack import ROUTINES
-from ..layout import Array, Packed
+from ..layout import Array, Packed, PlainComponents
 from ..threads import guard
 
 NAME = "cython"
@@ -91,6 +91,41 @@ def posterior(
     memory = _scratch(size, n_threads, len(bounds) - 1)
     with guard.launch(concurrent=True):
         _passes.posterior(X, packed, bounds, log_prob, log_prob_norm, resp, labels, memory)
+
+
+def accumulate_incomplete(
+    X: Array,
+    sample_weight: Array,
+    plain: PlainComponents,
+    bounds: NDArray[np.int64],
+    slots: Array,
+    out: Array,
+    n_threads: int,
+) -> None:
+    """Add packed statistics of rows with missing values to ``out``."""
+    memory = _incomplete_scratch(plain, n_threads, len(slots))
+    with guard.launch(concurrent=True):
+        _passes.accumulate_incomplete(X, sample_weight, plain, bounds, slots, out, memory)
+
+
+def posterior_incomplete(
+    X: Array,
+    plain: PlainComponents,
+    bounds: NDArray[np.int64],
+    log_prob_norm: Array,
+    resp: Array,
+    labels: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Evaluate rows with missing values; outputs of length 0 are left alone."""
+    memory = _incomplete_scratch(plain, n_threads, len(bounds) - 1)
+    with guard.launch(concurrent=True):
+        _passes.posterior_incomplete(X, plain, bounds, log_prob_norm, resp, labels, memory)
+
+
+def _incomplete_scratch(plain: PlainComponents, n_threads: int, n_slots: int) -> Array:
+    K, d = plain.n_components, plain.n_features
+    return _scratch(_passes.scratch_size(K, d, True) + 3 * d * d + d, n_threads, n_slots)
 
 
 def normalize(

@@ -343,6 +343,9 @@ def constants():
     return {"BLOCK": BLOCK, "STRIDE": STRIDE, "openmp": OPENMP_DATE}
 
 
+include "regression.pyx"
+include "observed.pyx"
+include "incomplete.pyx"
 include "matrices.pyx"
 include "cholesky.pyx"
 include "peak.pyx"
