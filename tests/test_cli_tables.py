@@ -136,7 +136,7 @@ def test_missing_values(run, fail):
     message = fail("fit", "x.npy", "-K", 3)
     assert message == (
         "x.npy: found 2 of 150 rows with missing values, the first in row 4, column 2. "
-        "--drop-missing leaves such rows out."
+        "--drop-missing leaves such rows out, --missing marginalize uses what they have."
     )
     np.save("w.npy", np.linspace(1, 2, 150))
     code, _, err = run("fit", "x.npy", "--drop-missing", "--weights", "w.npy", *FIT)

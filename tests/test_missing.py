@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 import fastgmm
-from fastgmm import GaussianMixture, load, save
+from fastgmm import GaussianMixture, em, load, save
 from fastgmm.data.samples import Samples
 from fastgmm.em.posteriors.exact import ExactPosterior
 
@@ -177,13 +177,43 @@ def test_faithful_without_50_values(variant):
 def test_likelihood_never_falls(covariance_type):
     for seed in range(3):
         parameters = mixture(covariance_type, 3, 5, seed=seed)
-        X = with_gaps(draw(parameters, 300, seed=seed), 0.3, seed)
+        X = with_gaps(draw(parameters, 300, seed=seed), 0.15 * (seed + 1), seed)
         model = GaussianMixture(
             3, covariance_type=covariance_type, missing="marginalize", random_state=seed,
             reg_covar=0.0, tol=0.0, max_iter=40, init_params="random",
         )  # fmt: skip
-        fitted(model, X)
+        fitted(model, X, sample_weight=sample_weights(300) if seed else None)
         assert np.diff(model.lower_bounds_).min() > -1e-12
+
+
+@each_variant
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_each_row_has_gaps_of_its_own(covariance_type, variant):
+    """All patterns of seven features but the blank one, each once, in any order."""
+    skip_without(variant)
+    parameters = mixture(covariance_type, 2, 7)
+    order = np.random.default_rng(0).permutation(127)
+    gone = (order[:, None] >> np.arange(7)) & 1 > 0
+    X = np.where(gone, np.nan, draw(parameters, 127))
+    assert len(np.unique(np.isnan(X), axis=0)) == 127
+    given = parameters.weights, parameters.means, dense(parameters)
+    bound, *expected = plain_em(X, np.ones(127), covariance_type, *given, 1)
+    with using(variant):
+        model = fitted(at(parameters, max_iter=1), X)
+    np.testing.assert_allclose(model.lower_bound_, bound, rtol=1e-11)
+    got = model.weights_, model.means_, dense(model.to_parameters())
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+@each_type
+def test_prediction_of_a_row_does_not_depend_on_the_others(covariance_type):
+    parameters, X, _ = hard_case(covariance_type, n=900)
+    model = at(parameters)
+    density, proba = model.score_samples(X), model.predict_proba(X)
+    for rows in (slice(7, 8), slice(0, 50), slice(None, None, 3)):
+        assert model.score_samples(X[rows]).tobytes() == density[rows].tobytes()
+        assert model.predict_proba(X[rows]).tobytes() == proba[rows].tobytes()
 
 
 def test_estimates_are_within_three_standard_errors():
@@ -258,10 +288,16 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match="split-merge' needs samples without missing"):
         GaussianMixture(2, missing="marginalize", acceleration="split-merge").fit(X)
     model.fit(X)
-    with pytest.raises(ValueError, match="contains NaN"):
+    needs = "needs samples without missing values. GaussianMixture.impute fills the gaps"
+    with pytest.raises(ValueError, match=f"^mahalanobis {needs}"):
         model.mahalanobis(X)
-    with pytest.raises(ValueError, match="elbo needs samples without missing values"):
+    with pytest.raises(ValueError, match=f"^outlier_score {needs}"):
+        model.outlier_score(X)
+    with pytest.raises(ValueError, match=f"^elbo {needs}"):
         fastgmm.elbo(model, X, model.predict_proba(X))
+    for refusing in (fastgmm.BayesianGaussianMixture(n_components=2), fastgmm.SoftKMeans(2)):
+        with pytest.raises(ValueError, match=r"NaN, first in .*GaussianMixture\(missing="):
+            refusing.fit(X)
 
 
 @pytest.mark.parametrize("init_params", ["auto", "kmeans", "k-means++", "random_from_data"])
@@ -473,3 +509,53 @@ def test_statistics_add_up_in_batches(monkeypatch):
     got = ExactPosterior(1).summarize(parts, parameters)
     for one, other in zip(got.moments, expected.moments, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
+
+
+def test_em_fit():
+    parameters, X, weight = hard_case("full")
+    model = fitted(at(parameters, max_iter=3, tol=0.0), X, sample_weight=weight)
+    options = {"sample_weight": weight, "max_iter": 3, "convergence": em.LowerBoundChange(0.0)}
+    options["update"] = em.ClosedForm(reg_covar=0.0)
+    result = em.fit(X, parameters, missing="marginalize", **options)
+    np.testing.assert_array_equal(result.parameters.means, model.means_)
+    np.testing.assert_array_equal(result.predict_proba(X), model.predict_proba(X))
+    assert result.score(X) == model.score(X)
+    assert result.to_estimator().missing == "marginalize"
+    np.testing.assert_array_equal(result.to_estimator().predict(X), model.predict(X))
+    with pytest.raises(ValueError, match="contains NaN"):
+        em.fit(X, parameters)
+    with pytest.raises(ValueError, match=r"missing should be 'error' or 'marginalize', got 'drop'"):
+        em.fit(X, parameters, missing="drop")
+    message = "^missing='marginalize' needs posterior ExactPosterior, but got HardPosterior.$"
+    with pytest.raises(ValueError, match=message):
+        em.fit(X, parameters, posterior=em.HardPosterior(), missing="marginalize")
+
+
+def test_select():
+    """The types that have no units choose the same of gaps, in any units, and find the truth."""
+    truth = mixture("full", 3, 3, scenario="apart")
+    X = with_gaps(draw(truth, 1500), 0.2)
+    units = np.array([1e-3, 1.0, 1e6])
+    one, other, serial = (
+        fastgmm.select(rows, range(1, 6), missing="marginalize", random_state=0, n_jobs=n_jobs)
+        for rows, n_jobs in ((X, 2), (X * units, 2), (X, 1))
+    )
+    assert one.best[:2] == other.best[:2] == ("full", 3)
+    assert [c.bic for c in one.candidates] == [c.bic for c in serial.candidates]
+    model = one.best_estimator
+    assert model.missing == "marginalize"
+    assert one.best.bic == pytest.approx(model.bic(X))
+    assert one.best.icl == pytest.approx(model.icl(X))
+    held_out = fastgmm.select(X, [1, 3], "full", "held-out", missing="marginalize", random_state=0)
+    assert held_out.best.n_components == 3
+
+
+def test_pictures_and_tables_take_gaps():
+    pytest.importorskip("matplotlib").use("agg")
+    X = with_gaps(draw(mixture("full", 2, 3, scenario="apart"), 400), 0.1)
+    model = GaussianMixture(2, missing="marginalize", random_state=0).fit(X)
+    fastgmm.GaussianMixtureDisplay.from_estimator(model, X)
+    fastgmm.ResponsibilityDisplay.from_estimator(model, X)
+    sizes = model.to_frame(X)["size"]
+    np.testing.assert_allclose(sizes.sort_index(), model.predict_proba(X).sum(axis=0))
+    assert model.merge_components(X).predict(X).shape == (400,)

@@ -284,7 +284,8 @@ def test_missing_values(write):
     source = write("id,a,b,w\nx,1,,1\ny,3,4,1\nz,NA,nan,1\nt,5,6,\nu,7,8,2\n")
     request = Request(["a", "b"], weights="w", ids=["id"])
     what = "3 of 5 rows with missing values, the first in row 2, column 'b'."
-    assert error_of(source, request) == f": found {what} --drop-missing leaves such rows out."
+    remedy = "--drop-missing leaves such rows out, --missing marginalize uses what they have."
+    assert error_of(source, request) == f": found {what} {remedy}"
     with pytest.warns(UserWarning, match=rf"^x\.csv: left out {what}$"):
         table = read_table(source, request, drop_missing=True)
     assert values(table) == ([[3.0, 4.0], [7.0, 8.0]], ["a", "b"])
@@ -292,8 +293,7 @@ def test_missing_values(write):
     assert error_of(write("a,b\n,\n"), drop_missing=True) == (": no row has all values.")
     np.save("x.npy", np.array([[1.0, 2], [3, np.nan]]))
     assert error_of("x.npy") == (
-        ": found 1 of 2 rows with missing values, the first in row 2, column 2. "
-        "--drop-missing leaves such rows out."
+        f": found 1 of 2 rows with missing values, the first in row 2, column 2. {remedy}"
     )
 
 
@@ -360,7 +360,7 @@ def test_parquet_columns_nulls_and_the_index_of_a_frame():
     frame.to_parquet("x.parquet")
     assert error_of("x.parquet") == (
         ": found 1 of 2 rows with missing values, the first in row 2, column 'b'. "
-        "--drop-missing leaves such rows out."
+        "--drop-missing leaves such rows out, --missing marginalize uses what they have."
     )
     with pytest.warns(UserWarning, match="left out 1 of 2 rows"):
         table = read_table("x.parquet", Request(ids=["__index_level_0__"]), drop_missing=True)

@@ -46,6 +46,7 @@ def choose(
         sample_weight=sample_weight,
         reg_covar=args.reg_covar,
         n_init=args.n_init,
+        missing=args.missing or "error",
         random_state=args.random_state,
         n_jobs=args.n_jobs,
     )

@@ -30,6 +30,8 @@ def add_data_options(add: Callable[..., object]) -> None:
     ids = "columns that are no features: predict and score --samples repeat them"
     add("--id", dest="ids", type=names, default=(), metavar="A,B,..", help=ids)
     add("--drop-missing", action="store_true", help="leave out rows with missing values")
+    missing = "marginalize: use the values that a row has (default: that of the model, or error)"
+    add("--missing", choices=("error", "marginalize"), help=missing)
     add("--separator", type=character, metavar="CHAR", help="of a text file (default: found)")
     encoding = "of a text file (default: UTF-8, or UTF-16 with a byte order mark)"
     add("--encoding", type=name, metavar="NAME", help=encoding)
@@ -40,7 +42,7 @@ def add_data_options(add: Callable[..., object]) -> None:
 def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = False) -> "Table":
     """Read DATA; the features of a model are found by name, if both have names.
 
-    The columns of ``--id`` are read with ``keep_ids`` alone.
+    The columns of ``--id`` are read with ``keep_ids`` alone. ``--missing`` is set on the model.
 
     Raises
     ------
@@ -51,6 +53,7 @@ def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = Fals
     from ..data.csv_layout import TextFormat
     from ..data.table import is_file, read_table
 
+    keep_missing = _keep_missing(args, model)
     weights = getattr(args, "weights", None)
     weights_file = weights if weights is not None and is_file(weights) else None
     model_features = list(getattr(model, "feature_names_in_", [])) or None
@@ -69,9 +72,22 @@ def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = Fals
             weights_file=weights_file,
             dtype=getattr(args, "dtype", None),
             drop_missing=args.drop_missing,
+            keep_missing=keep_missing,
         )
     except ValueError as error:
         raise DataError(str(error)) from error
+
+
+def _keep_missing(args: argparse.Namespace, model: Any) -> bool:
+    """Return whether rows with missing values are read; set what ``--missing`` says of a model."""
+    if args.missing == "marginalize" and args.drop_missing:
+        args.error("--missing marginalize does not go with --drop-missing")
+    if model is not None and args.missing is not None:
+        if not hasattr(model, "missing"):
+            args.error(f"--missing does not go with a {type(model).__name__}")
+        model.missing = args.missing
+    missing = args.missing if model is None else getattr(model, "missing", "error")
+    return missing == "marginalize" and not args.drop_missing
 
 
 def naming_columns(

@@ -191,7 +191,8 @@ def _parameters(args: argparse.Namespace) -> dict[str, Any]:
     parameters = {name: getattr(args, name) for name in PARAMETERS}
     is_fixed = {"weights": args.equal_weights, "covariances": args.variance is not None}
     fixed = tuple(name for name in is_fixed if is_fixed[name])
-    return {**parameters, "covariances_init": args.variance, "fixed": fixed}
+    parameters |= {"covariances_init": args.variance, "fixed": fixed}
+    return {**parameters, "missing": args.missing or "error"}
 
 
 def _print(args: argparse.Namespace, report: "Report") -> None:

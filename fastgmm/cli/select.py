@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
         reg_covar=args.reg_covar,
         max_iter=args.max_iter,
         n_init=args.n_init,
+        missing=args.missing or "error",
         cv=args.cv,
         random_state=args.random_state,
         n_jobs=args.n_jobs,

@@ -33,7 +33,8 @@ class Standardized:
         known, weight = X[present], None if sample_weight is None else sample_weight[present]
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             scaler = StandardScaler().fit(known, sample_weight=weight)
-            varies = known.max(axis=0) > known.min(axis=0)
+            # which NaN does not enter
+            varies = np.fmax.reduce(known) > np.fmin.reduce(known)
             _check_range(np.where(varies, scaler.var_, 1.0))
             self.X: NDArray[Any] = scaler.transform(X)
         self._mean: Array = np.asarray(scaler.mean_)

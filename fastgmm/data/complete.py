@@ -20,6 +20,7 @@ def complete_rows(
     choice: Choice,
     drop_missing: bool,
     weights_columns: Columns | None = None,
+    keep_missing: bool = False,
 ) -> Cells:
     """Return the rows that have all values; a row of weight 0 is absent and needs none.
 
@@ -33,12 +34,14 @@ def complete_rows(
         Leave out rows with missing values.
     weights_columns : Columns, optional
         The file that weights come from which are no column.
+    keep_missing : bool, default=False
+        Keep rows with missing features.
 
     Raises
     ------
     ValueError
-        If a value is infinite, a weight is infinite or negative, or one is missing and
-        ``drop_missing`` is False, or no row is left.
+        If a value is infinite, a weight is infinite or negative, or one is missing and rows are
+        neither kept nor left out, or no row is left.
 
     Warns
     -----
@@ -47,7 +50,7 @@ def complete_rows(
     """
     X, weights = cells.X, cells.weights
     present = np.ones(len(X), np.bool_) if weights is None else weights != 0
-    incomplete = _incomplete(X, present, columns, choice)
+    incomplete = _incomplete(X, present, columns, choice, keep_missing)
     if weights is not None:
         wrong = np.flatnonzero(np.isinf(weights) | (weights < 0.0))
         if len(wrong):
@@ -64,7 +67,10 @@ def complete_rows(
     if missing.any():
         what = _first_gap(missing, cells, columns, choice, weights_columns)
         if not drop_missing:
-            raise ValueError(f"{columns.source}: found {what} --drop-missing leaves such rows out.")
+            remedy = "--drop-missing leaves such rows out"
+            if np.isnan(X[missing.argmax()]).any():
+                remedy += ", --missing marginalize uses what they have"
+            raise ValueError(f"{columns.source}: found {what} {remedy}.")
         warnings.warn(f"{columns.source}: left out {what}", stacklevel=3)
     return Cells(
         X[kept],
@@ -73,8 +79,10 @@ def complete_rows(
     )
 
 
-def _incomplete(X: NDArray[Any], present: _Mask, columns: Columns, choice: Choice) -> _Mask:
-    """Return which rows of X are not finite; raise where one that is present is infinite."""
+def _incomplete(
+    X: NDArray[Any], present: _Mask, columns: Columns, choice: Choice, keep_missing: bool
+) -> _Mask:
+    """Return which rows of X cannot be used; raise where one that is present is infinite."""
     incomplete = np.zeros(len(X), np.bool_)
     for start in range(0, len(X), _BLOCK_ROWS):
         block = X[start : start + _BLOCK_ROWS]
@@ -87,7 +95,8 @@ def _incomplete(X: NDArray[Any], present: _Mask, columns: Columns, choice: Choic
                 f"{columns.row(start + row)}, {columns.name(choice.features[column])}: "
                 f"expected a finite number, got {block[row, column]}{_in_type(block)}."
             )
-        incomplete[start : start + len(block)] = ~finite.all(axis=1)
+        usable = finite | np.isnan(block) if keep_missing else finite
+        incomplete[start : start + len(block)] = ~usable.all(axis=1)
     return incomplete
 
 

@@ -29,7 +29,7 @@ class Table(NamedTuple):
     Attributes
     ----------
     X : array of shape (n_samples, n_features)
-        Finite. A read-only memory map for a .npy file.
+        Finite, or NaN where a missing value is kept. A read-only memory map for a .npy file.
     names : list of str or None
         Names of the features, where the columns have names.
     weights : array of shape (n_samples,) or None
@@ -65,6 +65,7 @@ def read_table(
     weights_file: str | None = None,
     dtype: str | None = None,
     drop_missing: bool = False,
+    keep_missing: bool = False,
 ) -> Table:
     """Read samples, and what belongs to each.
 
@@ -82,11 +83,14 @@ def read_table(
         Of X; by default as in the file, and float64 for text.
     drop_missing : bool
         Leave out rows with a missing value, instead of raising.
+    keep_missing : bool
+        Keep rows with missing features, which are NaN.
 
     Raises
     ------
     ValueError
-        If the source is damaged or none of these, or does not hold a table of finite numbers.
+        If the source is damaged or none of these, or does not hold a table of finite numbers, apart
+        from what ``keep_missing`` allows.
     OSError
         If the file cannot be read.
     ImportError
@@ -108,7 +112,7 @@ def read_table(
     if weights_file is not None:
         weights, weights_columns = _read_weights(weights_file, len(cells.X))
         cells = cells._replace(weights=weights)
-    cells = complete_rows(cells, columns, choice, drop_missing, weights_columns)
+    cells = complete_rows(cells, columns, choice, drop_missing, weights_columns, keep_missing)
     ids = dict(zip(columns.labels(choice.ids), cells.ids, strict=True))
     names = None if columns.names is None else columns.labels(choice.features)
     return Table(cells.X, names, cells.weights, ids)

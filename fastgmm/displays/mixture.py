@@ -156,7 +156,8 @@ class GaussianMixtureDisplay:
         if X is not None:
             samples, _, n_threads = estimator._checked("from_estimator", X, sample_weight)
             rows, weight = random_subset(samples, max_samples, random_state)
-            found = best_components(Samples(rows), parameters, n_threads)
+            some = Samples(rows, with_missing=samples.with_missing)
+            found = best_components(some, parameters, n_threads)
             drawn = {"X": np.asarray(rows[:, chosen], np.float64), "labels": found}
             drawn |= {"sample_weight": weight, "n_samples": samples.n_samples}
         display = cls(

@@ -104,7 +104,8 @@ class ResponsibilityDisplay:
         step = max(_AT_ONCE // K, 1)
         for start in range(0, len(rows), step):
             block = slice(start, start + step)
-            resp = responsibilities(Samples(rows[block]), parameters, n_threads)
+            some = Samples(rows[block], with_missing=samples.with_missing)
+            resp = responsibilities(some, parameters, n_threads)
             shared += (weight[block, np.newaxis] * resp).T @ resp
             size += weight[block] @ resp
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -6,6 +6,7 @@ from typing import Any, overload
 from .._kernels.floating_point import numpys_rules
 from ..data.checks import check_samples
 from ..model.parameters import MixtureParameters
+from ..model.validation import check_observed
 from .acceleration import Acceleration, NoAcceleration
 from .convergence import Convergence, LowerBoundChange, Never
 from .latent_variable_model import P
@@ -31,6 +32,7 @@ def fit(
     acceleration: Acceleration[Any, Any] | None = None,
     convergence: Convergence | None = None,
     max_iter: int = 100,
+    missing: str = "error",
     callback: Callable[[Iteration], object] | None = None,
 ) -> MixtureResult: ...
 
@@ -46,6 +48,7 @@ def fit(
     acceleration: Acceleration[Any, Any] | None = None,
     convergence: Convergence | None = None,
     max_iter: int = 100,
+    missing: str = "error",
     callback: Callable[[Iteration], object] | None = None,
 ) -> EMResult[P]: ...
 
@@ -61,6 +64,7 @@ def fit(
     acceleration: Acceleration[Any, Any] | None = None,
     convergence: Convergence | None = None,
     max_iter: int = 100,
+    missing: str = "error",
     callback: Callable[[Iteration], object] | None = None,
 ) -> EMResult[Any]:
     r"""Run EM, or a variant of it, from given parameters.
@@ -87,6 +91,9 @@ def fit(
         ``LowerBoundChange(1e-3)`` by default; ``Never()`` where the lower bound fluctuates.
     max_iter : int, default=100
         Largest number of iterations; 0 returns the start.
+    missing : {'error', 'marginalize'}, default='error'
+        What NaN and nulls in X mean. ``marginalize``: values that are missing at random, for
+        ``ExactPosterior`` and ``MixtureParameters``.
     callback : callable, optional
         Called with an Iteration (number, lower_bound, change, seconds) after each iteration. If it
         returns True, the run ends there, with the parameters of that iteration.
@@ -133,7 +140,15 @@ def fit(
     )
     policies.check(parameters)
     max_iter = check_max_iter(max_iter)
+    if missing not in ("error", "marginalize"):
+        raise ValueError(f"missing should be 'error' or 'marginalize', got {missing!r}.")
+    with_missing = missing == "marginalize"
+    if with_missing:
+        policies.check_missing(parameters)
     n_features = getattr(parameters, "n_features", None)
-    samples = check_samples(X, sample_weight, n_features=n_features)
+    samples = check_samples(X, sample_weight, n_features=n_features, with_missing=with_missing)
+    check_observed(samples)
     result = run(samples, parameters, **policies._asdict(), max_iter=max_iter, callback=callback)
-    return MixtureResult(**vars(result)) if isinstance(parameters, MixtureParameters) else result
+    if not isinstance(parameters, MixtureParameters):
+        return result
+    return MixtureResult(**vars(result), missing=missing)

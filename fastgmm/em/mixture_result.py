@@ -1,5 +1,6 @@
 """The result of EM for a Gaussian mixture, which can predict."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..estimators import BayesianGaussianMixture, GaussianMixture
 
 
+@dataclass(frozen=True)
 class MixtureResult(EMResult[MixtureParameters]):
     """The outcome of one run of EM: a Gaussian mixture, which predicts, and how it was reached.
 
@@ -41,7 +43,11 @@ class MixtureResult(EMResult[MixtureParameters]):
         Whether a callback returned True, which ended the run.
     dtype : dtype
         Of the samples: float32 or float64. Parameters are float64 in any case.
+    missing : {'error', 'marginalize'}
+        What NaN and nulls in X mean to the methods: as in the fit.
     """
+
+    missing: str = "error"
 
     def predict(self, X: Any, *, n_jobs: int | None = None) -> NDArray[np.int64]:
         """Return the component of the largest responsibility for each sample.
@@ -198,5 +204,10 @@ class MixtureResult(EMResult[MixtureParameters]):
         self, method: str, X: Any, sample_weight: Any = None, n_jobs: int | None = None
     ) -> tuple[Samples, MixtureParameters, int]:
         """Return checked samples, the mixture, and the number of threads."""
-        samples = check_samples(X, sample_weight, n_features=self.parameters.n_features)
+        samples = check_samples(
+            X,
+            sample_weight,
+            n_features=self.parameters.n_features,
+            with_missing=self.missing == "marginalize",
+        )
         return samples, self.parameters, count_threads(n_jobs)

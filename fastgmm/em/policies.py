@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple, get_args
 
 from ..data.samples import Samples
+from ..model.parameters import MixtureParameters
 from .acceleration import Acceleration
 from .convergence import Convergence
 from .latent_variable_model import LatentVariableModel
@@ -56,6 +57,24 @@ class Policies(NamedTuple):
             )
         for role in ("posterior", "update", "acceleration"):
             self._check_parameters(role, parameters)
+
+    def check_missing(self, parameters: object) -> None:
+        """Check that the policies work where values are missing.
+
+        Raises
+        ------
+        ValueError
+            If the posterior does not, or the parameters are not those of a density.
+        """
+        if not self.posterior.takes_missing:
+            raise ValueError(
+                "missing='marginalize' needs posterior ExactPosterior, but got "
+                f"{_name(self.posterior)}."
+            )
+        if type(parameters) is not MixtureParameters:
+            raise ValueError(
+                f"missing='marginalize' needs MixtureParameters, but got {_name(parameters)}."
+            )
 
     def _check_parameters(self, role: str, parameters: object) -> None:
         policy = getattr(self, role)

@@ -11,6 +11,7 @@ from .._kernels.layout import Array
 from ..model import criteria
 from ..model.imputation import impute
 from ..model.prediction import log_assignment, log_likelihood, squared_distances
+from ..model.validation import check_complete
 from ._array_api import like
 from ._mixture import FittedMixture
 from ._outputs import check_out
@@ -46,7 +47,8 @@ class BaseMixture(FittedMixture):
         TypeError
             If ``out`` is no array or of another type.
         """
-        samples, parameters, n_threads = self._checked("mahalanobis", X, with_missing=False)
+        samples, parameters, n_threads = self._checked("mahalanobis", X)
+        check_complete(samples, "mahalanobis")
         if out is None:
             return like(X, squared_distances(samples, parameters, n_threads))
         shape = samples.n_samples, parameters.n_components

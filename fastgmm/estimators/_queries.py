@@ -12,6 +12,7 @@ from ..data.samples import Samples
 from ..model.conditional import Conditioning, marginal
 from ..model.merging import elbow, merge_by_entropy
 from ..model.prediction import log_density, responsibilities
+from ..model.validation import check_complete
 from ._array_api import like, put_attributes_like
 from ._base_mixture import BaseMixture
 from ._inputs import check_features
@@ -210,7 +211,8 @@ class QueriedMixture(BaseMixture):
         NotFittedError
             If ``fit`` has not been called.
         ValueError
-            If X is not finite or has another number of features, or ``n_draws`` is less than 1.
+            If X is not finite, misses values or has another number of features, or ``n_draws`` is
+            less than 1. Densities of rows with different gaps have different units.
 
         References
         ----------
@@ -224,6 +226,7 @@ class QueriedMixture(BaseMixture):
         [0.0, 0.68, 1.0]
         """
         samples, parameters, n_threads = self._checked("outlier_score", X)
+        check_complete(samples, "outlier_score")
         densities = np.sort(self._densities_of_draws(n_draws, random_state))
         own = log_density(samples, parameters, n_threads)
         higher = len(densities) - np.searchsorted(densities, own, side="right")

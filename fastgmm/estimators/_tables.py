@@ -131,8 +131,8 @@ class DescribedMixture(HeldMixture):
         samples, parameters, n_threads = self._checked(method, X, sample_weight)
         sizes = np.zeros(parameters.n_components)
         for rows in samples.block_slices(max(_RESPONSIBILITIES // len(sizes), 1)):
-            block = Samples(samples.rows(rows))
-            sizes += samples.sample_weight[rows] @ responsibilities(block, parameters, n_threads)
+            resp = responsibilities(samples.take(rows), parameters, n_threads)
+            sizes += samples.sample_weight[rows] @ resp
         return sizes
 
     def _fitted_sizes(self) -> Array | None:

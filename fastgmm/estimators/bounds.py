@@ -16,7 +16,7 @@ from ..em.mixture_result import MixtureResult
 from ..model.gradients import q_function
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
-from ..model.validation import check_resp
+from ..model.validation import check_complete, check_resp
 from ._base_mixture import BaseMixture
 
 __all__ = ["elbo", "expected_complete_log_likelihood", "kl_divergence"]
@@ -171,8 +171,7 @@ def _check(
     model: BaseMixture | MixtureResult, caller: str, X: Any, resp: Any, sample_weight: Any
 ) -> tuple[Samples, MixtureParameters, int, Array]:
     samples, parameters, n_threads = model._checked(caller, X, sample_weight)
-    if samples.gaps is not None:
-        raise ValueError(f"{caller} needs samples without missing values.")
+    check_complete(samples, caller)
     resp = check_resp(resp, "resp", samples.n_samples, parameters.n_components)
     return samples, parameters, n_threads, resp
 

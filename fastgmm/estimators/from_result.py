@@ -27,7 +27,8 @@ def estimator_from(
         "covariance_type": get_covariance_model(parameters.covariance_type).name,
     }
     model: GaussianMixture | BayesianGaussianMixture
-    model = GaussianMixture(**shape) if prior is None else _bayesian(prior, shape)
+    missing = getattr(result, "missing", "error")
+    model = GaussianMixture(**shape, missing=missing) if prior is None else _bayesian(prior, shape)
     model.n_features_in_ = parameters.n_features
     model._set_result(result)
     return model

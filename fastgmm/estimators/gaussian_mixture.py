@@ -18,7 +18,7 @@ from ..em.updates.closed_form import ClosedForm, check_fixed
 from ..init import SplitMerge, initial_parameters
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
-from ..model.validation import check_mixture, covariance_type_of
+from ..model.validation import check_complete, check_mixture, covariance_type_of
 from ._array_api import put_attributes_like
 from ._fitting import POSITIVE, IteratedMixture, Setting
 from ._inputs import check_given
@@ -277,8 +277,8 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
                 "acceleration='split-merge' changes weights and covariances, but fixed holds "
                 f"{sorted(fixed)}."
             )
-        if samples.gaps is not None and self.acceleration == "split-merge":
-            raise ValueError("acceleration='split-merge' needs samples without missing values.")
+        if self.acceleration == "split-merge":
+            check_complete(samples, "acceleration='split-merge'")
         given = check_given(self, samples.n_features)
         if "weights" in fixed and given["weights"] is None:
             given["weights"] = np.full(self.n_components, 1.0 / self.n_components)

@@ -20,7 +20,9 @@ from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.updates.closed_form import ClosedForm, estimate
 from ..model.covariance_model import CollapseError, CovarianceModel
+from ..model.imputation import impute
 from ..model.parameters import MixtureParameters
+from ..model.prediction import best_components
 from ..model.statistics import SufficientStatistics
 
 Rows = NDArray[np.int64]
@@ -113,6 +115,9 @@ def splits(
         None of a component with too few samples.
     """
     groups = _groups(samples, parameters, n_threads)
+    if samples.gaps is not None:
+        weight = samples.sample_weight if samples.is_weighted else None
+        samples = Samples(impute(samples, parameters), weight)
     found = _splits(samples, groups, parameters, reg_covar, _in_every_unit)
     return sorted(found, key=lambda split: -split.gain)
 
@@ -170,8 +175,7 @@ def apply(parameters: MixtureParameters, move: Move) -> MixtureParameters:
 
 def _groups(samples: Samples, parameters: MixtureParameters, n_threads: int) -> list[Rows]:
     """Return the rows of each component: those for which it is the best."""
-    labels = np.empty(samples.n_samples, np.int64)
-    kernels.posterior(samples.rows(slice(None)), parameters.components(), n_threads, labels=labels)
+    labels = best_components(samples, parameters, n_threads)
     counts = np.bincount(labels, minlength=parameters.n_components)
     return np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
 
@@ -260,9 +264,7 @@ def _merge(
 
 def _some(samples: Samples, rows: Rows) -> Samples:
     """Return some of the rows, evenly spaced."""
-    rows = np.sort(rows)[:: max(1, -(-len(rows) // _ROWS))]
-    weight = samples.sample_weight[rows] if samples.is_weighted else None
-    return Samples(samples.rows(rows), weight)
+    return samples.take(np.sort(rows)[:: max(1, -(-len(rows) // _ROWS))])
 
 
 def _fit(

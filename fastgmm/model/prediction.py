@@ -72,10 +72,11 @@ def responsibilities(
 def log_assignment(samples: Samples, parameters: MixtureParameters, n_threads: int) -> float:
     """Return sum w log max_k p(k | x), in nats: 0 where no sample might belong elsewhere."""
     components, total = parameters.components(), 0.0
-    for rows in samples.block_slices(max(_ELEMENTS_AT_A_TIME // parameters.n_components, 1)):
+    largest = max(_ELEMENTS_AT_A_TIME // parameters.n_components, 1)
+    for rows, kernel in _pieces(samples, largest):
         X = samples.rows(rows)
         resp = np.empty((len(X), parameters.n_components))
-        kernels.posterior(X, components, n_threads, resp=resp)
+        kernel(X, components, n_threads, resp=resp)
         total += float(samples.sample_weight[rows] @ np.log(resp.max(axis=1)))
     return total
 

@@ -231,6 +231,14 @@ def check_observed(samples: Samples) -> None:
         )
 
 
+def check_complete(samples: Samples, caller: str) -> None:
+    """Raise ValueError where values are missing, in the name of what needs them all."""
+    if samples.gaps is not None:
+        raise ValueError(
+            f"{caller} needs samples without missing values. GaussianMixture.impute fills the gaps."
+        )
+
+
 def check_magnitude(samples: Samples) -> None:
     """Raise ValueError where weighted sums of squares of the samples overflow float64."""
     limit = _largest_magnitude(samples.n_features * max(samples.total_weight, 1.0))

@@ -22,7 +22,7 @@ from ..model import criteria
 from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
 from ..model.prediction import log_assignment, log_likelihood
 from ..model.regularization import added_to_samples
-from ..model.validation import check_magnitude
+from ..model.validation import check_magnitude, check_observed
 from .held_out import held_out_likelihoods
 from .search import Fit, Key, Setting, map_in_threads, search
 from .table import CRITERIA, Candidate, Selection
@@ -48,6 +48,7 @@ def select(
     max_iter: int = 1000,
     n_init: int = 1,
     cv: int = 5,
+    missing: str = "error",
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> Selection:
@@ -101,6 +102,9 @@ def select(
     cv : int, default=5
         Number of folds for ``criterion="held-out"``: of each fold, the fits to the others are
         evaluated.
+    missing : {'error', 'marginalize'}, default='error'
+        What NaN and nulls in X mean, as in `GaussianMixture`. Criteria are those of the values that
+        are there.
     random_state : int, RandomState instance or None, default=None
         The same integer gives the same result. Every candidate's fresh starts draw from the same
         seed.
@@ -149,6 +153,7 @@ def select(
         reg_covar=reg_covar,
         max_iter=max_iter,
         n_init=n_init,
+        missing=missing,
         random_state=random_state,
         n_jobs=n_jobs,
     )
@@ -180,6 +185,7 @@ def _prepare(X: Any, sample_weight: Any, **options: Any) -> tuple[GaussianMixtur
     template = GaussianMixture(acceleration="quasi-newton", stop_rule="remaining-gain", **options)
     template._validate_params()
     samples = check_samples(template, X, sample_weight, reset=True, min_samples=2)
+    check_observed(samples)
     check_magnitude(samples)
     if is_automatic:
         template.tol = float(np.clip(_TOL / samples.total_weight, _SMALLEST_TOL, _LARGEST_TOL))

@@ -11,7 +11,6 @@ from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..em.result import EMResult
 from ..estimators.component_sizes import component_sizes
-from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.statistics import sample_moments
 
@@ -72,7 +71,8 @@ def _narrow(
     if not (added > 0.0).all():
         return None
     units = np.sqrt(added[0])
-    directions = _directions(_total(samples, model) / np.outer(units, units)) / units[:, np.newaxis]
+    total = _total(samples, parameters) / np.outer(units, units)
+    directions = _directions(total) / units[:, np.newaxis]
     if directions.shape[1] == 0:
         return None
     covariances = model.dense(parameters.covariances, K, d)[: K if model.per_component else 1]
@@ -84,8 +84,17 @@ def _narrow(
     return f"{which} collapsed: a variance is hardly more than reg_covar"
 
 
-def _total(samples: Samples, model: CovarianceModel) -> Array:
-    """Return the covariance of all samples as a (d, d) matrix."""
+def _total(samples: Samples, parameters: MixtureParameters) -> Array:
+    """Return the covariance of all samples as a (d, d) matrix; of the mixture where some have gaps.
+
+    They are equal where EM has converged.
+    """
+    model = parameters.covariance_model
+    if samples.gaps is not None:
+        K, d = parameters.means.shape
+        z = parameters.means - parameters.weights @ parameters.means
+        squares = model.dense(parameters.covariances, K, d) + z[:, :, np.newaxis] * z[:, np.newaxis]
+        return np.asarray(np.tensordot(parameters.weights, squares, axes=1))
     _, covariance = sample_moments(samples, model, 1)
     one = covariance[np.newaxis] if model.per_component else covariance
     return np.asarray(model.dense(one, 1, samples.n_features)[0])

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..data.samples import Samples
 from ..model.prediction import log_likelihood
@@ -49,11 +48,6 @@ def _folds(samples: Samples, n_folds: int, seed: int) -> Iterator[tuple[Samples,
     np.random.RandomState(seed).shuffle(fold)
     for number in range(n_folds):
         yield (
-            _part(samples, rows[fold != number]),
-            _part(samples, rows[fold == number]),
+            samples.take(rows[fold != number]),
+            samples.take(rows[fold == number]),
         )
-
-
-def _part(samples: Samples, rows: NDArray[np.int64]) -> Samples:
-    weight = samples.sample_weight[rows] if samples.is_weighted else None
-    return Samples(samples.unconverted_rows(rows), weight)

@@ -61,13 +61,13 @@ cdef double orthogonalize(
     cdef double log_det = 0.0, product, square, length
     cdef double* own
     cdef double* before
-    cdef size_t a, c, i, turn
+    cdef size_t a, c, i, _turn
     for c in range(m):
         own = q + c * d
         _copy_column(factor, d, missing[c], own)
         for a in range(c):
             r[a * d + c] = 0.0
-        for turn in range(2):
+        for _turn in range(2):
             for a in range(c):
                 before = q + a * d
                 product = 0.0

@@ -33,11 +33,14 @@ class Posterior(ABC, Generic[P, S]):
         The kind of lower bound of its statistics. ``log-likelihood``: that of the parameters.
         ``elbo``: a bound below it, which does not fall from one iteration to the next where
         `settled`. ``estimate``: a number that fluctuates.
+    takes_missing : bool
+        Whether its statistics are those expected given what was observed, where values are missing.
     """
 
     parameters_type: ClassVar[type | UnionType] = object
     latent: ClassVar[frozenset[str]] = LATENT_KINDS
     objective: str = "log-likelihood"
+    takes_missing: ClassVar[bool] = False
 
     def start(self, samples: Samples, parameters: P) -> None:
         """Begin a run: check that the policy fits the data, and forget earlier runs.

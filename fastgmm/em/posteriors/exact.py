@@ -33,6 +33,7 @@ class ExactPosterior(Posterior[Any, Any]):
     """
 
     parameters_type = MixtureParameters | LatentVariableModel
+    takes_missing = True
 
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_threads = count_threads(n_jobs)
