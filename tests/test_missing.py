@@ -313,6 +313,16 @@ def test_every_start(covariance_type, init_params):
     assert model.score(X) > at(truth).score(X) - 1e-3
 
 
+def test_a_feature_that_few_rows_have():
+    """Most rows that the start is found on lack it; they are joined by some that have it."""
+    X = draw(mixture("full", 2, 3, scenario="apart"), 20_000)
+    X[10:, 2] = np.nan
+    model = GaussianMixture(2, missing="marginalize", random_state=0, reg_covar="auto").fit(X)
+    values = X[:10, 2]
+    error = values.std(ddof=1) / np.sqrt(10)
+    assert abs(model.weights_ @ model.means_[:, 2] - values.mean()) < 3 * error
+
+
 def test_first_guess_follows_regressions():
     """A start by means in place of the gaps would be 25 clusters of rows with the same gap."""
     from fastgmm.init.filling import filled_rows

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import accumulate, moments, normalize, posterior
+from . import accumulate, accumulate_incomplete, moments, normalize, posterior, posterior_incomplete
 from .backend import backend
 from .layout import Components, empty_moments, second_shape
 
@@ -42,6 +42,12 @@ def compile_ahead(kinds: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
             for n_features, words in ((2, "1 or 2 features"), (3, "3 features or more")):
                 yield f"{kind}, {dtype}, {words}"
                 _run_all(kind, np.zeros((1, n_features), dtype))
+    yield "missing values"
+    gap = np.full((1, 1), np.nan)
+    components = Components("diag", np.zeros(1), np.zeros((1, 1)), np.ones((1, 1)))
+    sums = empty_moments("diag", 1, 1)
+    accumulate_incomplete(gap, np.ones(1), components, sums, np.zeros(1), 1)
+    posterior_incomplete(gap, components, 1, log_prob_norm=np.zeros(1))
 
 
 def _run_all(kind: str, X: Any) -> None:

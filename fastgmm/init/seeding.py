@@ -26,6 +26,8 @@ _SEEDING_ROWS_PER_COMPONENT = 32
 # With many features, fewer rows: seeding copies them, in float64.
 _SEEDING_ELEMENTS = 2**22
 _LEAST_SEEDING_ROWS = 8192
+# Of each feature seeding has so many values, if there are.
+_FEWEST_VALUES = 32
 # Squared distances that differ by less, relatively, are equal but for rounding.
 _TIE = 1e-9
 
@@ -49,20 +51,36 @@ def seeding_size(samples: Samples, n_components: int) -> int:
 def subsample(samples: Samples, size: int, random_state: np.random.RandomState) -> Samples:
     """Return so many rows, drawn without replacement; all if there are fewer.
 
-    Rows of weight 0, and rows without any value, are left out.
+    Rows of weight 0, and rows without any value, are left out. Where a feature would have few
+    values, rows that have it are added.
     """
     rows: Any = slice(None)
     n_samples = samples.n_samples
-    counts = samples.sample_weight > 0
-    if samples.gaps is not None:
-        counts &= ~samples.gaps.blank
-    if not counts.all():
-        rows = np.flatnonzero(counts)
-        n_samples = len(rows)
+    if samples.is_weighted or samples.gaps is not None:
+        counts = samples.sample_weight > 0
+        if samples.gaps is not None:
+            counts &= ~samples.gaps.blank
+        if not counts.all():
+            rows = np.flatnonzero(counts)
+            n_samples = len(rows)
     if size < n_samples:
         chosen = np.sort(sample_without_replacement(n_samples, size, random_state=random_state))
         rows = chosen if isinstance(rows, slice) else rows[chosen]
+        if samples.gaps is not None:
+            rows = _with_every_feature(samples, rows)
     return samples.take(rows)
+
+
+def _with_every_feature(samples: Samples, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return some rows and, of features that few of them have, the first ones that have these."""
+    needed = _FEWEST_VALUES - (~np.isnan(samples.rows(rows))).sum(axis=0)
+    added = [rows]
+    for block in samples.block_slices(_SEEDING_ROWS) if (needed > 0).any() else ():
+        is_there = ~np.isnan(samples.rows(block)) & (samples.sample_weight[block, np.newaxis] > 0)
+        wanted = (is_there & (is_there.cumsum(axis=0) <= needed)).any(axis=1)
+        added.append(block.start + np.flatnonzero(wanted))
+        needed = needed - is_there.sum(axis=0)
+    return np.unique(np.concatenate(added))
 
 
 def seeding_subsample(
