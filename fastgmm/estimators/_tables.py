@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._kernels.layout import Array
-from ..data.samples import Samples
 from ..model.component_table import describe_components
 from ..model.prediction import responsibilities
 from ..model.summary import MixtureSummary, describe_model
