@@ -66,7 +66,7 @@ def run(suite, name, parameters):
 def check_kernels():
     """Compare the kernels that are measured with the contract."""
     measured = {
-        name.lower()
+        benchmarks.kernels.kernel_of(name)
         for name, suite in inspect.getmembers(benchmarks.kernels, inspect.isclass)
         if hasattr(suite, "time_call") and not name.startswith("_")
     }

@@ -4,6 +4,7 @@ A call takes 0.1 to 5 ms, and time spent waiting for a processor does not count:
 be told apart on a machine that others use too (see gate.py).
 """
 
+import re
 from functools import lru_cache
 from time import process_time
 
@@ -21,6 +22,11 @@ SHAPES = shapes((65_536, 2, 8), (16_384, 16, 16), (4_096, 64, 8))
 _arguments = lru_cache(maxsize=1)(make_arguments)
 
 
+def kernel_of(name):
+    """Return the kernel that a class measures: its name in lower case, with underscores."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
+
+
 class _OfSamples:
     """A kernel that reads X, and whose cost depends on the covariance type."""
 
@@ -31,7 +37,7 @@ class _OfSamples:
     number = 1
 
     def setup(self, covariance_type, dtype, shape):
-        kernel = type(self).__name__.lower()
+        kernel = kernel_of(type(self).__name__)
         if kernel not in KERNELS:
             raise NotImplementedError(f"no kernel {kernel} in this commit")
         arguments = _arguments(kernel, covariance_type, parse(shape), dtype)
@@ -56,6 +62,14 @@ class Posterior(_OfSamples):
 
 class Accumulate(_OfSamples):
     """The fused E step."""
+
+
+class AccumulateIncomplete(_OfSamples):
+    """The E step of rows with missing values."""
+
+
+class PosteriorIncomplete(_OfSamples):
+    """Log-density, responsibilities and labels of rows with missing values."""
 
 
 class Normalize(_OfSamples):
