@@ -13,6 +13,7 @@ from generators import KERNEL_KINDS, draw, mixture, sample_weights
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import packing, reference
+from fastgmm._kernels.incomplete import condition, dense_factors, patterns
 from fastgmm._kernels.layout import block_size, block_stride, empty_moments, statistics_size
 
 NUMBA = "fastgmm._kernels._numba"
@@ -513,12 +514,101 @@ def start():
     close(out[:N], log_prob_of(block.X, block.parameters)[:, 2])
 
 
+def gapped():
+    """Return samples with gaps, the components as the kernels take them, and the parameters."""
+    parameters = mixture("full", K, D)
+    X = draw(parameters, N)
+    X[:100, [1, 4]] = np.nan
+    X[100:180, 5] = np.nan
+    return X, packing.pack_plain(parameters.components()), parameters
+
+
+def regression():
+    """All parts of the regression of missing features, of a sample that lacks two."""
+    part = module("regression")
+    _, plain, parameters = gapped()
+    d, m, count = np.uint64(D), np.uint64(2), np.uint64(3)
+    block, missing = np.zeros(320 * D), np.zeros(D, np.uint64)
+    block[[320, 4 * 320]] = np.nan
+    assert part.list_missing(block, d, np.uint64(0), missing) == 2
+    assert missing[:2].tolist() == [4, 1]
+    q, r = np.zeros(D * D), np.zeros(D * D)
+    log_det = part.orthogonalize(plain.factors[: plain.factor_size], d, missing, m, q, r)
+    Q, R = q[: 2 * D].reshape(2, D).T, r.reshape(D, D)[:2, :2]
+    close(Q @ R, parameters.precisions_cholesky[0].T[:, [4, 1]])
+    close(Q.T @ Q, np.eye(2))
+    assert log_det == pytest.approx(np.log(np.diagonal(R)).sum())
+    y, t, z = (np.zeros((D, 320)) for _ in range(3))
+    before = y[:, :3] = np.random.default_rng(0).normal(size=(D, 3))
+    part.project(q, d, missing, m, count, y.ravel(), t.ravel())
+    close(t[:2, :3], Q.T @ before)
+    close(y[:, :3], before - Q @ t[:2, :3])
+    expected = -np.linalg.solve(R, t[:2, :3])
+    part.predict(r, d, missing, m, count, t.ravel(), z.ravel())
+    close(z[[4, 1], :3], expected)
+    second = np.zeros(48)  # three tiles
+    part.add_covariance(r, d, missing, m, 2.0, np.zeros(D * D), second)
+    close(second[[32, 17, 5]], 2.0 * (np.linalg.inv(R) @ np.linalg.inv(R).T)[[0, 0, 1], [0, 1, 1]])
+
+
+def observed():
+    """All parts of the densities of what is observed."""
+    part = module("observed")
+    X, plain, parameters = gapped()
+    assert part.is_matrix(plain)
+    assert part.factor_of(plain, 1)[0] == plain.factors[plain.factor_size]
+    scratch = module("scratch").new_scratch(K, D, True, plain.means)
+    matrices, missing = np.zeros(3 * D * D), np.zeros(D, np.uint64)
+    part.observed_log_prob(X.ravel(), plain, np.uint64(0), np.uint64(N), scratch, matrices, missing)
+    components, expected = parameters.components(), np.empty((N, K))
+    for gone, rows in patterns(X):
+        factors = dense_factors(components)
+        expected[rows] = condition(X[rows], gone, components, factors).log_prob
+    close(scratch.values[: K * 320].reshape(K, 320)[:, :N].T, expected)
+    close(scratch.maximum[:N], expected.max(axis=1))
+    assert part.run_end(scratch.block, np.uint64(D), np.uint64(0), np.uint64(N)) == 100
+    k, start, stop = np.uint64(2), np.uint64(100), np.uint64(180)
+    part.whiten_observed(plain, k, scratch.block, np.uint64(N), scratch.z, scratch.whitened)
+    block = scratch.block
+    m, log_det = part.regress_run(plain, k, block, start, stop, scratch, matrices, missing)
+    assert (m, missing[0]) == (1, 5)
+    assert log_det == pytest.approx(np.log(parameters.precisions_cholesky[2][5, 5]))
+
+
+def accumulate_incomplete():
+    """By way of the pass itself, on arrays as the backend hands them in."""
+    X, plain, parameters = gapped()
+    weight, size = sample_weights(N), statistics_size(plain.kind, K, D)
+    sums, slots = np.zeros(size), np.empty((1, size))
+    bounds = np.array([0, N])
+    module("incomplete").accumulate_incomplete(X.ravel(), weight, plain, bounds, slots, sums)
+    expected, log_likelihood = empty_moments("full", K, D), np.zeros(1)
+    reference.accumulate_incomplete(X, weight, parameters.components(), expected, log_likelihood)
+    close(sums[:K], expected.nk)
+    close(sums[-1], log_likelihood[0])
+
+
+def posterior_incomplete():
+    X, plain, parameters = gapped()
+    norm, labels, expected = np.empty(N), np.full(N, -1), np.empty(N)
+    module("incomplete").posterior_incomplete(
+        X.ravel(), plain, np.array([0, N]), norm, np.empty(0), labels
+    )
+    reference.posterior_incomplete(X, parameters.components(), log_prob_norm=expected)
+    close(norm, expected)
+    assert labels.min() >= 0
+
+
 #: For each file its public functions, and for each of these what calls it.
 CHECKS = {
     "block": {name: globals()[name] for name in ("fill", "transpose_tile", "transpose", "advance")},
     "box_muller": {"normals": normals},
     "chains": {},  # its loop is compiled for a log-density, as that of mean_field for a gradient
     "cholesky": {"inverse_factors": inverse_factors},
+    "incomplete": {
+        "accumulate_incomplete": accumulate_incomplete,
+        "posterior_incomplete": posterior_incomplete,
+    },
     "layout": {"first_rows": first_rows, "up_to_four": up_to_four},
     "load": {"load_block": load_block, "load_weight": load_weight, "load_resp": load_resp},
     "mahalanobis": {"block_log_prob": block_log_prob},
@@ -540,6 +630,16 @@ CHECKS = {
             "best_component",
         )
     },
+    "observed": dict.fromkeys(
+        (
+            "is_matrix", "factor_of", "run_end", "whiten_observed", "regress_run",
+            "observed_log_prob",
+        ),
+        observed,
+    ),
+    "regression": dict.fromkeys(
+        ("list_missing", "orthogonalize", "project", "predict", "add_covariance"), regression
+    ),
     "scratch": {
         name: globals()[name] for name in ("scratch_size", "new_scratch", "lay_out_scratch")
     },
