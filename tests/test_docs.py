@@ -3,6 +3,8 @@
 import ast
 import doctest
 import re
+import shlex
+import shutil
 from collections import Counter
 from importlib import import_module
 from inspect import isabstract
@@ -15,13 +17,16 @@ from sklearn.base import BaseEstimator
 
 import fastgmm
 from fastgmm import em
+from fastgmm.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 METHODS = ROOT / "docs" / "methods.md"
 NOTES = ROOT / "docs" / "notes.md"
 PROMISES = ROOT / "docs" / "promises.md"
+DATA = sorted((ROOT / "docs" / "data").glob("*.csv"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 TEST_LINK = re.compile(r"\[`(\w+\.py)::(\w+)`\]")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
@@ -121,9 +126,16 @@ def named(table, column):
     return [pytest.param(name, id=f"{first}: {name}") for first, name in pairs]
 
 
-@each_page
-def test_examples(page, tmp_path, monkeypatch):
+@pytest.fixture
+def with_data(tmp_path, monkeypatch):
+    """Go to an empty folder with the tables that pages read."""
+    for table in DATA:
+        shutil.copy(table, tmp_path)
     monkeypatch.chdir(tmp_path)
+
+
+@each_page
+def test_examples(page, with_data):
     namespace = {"__name__": page.stem}
     for block in blocks(page):
         if "import numba" in block or "from numba" in block:
@@ -131,6 +143,17 @@ def test_examples(page, tmp_path, monkeypatch):
         if "CModel" in block:
             skip_without("cython")
         exec(compile(block, page.name, "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs" / "tutorial.md"], ids=lambda page: page.name)
+def test_commands(page, with_data, capsys):
+    pytest.importorskip("pyarrow")
+    text = page.read_text(encoding="utf-8")
+    for block in COMMANDS.findall(text):
+        for line in block.splitlines():
+            program, *arguments = shlex.split(line)
+            assert program == "fastgmm"
+            assert main(arguments) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

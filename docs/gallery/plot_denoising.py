@@ -95,7 +95,7 @@ for name, image in results.items():
 # Beside two known filters
 # ------------------------
 # The Wiener filter is SciPy's, non-local means scikit-image's. Their parameters (the size of the
-# window, ``h`` and ``patch_distance``) are the best of those tried on this photograph, which favours
+# window, ``h`` and ``patch_distance``) are the best of those tried on this photograph, which helps
 # them.
 
 figure, axes = plt.subplots(2, 3, figsize=(10, 6), layout="constrained")

@@ -11,7 +11,7 @@ and thin, while k-means assumes round ones.
 # %%
 # Fit
 # ---
-# There are 273,280 pixels and three features. Many pixels of the sky are saturated, hence equal, and
+# There are 273,280 pixels and three features. Many pixels of the sky are saturated and equal, and
 # ``reg_covar`` keeps the variance of their component above zero. ``n_iter_`` leaves out the
 # iterations by which ``init_params="auto"`` compares its starts.
 
