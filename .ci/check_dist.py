@@ -48,10 +48,14 @@ LITTER = [
     "fastgmm/__pycache__/litter.pyc",
     "fastgmm/_kernels/_numba/__pycache__/litter.nbi",
     "tests/__pycache__/litter.pyc",
+    "docs/auto_gallery/litter.rst",
+    "docs/reference/generated/litter.rst",
 ]
 BESIDE_THE_PACKAGE = [
-    "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "pyproject.toml", "setup.py",
+    "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md",
+    "pyproject.toml", "setup.py",
 ]  # fmt: skip
+IN_SDISTS = ("docs", "examples", "fastgmm", "tests")
 
 
 def fail(message: str) -> NoReturn:
@@ -67,7 +71,7 @@ def tracked_files() -> list[str]:
     if listed.returncode == 0 and listed.stdout:
         return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
     files = []
-    for top in ("examples", "fastgmm", "tests"):
+    for top in IN_SDISTS:
         files += [path for path in (ROOT / top).rglob("*") if path.is_file()]
     files += [ROOT / name for name in (*BESIDE_THE_PACKAGE, "MANIFEST.in")]
     names = [path.relative_to(ROOT).as_posix() for path in files]
@@ -123,7 +127,7 @@ def check_sdist(sdist: Path, tracked: list[str]) -> None:
     """Check that a source distribution holds all sources and nothing that was made of them."""
     with tarfile.open(sdist) as archive:
         names = {m.name.split("/", 1)[1] for m in archive.getmembers() if m.isfile()}
-    wanted = {name for name in tracked if name.startswith(("examples/", "fastgmm/", "tests/"))}
+    wanted = {name for name in tracked if name.split("/")[0] in IN_SDISTS}
     wanted |= set(BESIDE_THE_PACKAGE)
     if missing := sorted(wanted - names):
         fail(f"the sdist lacks {', '.join(missing)}")

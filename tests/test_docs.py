@@ -20,7 +20,8 @@ from fastgmm import em
 from fastgmm.cli.main import main
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+INDEX = ROOT / "docs" / "index.md"  # README, with a table of contents
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {INDEX})]
 METHODS = ROOT / "docs" / "methods.md"
 NOTES = ROOT / "docs" / "notes.md"
 PROMISES = ROOT / "docs" / "promises.md"
@@ -28,6 +29,7 @@ DATA = [ROOT / "docs" / "data" / "penguins.csv", ROOT / "tests" / "data" / "fait
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LISTED = re.compile(r"^   ([a-zA-Z_.]+)$", re.MULTILINE)
 TEST_LINK = re.compile(r"\[`(\w+\.py)::(\w+)`\]")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
@@ -183,6 +185,23 @@ def test_relative_links(page):
 def test_every_page_is_reached_from_the_readme(page):
     text = PAGES[0].read_text(encoding="utf-8")
     assert f"docs/{page.name}" in LINK.findall(text)
+
+
+@pytest.mark.parametrize("name", ["fastgmm", "fastgmm.em", "fastgmm.embed", "fastgmm.embed.numba"])
+def test_reference_lists_every_public_name(name):
+    if name == "fastgmm.embed.numba":
+        skip_without("numba")
+    page = "_".join(name.split(".")[1:]) or name
+    text = (ROOT / "docs" / "reference" / f"{page}.rst").read_text(encoding="utf-8")
+    public = {name for name in import_module(name).__all__ if name not in ("__version__", "em")}
+    listed = [name for name in LISTED.findall(text) if "." not in name]
+    assert sorted(listed) == sorted(public)
+
+
+def test_citation_names_the_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^version: (.+)$", text, re.MULTILINE)
+    assert version == fastgmm.__version__.split(".dev")[0].split("+")[0]
 
 
 @pytest.mark.parametrize("row", METHOD_ROWS, ids=lambda row: row.name)
