@@ -3,6 +3,7 @@
 The installed fastgmm is documented. Nothing is downloaded.
 """
 
+import os
 import re
 
 from sklearn.base import BaseEstimator
@@ -31,6 +32,9 @@ templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # the anchors of a code host
 
+os.environ["COLUMNS"] = "72"  # what --help prints fits into a page
+
+default_role = "py:obj"  # a link if there is such a name, else code
 autodoc_typehints = "none"  # the docstrings name types
 autosummary_generate = True
 autosummary_context = {
@@ -61,13 +65,14 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "fastgmm"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": repository,
     "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
-    "use_edit_page_button": False,
 }
 
 

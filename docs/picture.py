@@ -10,5 +10,5 @@ DOCS = Path(__file__).resolve().parent
 
 matplotlib.use("Agg")
 os.chdir(DOCS / "gallery")
-figure = runpy.run_path("old_faithful.py")["display"].figure_
+figure = runpy.run_path("plot_old_faithful.py")["display"].figure_
 figure.savefig(DOCS / "images" / "old_faithful.png", dpi=110)

@@ -13,7 +13,7 @@ import fastgmm
 eruptions = pd.read_csv("../../tests/data/faithful.csv")
 
 # %%
-# `select` fits 27 mixtures and compares their BIC.
+# `fastgmm.select` fits 27 mixtures and compares their BIC.
 
 selection = fastgmm.select(eruptions, range(1, 10), random_state=0)
 print(selection)
