@@ -5,16 +5,45 @@ The installed fastgmm is documented. Nothing is downloaded.
 
 import os
 import re
-
-from sklearn.base import BaseEstimator
+from functools import cached_property
+from inspect import getdoc
+from types import FunctionType
 
 import fastgmm
+from fastgmm.embed import numba
+from fastgmm.estimators.conditional_mixture import ConditionalMixture
+from fastgmm.estimators.merged_components import MergedComponents
 
 project = "fastgmm"
 author = "The fastgmm developers"
 project_copyright = "The fastgmm developers"
 release = version = fastgmm.__version__
 repository = "https://github.com/fastgmm/fastgmm"
+
+
+def own_members() -> set[str]:
+    """Name methods that are not another library's, and properties that no docstring lists."""
+    modules = (fastgmm, fastgmm.em, fastgmm.embed, numba)
+    public = [getattr(module, name) for module in modules for name in module.__all__]
+    found = set()
+    for owner in (*public, ConditionalMixture, MergedComponents):
+        for base in owner.__mro__ if isinstance(owner, type) else ():
+            if base.__module__.startswith("fastgmm."):
+                found |= {f"{owner.__name__}.{name}" for name in members(base, getdoc(owner))}
+    return found
+
+
+def members(base: type, listed: str) -> list[str]:
+    """Name what a class defines, but properties that are listed already."""
+    found = {name: value for name, value in vars(base).items() if not name.startswith("_")}
+    methods = (FunctionType, classmethod, staticmethod)
+    properties = (property, cached_property)
+    return [
+        name
+        for name, value in found.items()
+        if isinstance(value, methods) or (isinstance(value, properties) and name not in listed)
+    ]
+
 
 extensions = [
     "myst_parser",
@@ -37,13 +66,7 @@ os.environ["COLUMNS"] = "72"  # what --help prints fits into a page
 default_role = "py:obj"  # a link if there is such a name, else code
 autodoc_typehints = "none"  # the docstrings name types
 autosummary_generate = True
-autosummary_context = {
-    "methods_of_other_libraries": {
-        *("__init__", "set_output", "MixtureRegressor.score"),
-        *(f"set_{method}_request" for method in ("fit", "partial_fit", "predict", "score")),
-        *(name for kind in (BaseEstimator, tuple, BaseException) for name in dir(kind)),
-    }
-}
+autosummary_context = {"own_members": own_members()}
 numpydoc_show_class_members = False  # the template of classes lists methods
 
 copybutton_prompt_text = r">>> |\.\.\. "

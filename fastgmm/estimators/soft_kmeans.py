@@ -89,6 +89,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
+    n_parameters_ : int
+        Number of free parameters of the mixture: weights, means and covariances.
 
     References
     ----------
