@@ -144,17 +144,18 @@ def test_warm_start_keeps_what_is_fixed():
     "options, message",
     [
         (
-            {"fixed": ("means",)},
-            "fixed should hold no other names than 'weights' and 'cov",
+            {"fixed": ("precisions",)},
+            "fixed should hold no other names than 'weights', 'means' and 'cov",
         ),
         ({"fixed": "weights"}, "The 'fixed' parameter of GaussianMixture must be an instance of"),
         (
             {"fixed": ("covariances",)},
             "fixed holds 'covariances', so covariances_init or",
         ),
+        ({"fixed": ("means",)}, "fixed holds 'means', so means_init should be given."),
         (
             {"fixed": ("weights",), "acceleration": "split-merge"},
-            r"acceleration='split-merge' changes weights and covariances, .* \['weights'\]",
+            r"acceleration='split-merge' changes weights, means and covariances, .* \['weights'\]",
         ),
         ({"covariances_init": -1.0}, "The 'covariances_init' parameter of GaussianMixture must be"),
         ({"covariances_init": np.array(-1.0)}, "should be positive, but got a variance of -1.0"),
@@ -166,7 +167,7 @@ def test_bad_parameters(options, message):
         GaussianMixture(K, covariance_type="tied-spherical", **options).fit(data())
 
 
-@pytest.mark.parametrize("fixed", ["weights", ("means",), 3, [["weights"]]])
+@pytest.mark.parametrize("fixed", ["weights", ("precisions",), 3, [["weights"]]])
 def test_bad_policy(fixed):
     with pytest.raises(ValueError, match="fixed should hold no other names than") as caught:
         em.ClosedForm(fixed=fixed)

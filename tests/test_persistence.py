@@ -19,6 +19,7 @@ from fastgmm.persistence.layouts import LAYOUTS, STARTING_VALUES, estimator_clas
 
 IRIS = load_sample("iris")
 DATA = Path(__file__).parent / "data"
+NOT_STORED = {"restarts_"}
 NAMES = "GaussianMixture, BayesianGaussianMixture or SoftKMeans"
 
 
@@ -40,8 +41,10 @@ def test_round_trip_is_exact(tmp_path, covariance_type):
     loaded = load(tmp_path / "model")
     assert type(loaded) is GaussianMixture
     assert loaded.get_params() == model.get_params()
-    assert vars(loaded).keys() == vars(model).keys()
+    assert vars(loaded).keys() == vars(model).keys() - NOT_STORED
     for name, value in vars(model).items():
+        if name in NOT_STORED:
+            continue
         np.testing.assert_array_equal(getattr(loaded, name), value, strict=True)
     np.testing.assert_array_equal(loaded.predict_proba(IRIS), model.predict_proba(IRIS))
     assert loaded.history_ == model.history_
@@ -62,8 +65,10 @@ def test_round_trip_of_a_variational_posterior(tmp_path, covariance_type, prior_
     loaded = load(tmp_path / "model")
     assert type(loaded) is BayesianGaussianMixture
     assert loaded.get_params() == model.get_params()
-    assert vars(loaded).keys() == vars(model).keys()
+    assert vars(loaded).keys() == vars(model).keys() - NOT_STORED
     for name, value in vars(model).items():
+        if name in NOT_STORED:
+            continue
         np.testing.assert_array_equal(getattr(loaded, name), value, strict=True)
         assert type(getattr(loaded, name)) is type(value), name
     np.testing.assert_array_equal(loaded.predict_proba(IRIS), model.predict_proba(IRIS))
@@ -104,7 +109,8 @@ def test_files_of_version_0_1(tmp_path, name):
         header = damage.header_of(path)
         header["scalars"].pop("collapsed_", None)
         assert loaded.collapsed_ == {}
-        assert tuple(header["parameters"].pop("fixed", ())) == getattr(loaded, "fixed", ()) == ()
+        for key in ("fixed", "fixed_components"):
+            assert tuple(header["parameters"].pop(key, ())) == getattr(loaded, key, ()) == ()
         assert header["scalars"].items() <= vars(loaded).items()
         assert header["parameters"].items() <= vars(loaded).items()
     old, new = damage.read(DATA / name), damage.read(tmp_path / name)

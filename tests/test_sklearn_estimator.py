@@ -70,7 +70,9 @@ def test_parameters_and_defaults_are_those_of_scikit_learn():
     assert ours.pop("acceleration") is None
     assert ours.pop("stop_rule") == "last-change"
     assert ours.pop("covariances_init") is None
-    assert ours.pop("fixed") == ()
+    assert ours.pop("fixed") == ours.pop("fixed_components") == ()
+    assert ours.pop("prior") is None
+    assert ours.pop("covariance_floor") == 0.0
     assert ours["init_params"] == "auto"
     assert {**ours, "init_params": "kmeans"} == sklearn.mixture.GaussianMixture().get_params()
 
@@ -133,14 +135,18 @@ def test_fitted_attributes_are_those_of_scikit_learn():
     public = {name for name in vars(ours) if not name.startswith("_")}
     assert public - set(vars(theirs)) <= {
         "acceleration",
+        "covariance_floor",
         "covariances_init",
         "fixed",
+        "fixed_components",
+        "prior",
         "stop_rule",
         "collapsed_",
         "history_",
         "n_samples_seen_",
         "lower_bounds_",
         "n_jobs",
+        "restarts_",
     }
     assert isinstance(ours.converged_, bool)
     assert isinstance(ours.n_iter_, int)

@@ -93,6 +93,22 @@ class Samples:
         all_labels[self._present] = labels
         return all_labels
 
+    def of_present(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values, one for each row that was handed in, of the rows that were not left out.
+
+        Parameters
+        ----------
+        values : array of shape (n_samples, ...)
+            Of another length: returned as they are.
+
+        Returns
+        -------
+        array
+        """
+        if self._present is None or np.shape(values)[:1] != self._present.shape:
+            return values
+        return np.asarray(values[self._present])
+
     @property
     def is_converted(self) -> bool:
         """Whether rows are converted block by block, and not read in place."""

@@ -34,6 +34,7 @@ _HOME = {
     "MixtureResult": ".mixture_result",
     "Never": ".convergence",
     "NoAcceleration": ".acceleration",
+    "NormalInverseWishartPrior": "..model.penalties",
     "NormalWishartPrior": "..model.priors",
     "Posterior": ".posteriors.base",
     "QuasiNewton": ".acceleration",
@@ -84,6 +85,7 @@ __all__ = [
     "MixtureResult",
     "Never",
     "NoAcceleration",
+    "NormalInverseWishartPrior",
     "NormalWishartPrior",
     "Posterior",
     "QuasiNewton",
@@ -111,6 +113,7 @@ if TYPE_CHECKING:
     from ..init.api import starting_parameters
     from ..model.covariance_model import CollapseError
     from ..model.parameters import MixtureParameters
+    from ..model.penalties import NormalInverseWishartPrior
     from ..model.priors import NormalWishartPrior, VariationalParameters
     from ..model.statistics import SufficientStatistics
     from .acceleration import Acceleration, NoAcceleration, QuasiNewton

@@ -3,7 +3,8 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -17,7 +18,7 @@ from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.result import EMResult, Iteration
-from ..init import INIT_PARAMS
+from ..init import INIT_PARAMS, is_given
 from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
@@ -28,6 +29,7 @@ from ._array_api import like, put_attributes_like
 from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import Verbose
+from ._restarts import Compute, Restart, Run, best_of, draw, run_in_parallel
 from ._warnings import warn_about
 
 POSITIVE = Interval(Real, 0.0, None, closed="neither")
@@ -45,6 +47,8 @@ class Setting:
     random_state : RandomState
     reg_covar : float or (d,) array
         What is added to the variance of each feature.
+    n_threads : int
+        For each start.
     lower_bound : float
         Lower bound of the fit that this one continues; -inf if there is none.
     """
@@ -52,13 +56,14 @@ class Setting:
     given: Any
     random_state: np.random.RandomState
     reg_covar: float | Array
+    n_threads: int
     lower_bound: float = -math.inf
 
 
 class IteratedMixture(FittedMixture):
     """A mixture that is fitted by EM or a variant of it, from one start or several.
 
-    Subclasses define the starting point (``_start``) and the run from it (``_run``).
+    Subclasses define the starting point (``_draw_start``) and the run from it (``_run``).
     """
 
     n_components: int
@@ -66,10 +71,11 @@ class IteratedMixture(FittedMixture):
     reg_covar: float | Literal["auto"]
     max_iter: int
     n_init: int
-    init_params: str
+    init_params: Any
     warm_start: bool
     verbose: int
     verbose_interval: int
+    restarts_: list[Restart]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -78,7 +84,7 @@ class IteratedMixture(FittedMixture):
         "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(INIT_PARAMS))],
+        "init_params": [StrOptions(set(INIT_PARAMS)), "array-like", callable],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -188,35 +194,62 @@ class IteratedMixture(FittedMixture):
             model = get_covariance_model(self.covariance_type)
             shape = self.n_components, samples.n_features
             check_warm_start(model, self.means_, self.covariances_, *shape)
-        setting = Setting(given, random_state, reg_covar, self.lower_bound_ if warm else -math.inf)
-        best: EMResult[MixtureParameters] | None = None
-        failure: CollapseError | None = None
-        for start in range(1 if warm else self.n_init):
+        is_one = warm or (is_given(self.init_params) and not callable(self.init_params))
+        n_starts = 1 if is_one else self.n_init
+        n_threads = count_threads(self.n_jobs)
+        # who looks on sees one start after the other
+        n_workers = 1 if callback or self.verbose else min(n_starts, n_threads)
+        lower_bound = self.lower_bound_ if warm else -math.inf
+        setting = Setting(given, random_state, reg_covar, n_threads // n_workers, lower_bound)
+
+        def next_start() -> tuple[Compute, Run]:
+            if warm:
+                compute: Compute = self._parameters
+            else:
+                compute = draw(lambda: self._draw_start(samples, setting))
+            # what a run draws is no part of what the next start draws
+            own = (
+                setting if n_starts == 1 else replace(setting, random_state=deepcopy(random_state))
+            )
+            return compute, lambda parameters, stop: self._run(samples, parameters, own, stop)
+
+        if n_workers > 1:
+            outcomes = run_in_parallel(next_start, n_starts, n_workers)
+        else:
+            outcomes = self._run_in_order(next_start, n_starts, callback)
+        best, self.restarts_ = best_of(outcomes)
+        return best
+
+    def _run_in_order(
+        self,
+        next_start: Callable[[], tuple[Compute, Run]],
+        n_starts: int,
+        callback: Callable[[Iteration], object] | None,
+    ) -> list[EMResult[MixtureParameters] | CollapseError]:
+        outcomes: list[EMResult[MixtureParameters] | CollapseError] = []
+        for start in range(n_starts):
             verbose = Verbose(self.verbose, self.verbose_interval, callback)
             verbose.begin(start)
+            compute, run = next_start()
             try:
-                parameters = self._parameters() if warm else self._start(samples, setting)
+                parameters = compute()
             except CollapseError as error:
-                failure = error
+                outcomes.append(error)
                 continue
-            result = self._run(samples, parameters, setting, verbose.iteration)
+            result = run(parameters, verbose.iteration)
             verbose.end(result)
-            if best is None or result.lower_bound > best.lower_bound:
-                best = result
+            outcomes.append(result)
             if result.stopped:
                 break
-        if best is None:
-            assert failure is not None
-            raise failure
-        return best
+        return outcomes
 
     @abstractmethod
     def _prepare(self, samples: Samples) -> Any:
         """Check the estimator's own parameters and return those that its starts need."""
 
     @abstractmethod
-    def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
-        """Return starting parameters; raise CollapseError if their covariances collapse."""
+    def _draw_start(self, samples: Samples, setting: Setting) -> Compute:
+        """Draw a start, and return what computes it; raise CollapseError if it collapses."""
 
     @abstractmethod
     def _run(

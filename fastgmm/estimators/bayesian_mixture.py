@@ -15,7 +15,7 @@ from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
 from ..em.updates.conjugate import ConjugatePrior
-from ..init import automatic_posterior, initial_posterior, initial_statistics
+from ..init import draw_posterior, initial_posterior, initial_statistics, is_given
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.priors import (
@@ -28,6 +28,7 @@ from ..model.priors import (
 from ..model.statistics import sample_moments
 from ..model.validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
 from ._fitting import POSITIVE, IteratedMixture, Setting
+from ._restarts import Compute
 
 _POSTERIOR = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_")
 
@@ -176,7 +177,7 @@ class BayesianGaussianMixture(IteratedMixture):
         reg_covar: float | Literal["auto"] = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "auto",
+        init_params: Any = "auto",
         weight_concentration_prior_type: str = "dirichlet_process",
         weight_concentration_prior: float | None = None,
         mean_precision_prior: float | None = None,
@@ -246,18 +247,23 @@ class BayesianGaussianMixture(IteratedMixture):
             covariance = own_covariance if covariance is None else covariance
         return mean, covariance
 
-    def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
+    def _draw_start(self, samples: Samples, setting: Setting) -> Compute:
         options: dict[str, Any] = {
             "n_components": self.n_components,
             "covariance_model": get_covariance_model(self.covariance_type),
             "random_state": setting.random_state,
-            "n_threads": count_threads(self.n_jobs),
+            "n_threads": setting.n_threads,
         }
         prior: NormalWishartPrior = setting.given
-        if self.init_params == "auto":
-            return automatic_posterior(samples, prior=prior, reg_covar=setting.reg_covar, **options)
-        statistics = initial_statistics(samples, init_params=self.init_params, **options)
-        return initial_posterior(statistics, prior, setting.reg_covar)
+        if not is_given(self.init_params) and self.init_params == "auto":
+            return draw_posterior(samples, prior=prior, reg_covar=setting.reg_covar, **options)
+        start = initial_statistics(samples, init_params=self.init_params, **options)
+        posterior = (
+            prior.around(start, samples.total_weight)
+            if isinstance(start, MixtureParameters)
+            else initial_posterior(start, prior, setting.reg_covar)
+        )
+        return lambda: posterior
 
     def _run(
         self,
@@ -269,7 +275,7 @@ class BayesianGaussianMixture(IteratedMixture):
         return run(
             samples,
             parameters,
-            posterior=ExactPosterior(count_threads(self.n_jobs)),
+            posterior=ExactPosterior(setting.n_threads),
             update=ConjugatePrior(setting.given, setting.reg_covar),
             convergence=LowerBoundChange(self.tol),
             max_iter=self.max_iter,

@@ -2,27 +2,29 @@
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
 from ..em.convergence import STOP_RULES
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
-from ..em.updates.closed_form import ClosedForm, check_fixed
-from ..init import SplitMerge, initial_parameters
+from ..em.updates.closed_form import ClosedForm
+from ..init import SplitMerge, draw_parameters
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
-from ..model.validation import check_complete, check_mixture, covariance_type_of
+from ..model.penalties import NormalInverseWishartPrior
+from ..model.validation import check_mixture, covariance_type_of
 from ._array_api import put_attributes_like
+from ._constraints import check_all_given, count_free, prepare
 from ._fitting import POSITIVE, IteratedMixture, Setting
-from ._inputs import check_given
 from ._queries import QueriedMixture
+from ._restarts import Compute
 
 
 class GaussianMixture(IteratedMixture, QueriedMixture):
@@ -51,7 +53,8 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         Largest number of iterations; 0 keeps the starting point.
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
-    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable,\
+            default='auto'
         How to choose starting points. ``auto``: the start of scikit-learn's default, or clusters of
         k-means on scaled features, which do not depend on units. EM runs from each, as far as it
         would by default in scikit-learn, and goes on from the higher likelihood; components are in
@@ -59,7 +62,9 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         k-means, as scikit-learn's default. ``k-means++``: clusters about samples that are far
         apart. ``random_from_data``: clusters about random samples. ``random``: random
         responsibilities. With more than 65,536 rows (fewer beyond 64 features) a random subsample
-        of so many is used.
+        of so many is used. Or labels of shape (n_samples,), responsibilities of shape (n_samples,
+        n_components), or a function of (X, n_components, random_state) that returns labels,
+        responsibilities or `em.MixtureParameters`. From an array there is one start.
     weights_init : array-like of shape (n_components,), optional
         Starting weights.
     means_init : array-like of shape (n_components, n_features), optional
@@ -87,17 +92,27 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         What ``tol`` bounds: the last change of the mean log-likelihood, as in scikit-learn, or an
         estimate of the gain of all further iterations. The latter does not stop EM while it
         converges slowly, and takes about twice the iterations.
-    fixed : tuple of {'weights', 'covariances'}, default=()
-        What the fit does not change. Weights stay equal, or those of ``weights_init``; covariances
-        those of ``covariances_init`` or ``precisions_init``, which must be given. It does not go
-        with ``acceleration='split-merge'``.
+    fixed : tuple of {'weights', 'means', 'covariances'}, default=()
+        What the fit does not change. Weights stay equal, or those of ``weights_init``; means are
+        those of ``means_init``, covariances those of ``covariances_init`` or ``precisions_init``,
+        which must be given. It does not go with ``acceleration='split-merge'``.
+    fixed_components : list of int, or mask of shape (n_components,), default=()
+        Components that keep weight, mean and covariance as given by ``weights_init``,
+        ``means_init`` and ``covariances_init``. The others share the rest of the weight.
+    prior : 'mclust', NormalInverseWishartPrior or None, default=None
+        Maximum a posteriori. ``mclust``: the default prior of the R package; see
+        `em.NormalInverseWishartPrior`.
+    covariance_floor : float, array-like of shape (n_features,) or 'auto', default=0
+        Least variance in any direction, in squared units of X. ``auto`` is 1e-6 times the variance
+        of each feature.
     missing : {'error', 'marginalize'}, default='error'
         What NaN and nulls in X mean. ``error``: a mistake. ``marginalize``: values that are missing
         at random; ``fit``, ``score``, ``predict`` and their kind use the density of the values that
         are there. Where none is missing, the result is the same bit for bit. It does not go with
         ``acceleration='split-merge'``.
     n_jobs : int or None, default=None
-        Number of threads. None, -1: all cores that affinity and cgroup quota allow.
+        Number of threads. None, -1: all cores that affinity and cgroup quota allow. Starts run at
+        once, unless there is a callback or ``verbose``.
 
     Attributes
     ----------
@@ -119,7 +134,8 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
     n_iter_ : int
         Iterations of the best start, without those by which ``init_params='auto'`` chose it.
     lower_bound_ : float
-        Mean log-likelihood of the parameters before the last update, in nats per sample.
+        Mean log-likelihood of the parameters before the last update, in nats per sample; with a
+        prior, also its log-density without constants.
     lower_bounds_ : list of float
         The lower bound of every iteration of the best start.
     history_ : list of Iteration
@@ -130,6 +146,8 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         they had.
     n_samples_seen_ : float
         Sum of the weights of the samples of the last fit.
+    restarts_ : list of Restart
+        Lower bound, n_iter, converged, history and chosen of each start, in order.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
@@ -163,6 +181,13 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         "acceleration": [StrOptions({"quasi-newton", "subsample", "split-merge"}), None],
         "stop_rule": [StrOptions(set(STOP_RULES))],
         "fixed": [tuple, list],
+        "fixed_components": ["array-like"],
+        "prior": [StrOptions({"mclust"}), NormalInverseWishartPrior, None],
+        "covariance_floor": [
+            Interval(Real, 0.0, None, closed="left"),
+            "array-like",
+            StrOptions({"auto"}),
+        ],
         "missing": [StrOptions({"error", "marginalize"})],
     }
 
@@ -175,7 +200,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         reg_covar: float | Literal["auto"] = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "auto",
+        init_params: Any = "auto",
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
@@ -187,6 +212,9 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         acceleration: str | None = None,
         stop_rule: str = "last-change",
         fixed: Sequence[str] = (),
+        fixed_components: Any = (),
+        prior: NormalInverseWishartPrior | Literal["mclust"] | None = None,
+        covariance_floor: Any = 0.0,
         missing: str = "error",
         n_jobs: int | None = None,
     ) -> None:
@@ -208,6 +236,9 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         self.acceleration = acceleration
         self.stop_rule = stop_rule
         self.fixed = fixed
+        self.fixed_components = fixed_components
+        self.prior = prior
+        self.covariance_floor = covariance_floor
         self.missing = missing
         self.n_jobs = n_jobs
 
@@ -270,35 +301,24 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         model._remember()
         return model
 
-    def _prepare(self, samples: Samples) -> dict[str, Any]:
-        fixed = check_fixed(self.fixed)
-        if fixed and self.acceleration == "split-merge":
-            raise ValueError(
-                "acceleration='split-merge' changes weights and covariances, but fixed holds "
-                f"{sorted(fixed)}."
-            )
-        if self.acceleration == "split-merge":
-            check_complete(samples, "acceleration='split-merge'")
-        given = check_given(self, samples.n_features)
-        if "weights" in fixed and given["weights"] is None:
-            given["weights"] = np.full(self.n_components, 1.0 / self.n_components)
-        return given
+    def _prepare(self, samples: Samples) -> tuple[dict[str, Any], dict[str, Any]]:
+        return prepare(self, samples)
 
-    def _start(self, samples: Samples, setting: Setting) -> MixtureParameters:
-        if "covariances" in self.fixed and setting.given["factored"] is None:
-            raise ValueError(
-                "fixed holds 'covariances', so covariances_init or precisions_init should be given."
-            )
-        return initial_parameters(
+    def _update(self, setting: Setting) -> ClosedForm:
+        return ClosedForm(setting.reg_covar, setting.n_threads, **setting.given[1])
+
+    def _draw_start(self, samples: Samples, setting: Setting) -> Compute:
+        check_all_given(self, setting.given[0])
+        return draw_parameters(
             samples,
             n_components=self.n_components,
             covariance_model=get_covariance_model(self.covariance_type),
             init_params=self.init_params,
             reg_covar=setting.reg_covar,
             random_state=setting.random_state,
-            n_threads=count_threads(self.n_jobs),
-            fixed=self.fixed,
-            **setting.given,
+            n_threads=setting.n_threads,
+            new_update=lambda: self._update(setting),
+            **setting.given[0],
         )
 
     def _run(
@@ -308,7 +328,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         setting: Setting,
         callback: Callable[[Iteration], object],
     ) -> EMResult[MixtureParameters]:
-        n_threads, stop = count_threads(self.n_jobs), STOP_RULES[self.stop_rule](self.tol)
+        n_threads, stop = setting.n_threads, STOP_RULES[self.stop_rule](self.tol)
         if self.acceleration in ("subsample", "split-merge") and self.max_iter > 0:
             moves = self.acceleration == "split-merge"
             search = SplitMerge(
@@ -319,7 +339,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
             samples,
             parameters,
             posterior=ExactPosterior(n_threads),
-            update=ClosedForm(setting.reg_covar, n_threads, self.fixed),
+            update=self._update(setting),
             convergence=stop,
             max_iter=self.max_iter,
             acceleration=None if self.acceleration is None else QuasiNewton(),
@@ -330,8 +350,4 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
     @property
     def n_parameters_(self) -> int:
         """Number of free parameters, which `bic`, `icl` and `aic` count: without fixed ones."""
-        parameters = self._parameters()
-        K, d = parameters.n_components, parameters.n_features
-        n_covariances = parameters.covariance_model.n_parameters(K, d)
-        sizes = {"weights": K - 1, "covariances": n_covariances}
-        return parameters.n_parameters - sum(sizes[name] for name in check_fixed(self.fixed))
+        return count_free(self, self._parameters().means.shape)

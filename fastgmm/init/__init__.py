@@ -1,12 +1,14 @@
 """Starting points, and the search for better ones."""
 
 from .api import starting_parameters
+from .given import is_given
 from .moves import split_components, splits
 from .seeding import seeding_subsample
 from .split_merge import SplitMerge
 from .starting_points import (
     INIT_PARAMS,
-    automatic_posterior,
+    draw_parameters,
+    draw_posterior,
     initial_parameters,
     initial_posterior,
     initial_statistics,
@@ -15,10 +17,12 @@ from .starting_points import (
 __all__ = [
     "INIT_PARAMS",
     "SplitMerge",
-    "automatic_posterior",
+    "draw_parameters",
+    "draw_posterior",
     "initial_parameters",
     "initial_posterior",
     "initial_statistics",
+    "is_given",
     "seeding_subsample",
     "split_components",
     "splits",

@@ -14,6 +14,7 @@ from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.regularization import RegCovar, added_to_samples, check_reg_covar
 from ..model.validation import check_enough, check_magnitude
+from .given import is_given
 from .starting_points import INIT_PARAMS, initial_parameters
 
 
@@ -23,7 +24,7 @@ def starting_parameters(
     n_components: int,
     *,
     covariance_type: str | CovarianceModel = "full",
-    init_params: str = "auto",
+    init_params: Any = "auto",
     reg_covar: RegCovar = "auto",
     sample_weight: Any = None,
     random_state: Any = None,
@@ -40,12 +41,15 @@ def starting_parameters(
     covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied-spherical'} or CovarianceModel
         A matrix for each component (the default); one matrix for all; a variance for each component
         and feature; a variance for each component; one variance for all.
-    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable,\
+            default='auto'
         ``auto``: the start of scikit-learn's default, or clusters of k-means on scaled features,
         which do not depend on units, whichever EM leads to the higher likelihood; after these
         iterations. ``kmeans``: clusters of k-means. ``k-means++``: clusters about samples that are
         far apart. ``random_from_data``: clusters about random samples. ``random``: random
-        responsibilities.
+        responsibilities. Or labels of shape (n_samples,), responsibilities of shape
+        (n_samples, n_components), or a function of (X, n_components, random_state) that returns
+        labels, responsibilities or parameters.
     reg_covar : float, array-like of shape (n_features,) or 'auto', default='auto'
         Added to the variances, in squared units of X: one number, or one for each feature. ``auto``
         is 1e-6 times the variance of each feature.
@@ -77,7 +81,7 @@ def starting_parameters(
     [0.05, 5.05]
     """
     n_components = check_count(n_components, "n_components")
-    if not isinstance(init_params, str) or init_params not in INIT_PARAMS:
+    if not is_given(init_params) and init_params not in INIT_PARAMS:
         allowed = ", ".join(map(repr, INIT_PARAMS))
         raise ValueError(f"init_params must be one of {allowed}, got {init_params!r}.")
     samples = check_samples(X, sample_weight)

@@ -71,8 +71,12 @@ class Start(NamedTuple):
     lower_bound: float = -np.inf
 
 
-def best_start(seeding: Samples, problem: Problem, random_state: np.random.RandomState) -> Start:
-    """Return the better of scikit-learn's start and the best of those on scaled samples.
+def best_start(
+    seeding: Samples, problem: Problem, random_state: np.random.RandomState
+) -> Callable[[], Start]:
+    """Draw what the start needs, and return a function that computes it.
+
+    The start is the better of scikit-learn's and the best of those on scaled samples.
 
     Parameters
     ----------
@@ -83,7 +87,8 @@ def best_start(seeding: Samples, problem: Problem, random_state: np.random.Rando
 
     Returns
     -------
-    Start
+    callable
+        Returns a Start, and draws from a random state of its own: several may run at once.
 
     Raises
     ------
@@ -93,8 +98,15 @@ def best_start(seeding: Samples, problem: Problem, random_state: np.random.Rando
     draws = deepcopy(random_state)  # so that scikit-learn's start is that of its random state
     plain = _plain_start(seeding, problem, random_state)
     if problem.n_components == 1:
-        return plain
-    scaled = best_scaled_start(seeding, problem, draws)
+        return lambda: plain
+    return lambda: _better(seeding, problem, plain, draws)
+
+
+def _better(
+    seeding: Samples, problem: Problem, plain: Start, draws: np.random.RandomState
+) -> Start:
+    """Return the better of scikit-learn's start and the best of those on scaled samples."""
+    scaled = _advanced_scaled_start(seeding, problem, draws)
     plain = _advance(seeding, problem, plain, LowerBoundChange(_TOL), _MAX_ITER)
     scaled = _catch_up(seeding, problem, scaled, plain.lower_bound - _EQUAL)
     return plain if scaled.lower_bound < plain.lower_bound - _EQUAL else scaled
@@ -102,8 +114,10 @@ def best_start(seeding: Samples, problem: Problem, random_state: np.random.Rando
 
 def best_scaled_start(
     seeding: Samples, problem: Problem, random_state: np.random.RandomState
-) -> Start:
-    """Return the best of the starts on scaled samples, which do not depend on units.
+) -> Callable[[], Start]:
+    """Return a function that returns the best of the starts on scaled samples.
+
+    It does not depend on units.
 
     Parameters
     ----------
@@ -114,7 +128,8 @@ def best_scaled_start(
 
     Returns
     -------
-    Start
+    callable
+        Returns a Start, which is computed already: later draws are others.
 
     Raises
     ------
@@ -122,7 +137,15 @@ def best_scaled_start(
         If not even the covariance of all the samples is positive definite.
     """
     if problem.n_components == 1:
-        return _plain_start(seeding, problem, random_state)
+        start = _plain_start(seeding, problem, random_state)
+    else:
+        start = _advanced_scaled_start(seeding, problem, random_state)
+    return lambda: start
+
+
+def _advanced_scaled_start(
+    seeding: Samples, problem: Problem, random_state: np.random.RandomState
+) -> Start:
     scaled = _best_scaled_start(seeding, problem, random_state)
     return _advance(seeding, problem, scaled, LowerBoundChange(_TOL), _MAX_ITER)
 

@@ -1,7 +1,8 @@
 """Starting points for EM, from a subsample where the data is large."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,38 +14,50 @@ from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters, distances_from_origin
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
-from .automatic import Problem, best_scaled_start, best_start, in_order
+from .automatic import Problem, Start, best_scaled_start, best_start, in_order
+from .given import Resp, given_start, given_statistics, is_given
 from .seeding import SEEDING, Seeds, float64_rows, nearest, one_thread, seeding_subsample
 
 INIT_PARAMS: tuple[str, ...] = ("auto", *SEEDING)
 
-_SEARCHES = {"auto": best_start, "scaled": best_scaled_start}
+_Search = Callable[[Samples, Problem, np.random.RandomState], Callable[[], Start]]
+_SEARCHES: dict[str, _Search] = {"auto": best_start, "scaled": best_scaled_start}
 _RESP_ELEMENTS = 2**20
 
 
-def initial_parameters(
+def initial_parameters(samples: Samples, **options: Any) -> MixtureParameters:
+    """Return the starting parameters; see `draw_parameters`, which takes the same options."""
+    return draw_parameters(samples, **options)()
+
+
+def draw_parameters(
     samples: Samples,
     *,
     n_components: int,
     covariance_model: CovarianceModel,
-    init_params: str,
+    init_params: Any,
     reg_covar: float | Array,
     random_state: np.random.RandomState,
     n_threads: int,
     weights: Array | None = None,
     means: Array | None = None,
     factored: tuple[Array, Array] | None = None,
-    fixed: Iterable[str] = (),
-) -> MixtureParameters:
-    """Return the starting parameters: those that are given, and estimates of the others.
+    new_update: Callable[[], ClosedForm] | None = None,
+) -> Callable[[], MixtureParameters]:
+    """Draw what a start needs, and return a function that returns its parameters.
+
+    They are those that are given, and estimates of the others. Starts are drawn one after the
+    other; the functions may run at once.
 
     Parameters
     ----------
     samples : Samples
     n_components : int
     covariance_model : CovarianceModel
-    init_params : {'auto', 'scaled', 'kmeans', 'k-means++', 'random', 'random_from_data'}
-        ``scaled``: as ``auto``, without the start that depends on units.
+    init_params : str, array or callable
+        'auto', 'scaled', 'kmeans', 'k-means++', 'random' or 'random_from_data'. ``scaled`` is as
+        ``auto``, without the start that depends on units. Or labels, responsibilities, or a
+        function that returns them.
     reg_covar : float or (d,) array
     random_state : RandomState
     n_threads : int
@@ -52,24 +65,35 @@ def initial_parameters(
         Given parameters, already checked.
     factored : tuple of two arrays, optional
         Given covariances and the factors of their inverses, already checked.
-    fixed : iterable of {'weights', 'covariances'}
-        What EM does not change, which ``auto`` compares starts by.
+    new_update : callable, optional
+        Returns the M step, by which ``auto`` compares starts, and whose floor covariances have.
 
     Raises
     ------
     CollapseError
         If not even the covariance of all the samples is positive definite.
     """
+    update = ClosedForm(reg_covar, n_threads) if new_update is None else new_update()
     if weights is not None and means is not None and factored is not None:
-        return MixtureParameters(covariance_model, weights, means, *factored)
-    given = _Given(covariance_model, reg_covar, n_threads, weights, means, factored)
+        parameters = MixtureParameters(covariance_model, weights, means, *factored)
+        return lambda: parameters
+    given = _Given(covariance_model, update, n_threads, weights, means, factored)
+    if is_given(init_params):
+        start = given_start(samples, init_params, n_components, covariance_model, random_state)
+        return lambda: given.estimate_from(samples, start, n_components)
     seeding = seeding_subsample(samples, n_components, random_state)
     if init_params not in _SEARCHES:
-        return given.estimate_rest(*_seed(seeding, n_components, init_params, random_state))
-    update = ClosedForm(reg_covar, n_threads, fixed)
+        X, weight, seeds = _seed(seeding, n_components, init_params, random_state)
+        estimated = given.estimate_rest(X, weight, seeds)
+        return lambda: estimated
     problem = Problem(n_components, given.estimate_rest, update, n_threads, means)
-    start = _SEARCHES[init_params](seeding, problem, random_state)
-    return start.estimated if given.has_any else in_order(start.reached)
+    compute = _SEARCHES[init_params](seeding, problem, random_state)
+
+    def automatic() -> MixtureParameters:
+        start = compute()
+        return start.estimated if given.has_any else in_order(start.reached)
+
+    return automatic
 
 
 @dataclass(frozen=True)
@@ -77,7 +101,7 @@ class _Given:
     """The parameters that are given, and how to estimate the others."""
 
     covariance_model: CovarianceModel
-    reg_covar: float | Array
+    update: ClosedForm
     n_threads: int
     weights: Array | None
     means: Array | None
@@ -86,6 +110,22 @@ class _Given:
     @property
     def has_any(self) -> bool:
         return not (self.weights is None and self.means is None and self.factored is None)
+
+    def estimate_from(
+        self, samples: Samples, start: MixtureParameters | Resp, n_components: int
+    ) -> MixtureParameters:
+        """Return the given parameters, and others from a start that the user hands in."""
+        if not isinstance(start, MixtureParameters):
+            model = self.covariance_model
+            statistics = given_statistics(samples, start, n_components, model, self.n_threads)
+            return self._complete(statistics, *self._estimate(statistics))
+        covariances = start.covariances, start.precisions_cholesky
+        return MixtureParameters(
+            self.covariance_model,
+            start.weights if self.weights is None else self.weights,
+            start.means if self.means is None else self.means,
+            *(covariances if self.factored is None else self.factored),
+        )
 
     def estimate_rest(self, X: Array, weight: Array | None, seeds: Seeds) -> MixtureParameters:
         """Return the given parameters, and estimates of the others from rows and their seeds.
@@ -99,9 +139,19 @@ class _Given:
             centers = chosen if self.means is None else self.means
             seeds = Seeds(centers, nearest(X, centers))
         statistics = _summarize(X, weight, seeds, self.covariance_model, self.n_threads)
-        weights, means, covariances = estimate(statistics, self.reg_covar)
+        weights, means, covariances = self._estimate(statistics)
         if chosen is not None and self.factored is not None:
             weights, means = np.full(len(weights), 1.0 / len(weights)), chosen
+        return self._complete(statistics, weights, means, covariances)
+
+    def _estimate(self, statistics: SufficientStatistics) -> tuple[Array, Array, Array]:
+        weights, means, covariances = estimate(statistics, self.update.reg_covar)
+        return weights, means, self.update.lift(self.covariance_model, covariances)
+
+    def _complete(
+        self, statistics: SufficientStatistics, weights: Array, means: Array, covariances: Array
+    ) -> MixtureParameters:
+        """Return the given parameters and these others; those that collapse are pooled."""
         weights = weights if self.weights is None else self.weights
         means = means if self.means is None else self.means
         if self.factored is not None:
@@ -110,8 +160,8 @@ class _Given:
         factors, collapsed = model.factor(covariances, distances_from_origin(means))
         if not collapsed.any():
             return MixtureParameters(model, weights, means, covariances, factors)
-        pooled = _pooled(statistics, self.reg_covar)
-        covariances = model.replace(covariances, collapsed, pooled)
+        pooled = _pooled(statistics, self.update.reg_covar)
+        covariances = model.replace(covariances, collapsed, self.update.lift(model, pooled))
         return MixtureParameters.from_covariances(model, weights, means, covariances)
 
 
@@ -120,25 +170,31 @@ def initial_statistics(
     *,
     n_components: int,
     covariance_model: CovarianceModel,
-    init_params: str,
+    init_params: Any,
     random_state: np.random.RandomState,
     n_threads: int,
-) -> SufficientStatistics:
+) -> SufficientStatistics | MixtureParameters:
     """Return the statistics of starting responsibilities, for an update that has a prior.
 
     For ``k-means++`` and ``random_from_data`` these are the statistics of the chosen samples alone,
     one for each component, as in scikit-learn. Otherwise the statistics of a subsample are
-    multiplied by the ratio of the weights, so that they stand for all samples.
+    multiplied by the ratio of the weights, so that they stand for all samples. A function that
+    returns parameters is a start without statistics.
 
     Parameters
     ----------
     samples : Samples
     n_components : int
     covariance_model : CovarianceModel
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable
     random_state : RandomState
     n_threads : int
     """
+    if is_given(init_params):
+        start = given_start(samples, init_params, n_components, covariance_model, random_state)
+        if isinstance(start, MixtureParameters):
+            return start
+        return given_statistics(samples, start, n_components, covariance_model, n_threads)
     seeding = seeding_subsample(samples, n_components, random_state)
     X, weight, seeds = _seed(seeding, n_components, init_params, random_state)
     if seeds.resp is None:
@@ -175,7 +231,7 @@ def initial_posterior(
     return prior.posterior(statistics, reg_covar, pooled)[0]
 
 
-def automatic_posterior(
+def draw_posterior(
     samples: Samples,
     *,
     n_components: int,
@@ -184,8 +240,10 @@ def automatic_posterior(
     reg_covar: float | Array,
     random_state: np.random.RandomState,
     n_threads: int,
-) -> VariationalParameters:
-    """Return the better start for variational Bayes, by the lower bound of the evidence.
+) -> Callable[[], VariationalParameters]:
+    """Draw what a start needs; return a function that returns it.
+
+    It is the better start for variational Bayes, by the lower bound of the evidence.
 
     The weights of a subsample are multiplied, so that it stands for all samples.
 
@@ -210,9 +268,14 @@ def automatic_posterior(
 
     update = ConjugatePrior(prior, reg_covar)
     problem = Problem(n_components, estimate_posterior, update, n_threads)
-    reached = best_start(seeding, problem, random_state).reached
-    assert isinstance(reached, VariationalParameters)
-    return reached
+    compute = best_start(seeding, problem, random_state)
+
+    def automatic() -> VariationalParameters:
+        reached = compute().reached
+        assert isinstance(reached, VariationalParameters)
+        return reached
+
+    return automatic
 
 
 def _seed(
@@ -244,7 +307,7 @@ def _summarize(
     return statistics
 
 
-def _pooled(statistics: SufficientStatistics, reg_covar: float | Array) -> Array:
+def _pooled(statistics: SufficientStatistics, reg_covar: Any) -> Array:
     """Return one covariance for every component: that of all samples about their centres.
 
     If that is invalid, because the samples of each centre coincide, it is that of all samples about
@@ -258,7 +321,7 @@ def _pooled(statistics: SufficientStatistics, reg_covar: float | Array) -> Array
     return total if is_invalid and not model.factor(total, distances)[1].any() else pooled
 
 
-def _one_for_all(statistics: SufficientStatistics, reg_covar: float | Array) -> Array:
+def _one_for_all(statistics: SufficientStatistics, reg_covar: Any) -> Array:
     """Return the covariance of all samples about the centres, for every component."""
     model = statistics.covariance_model
     nk, _, second = statistics.moments

@@ -151,6 +151,9 @@ class Diag(CovarianceModel):
         covariances += reg_covar
         return covariances
 
+    def lift(self, covariances: Array, floor: Array | float) -> Array:
+        return np.maximum(covariances, floor)
+
     def invert(self, covariances: Array, n_threads: int = 1) -> tuple[Array, Mask]:
         valid = (covariances >= SMALLEST_VARIANCE) & np.isfinite(covariances)
         factors = 1.0 / np.sqrt(np.where(valid, covariances, 1.0))
@@ -210,6 +213,9 @@ class Spherical(Diag):
     def regularize(self, covariances: Array, reg_covar: Array | float) -> Array:
         covariances += np.mean(reg_covar)
         return covariances
+
+    def lift(self, covariances: Array, floor: Array | float) -> Array:
+        return np.asarray(np.maximum(covariances, np.max(floor)))
 
     def log_det(self, precisions_cholesky: Array, n_features: int) -> Array:
         return np.asarray(n_features * np.log(precisions_cholesky))

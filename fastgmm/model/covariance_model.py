@@ -117,6 +117,39 @@ class CovarianceModel(ABC):
         diagonals += reg_covar
         return covariances
 
+    def lift(self, covariances: Array, floor: Array | float) -> Array:
+        """Return the best covariances S with S - diag(floor) positive semidefinite.
+
+        In units of the roots of the floors, eigenvalues below 1 become 1. Of all covariances with
+        this constraint these have the largest -log det S - tr(S^-1 C), for C as given.
+
+        Parameters
+        ----------
+        covariances : array
+        floor : float or (d,) array
+            Positive.
+
+        References
+        ----------
+        Ingrassia and Rocci (2007), Constrained monotone EM algorithms for finite mixture of
+        multivariate Gaussians, Comput. Statist. Data Anal. 51.
+        """
+        d = covariances.shape[-1]
+        unit = np.broadcast_to(np.sqrt(floor), d)
+        relative = (covariances / unit / unit[:, np.newaxis]).reshape(-1, d, d)
+        if not np.isfinite(relative).all():
+            return covariances
+        values, vectors = np.linalg.eigh(relative)
+        low = values[:, 0] < 1.0
+        if not low.any():
+            return covariances
+        vectors = vectors[low] * unit[:, np.newaxis]
+        lifted = covariances.reshape(-1, d, d).copy()
+        scaled = vectors * np.maximum(values[low], 1.0)[:, np.newaxis]
+        products = scaled @ vectors.swapaxes(1, 2)
+        lifted[low] = 0.5 * (products + products.swapaxes(1, 2))
+        return np.asarray(lifted.reshape(covariances.shape))
+
     @abstractmethod
     def invert(self, covariances: Array, n_threads: int = 1) -> tuple[Array, Mask]:
         """Return the factors U of the inverse covariances, and a mask of the singular covariances.

@@ -100,6 +100,22 @@ def added_to_samples(reg_covar: RegCovar, samples: Samples, n_threads: int) -> f
     return added_variances(reg_covar, np.ones(1), mean[np.newaxis], variance[np.newaxis])
 
 
+def check_covariance_floor(floor: Any) -> RegCovar:
+    """Return a number of at least 0, or a positive one for each feature, or 'auto'.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    checked = check_reg_covar(floor, "covariance_floor")
+    if np.ndim(checked) and not np.all(np.asarray(checked) > 0.0):
+        raise ValueError(
+            f"covariance_floor should be positive for each feature, or one number, got {floor!r}."
+        )
+    return checked
+
+
 def check_reg_covar(reg_covar: Any, name: str = "reg_covar") -> RegCovar:
     """Return a number of at least 0, or one for each feature, or 'auto'.
 

@@ -24,7 +24,7 @@ _ASYMMETRY = 1e-5
 
 def check_weights(weights: Any, n_components: int, name: str) -> Array:
     """Return mixture weights: shape (K,), in [0, 1], summing to 1."""
-    checked = _check_array(weights, (n_components,), name)
+    checked = check_array(weights, (n_components,), name)
     if not ((checked >= 0) & (checked <= 1)).all():
         raise ValueError(
             f"The parameter '{name}' should be in the range [0, 1], but got "
@@ -40,7 +40,7 @@ def check_weights(weights: Any, n_components: int, name: str) -> Array:
 
 def check_means(means: Any, n_components: int, n_features: int, name: str) -> Array:
     """Return means: shape (K, d), finite, with squares that do not overflow."""
-    checked = _check_array(means, (n_components, n_features), name)
+    checked = check_array(means, (n_components, n_features), name)
     limit, largest = _largest_magnitude(n_features), np.abs(checked).max()
     if largest > limit:
         raise ValueError(
@@ -60,7 +60,7 @@ def check_precisions(
     precisions: Any, model: CovarianceModel, n_components: int, n_features: int, name: str
 ) -> tuple[Array, Array]:
     """Return the inverses of positive definite precisions, and their factors U."""
-    checked = _check_array(precisions, model.shape(n_components, n_features), name)
+    checked = check_array(precisions, model.shape(n_components, n_features), name)
     _check_positive_definite(checked, model, name)
     factors = model.factor_precisions(checked)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -79,7 +79,7 @@ def check_covariances(
     distances: Array | None = None,
 ) -> tuple[Array, Array]:
     """Return positive definite covariances, and the factors U of their inverses."""
-    checked = _check_array(covariances, model.shape(n_components, n_features), name)
+    checked = check_array(covariances, model.shape(n_components, n_features), name)
     _check_positive_definite(checked, model, name)
     try:
         return checked, model.precisions_cholesky(checked, distances)
@@ -150,18 +150,21 @@ def check_mixture(
 
 def check_mean_prior(mean: Any, n_features: int) -> Array:
     """Return the mean of a prior: shape (d,), finite."""
-    return _check_array(mean, (n_features,), "mean_prior")
+    return check_array(mean, (n_features,), "mean_prior")
 
 
 def check_covariance_prior(
-    covariance: Any, covariance_model: CovarianceModel, n_features: int
+    covariance: Any,
+    covariance_model: CovarianceModel,
+    n_features: int,
+    name: str = "covariance_prior",
 ) -> Array:
     """Return the covariance of a prior, in the shape of one component's, positive-definite."""
     shape = covariance_model.shape(1, n_features)
     shape = shape[1:] if covariance_model.per_component else shape
-    checked = _check_array(covariance, shape, "covariance_prior")
+    checked = check_array(covariance, shape, name)
     alone = checked[np.newaxis] if covariance_model.per_component else checked
-    _check_positive_definite(alone, covariance_model, "covariance_prior", named=False)
+    _check_positive_definite(alone, covariance_model, name, named=False)
     # symmetric to the last bit, as all covariances that follow from it
     return 0.5 * (checked + checked.T) if len(shape) == 2 else checked
 
@@ -272,7 +275,8 @@ def check_warm_start(
             )
 
 
-def _check_array(values: Any, shape: tuple[int, ...], name: str) -> Array:
+def check_array(values: Any, shape: tuple[int, ...], name: str) -> Array:
+    """Return a float64 array of this shape, finite."""
     array = np.array(to_array(values, name), np.float64, order="C")
     if array.shape != shape:
         raise ValueError(

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
-from ..em.updates.closed_form import check_fixed
+from ..em.updates.fixed import check_fixed, check_fixed_components
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CovarianceModel
+from ..model.penalties import NormalInverseWishartPrior
+from ..model.regularization import check_covariance_floor
 from ..model.validation import (
     check_covariance_prior,
     check_degrees_of_freedom,
@@ -66,11 +68,21 @@ def _check_mixture(model: Any, arrays: Arrays) -> None:
     ):
         expected = f"collapsed_ of components below {K} in iterations 1 to {model.n_iter_}"
         raise Mismatch(expected, repr(model.collapsed_))
-    check_fixed(getattr(model, "fixed", ()))
     kind = get_covariance_model(model.covariance_type)
+    if hasattr(model, "fixed"):
+        _check_constraints(model, kind, K, d)
     _check_covariances(
         kind, arrays["covariances_"], arrays["precisions_cholesky_"], arrays["precisions_"]
     )
+
+
+def _check_constraints(model: Any, kind: CovarianceModel, K: int, d: int) -> None:
+    check_fixed_components(model.fixed_components, K, kind, check_fixed(model.fixed))
+    check_covariance_floor(model.covariance_floor)
+    if isinstance(model.prior, NormalInverseWishartPrior):
+        model.prior.checked(kind, K, d)
+    elif model.prior not in (None, "mclust"):
+        raise Mismatch("prior to be None, 'mclust' or its numbers", repr(model.prior))
 
 
 def _check_posterior(model: Any, arrays: Arrays) -> None:

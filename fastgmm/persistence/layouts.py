@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..data.containers import to_array
 from ..em.result import Iteration
 from ..model.covariance import get_covariance_model
+from ..model.penalties import NormalInverseWishartPrior
 from .archive import Mismatch
 
 #: Parameters that are not stored: where a fit starts is no part of its outcome.
@@ -121,6 +122,14 @@ _MIXTURE_SCALARS = {**_SCALARS, "collapsed_": _collapsed}
 _SEEN_LATER: dict[str, Any] = {"n_samples_seen_": 0.0}
 _LATER: dict[str, Any] = {**_SEEN_LATER, "collapsed_": []}
 
+#: What a fit of a `GaussianMixture` may not change, or is drawn to.
+_CONSTRAINTS: dict[str, Any] = {
+    "fixed": (),
+    "fixed_components": (),
+    "prior": None,
+    "covariance_floor": 0.0,
+}
+
 
 def _history(model: Any) -> ArrayField:
     return ArrayField((model.n_iter_, len(Iteration._fields)))
@@ -172,10 +181,10 @@ def _centers_arrays(model: Any) -> dict[str, ArrayField]:
 #: By the name of the estimator.
 LAYOUTS = {
     "GaussianMixture": Layout(
-        (*_PARAMETERS, "acceleration", "stop_rule", "fixed", "missing"),
+        (*_PARAMETERS, "acceleration", "stop_rule", *_CONSTRAINTS, "missing"),
         _MIXTURE_SCALARS,
         _mixture_arrays,
-        {**_LATER, "fixed": (), "missing": "error"},
+        {**_LATER, **_CONSTRAINTS, "missing": "error"},
     ),
     "BayesianGaussianMixture": Layout(
         parameters=(
@@ -214,7 +223,9 @@ def to_parameter(name: str, value: Any) -> Any:
         raise Mismatch(f"another kind of {name}", repr(value))
     if name == "init" and not isinstance(value, str):
         raise Mismatch("init to be a name", repr(value))
-    return tuple(value) if name == "fixed" and isinstance(value, list) else value
+    if name == "prior" and isinstance(value, dict):
+        return NormalInverseWishartPrior(**value)
+    return tuple(value) if name.startswith("fixed") and isinstance(value, list) else value
 
 
 def to_stored(model: Any, names: Iterable[str]) -> dict[str, NDArray[Any]]:

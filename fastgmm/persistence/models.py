@@ -10,6 +10,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from numbers import Integral
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,8 +51,9 @@ def save(model: "FittedMixture", path: PathLike) -> None:
     """Write a fitted model to a file, replacing the file only once all is written.
 
     A file that is replaced keeps its permissions. Starting values (``weights_init``,
-    ``means_init``, ``precisions_init``, an array as ``init``) are not stored, and ``random_state``
-    only where it is an integer. Priors that are arrays are loaded as lists.
+    ``means_init``, ``precisions_init``, an array as ``init``, an array or function as
+    ``init_params``) and the record of other starts (``restarts_``) are not stored, and
+    ``random_state`` only where it is an integer. Priors that are arrays are loaded as lists.
 
     Parameters
     ----------
@@ -171,8 +173,9 @@ def _header(model: Any, name: str, layout: Layout) -> dict[str, Any]:
     parameters = {key: getattr(model, key) for key in layout.parameters}
     seed = parameters["random_state"]
     parameters["random_state"] = seed if isinstance(seed, Integral) else None
-    if not isinstance(parameters.get("init", ""), str):
-        parameters["init"] = "k-means++"
+    for key, default in (("init", "k-means++"), ("init_params", "auto")):
+        if not isinstance(parameters.get(key, ""), str):
+            parameters[key] = default
     scalars = {key: getattr(model, key) for key in layout.scalars}
     if "collapsed_" in scalars:
         scalars["collapsed_"] = list(scalars["collapsed_"].items())
@@ -187,7 +190,9 @@ def _header(model: Any, name: str, layout: Layout) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn NumPy's scalars and arrays into Python's own."""
+    """Turn NumPy's scalars and arrays, and priors, into Python's own values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return vars(value)
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"expected a number, a string or None, got {value!r}.")

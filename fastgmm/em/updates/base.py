@@ -36,11 +36,12 @@ class Update(ABC, Generic[P, S]):
     parameters_type : type
         Type of the parameters that it works with.
     is_em_step : bool
-        Whether it maximises the expected complete log-likelihood.
+        Whether it maximises the expected complete log-likelihood, of what is not `fixed` for all
+        components, without a prior or another constraint.
     """
 
     parameters_type: ClassVar[type | UnionType] = object
-    is_em_step: ClassVar[bool] = False
+    is_em_step: bool = False
 
     def start(self, samples: Samples, parameters: P) -> None:
         """Begin a run: check that the policy fits the data, and forget earlier runs.

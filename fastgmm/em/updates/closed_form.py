@@ -2,24 +2,32 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._kernels.layout import Array
 from ..._kernels.threads import count_threads
+from ...data.samples import Samples
+from ...model.covariance_model import CovarianceModel
 from ...model.parameters import MixtureParameters, distances_from_origin
-from ...model.regularization import RegCovar, added_variances, check_reg_covar
+from ...model.penalties import NormalInverseWishartPrior, check_prior
+from ...model.regularization import (
+    RegCovar,
+    added_to_samples,
+    added_variances,
+    check_covariance_floor,
+    check_reg_covar,
+)
 from ...model.statistics import SufficientStatistics
 from ..latent_variable_model import LatentVariableModel, check_update
 from .base import Update, Updated
-
-#: What an M step may leave as it is.
-FIXABLE = ("weights", "covariances")
+from .fixed import check_fixed, check_fixed_components, share_weights
 
 
 class ClosedForm(Update[Any, Any]):
-    """The maximum of the expected complete log-likelihood.
+    """The maximum of the expected complete log-likelihood, also under constraints or a prior.
 
     With N = sum_k nk::
 
@@ -33,7 +41,11 @@ class ClosedForm(Update[Any, Any]):
     ``reg_covar`` adds is not part of the maximum: with it the likelihood may fall by a little where
     it makes up a good part of a variance.
 
-    A `LatentVariableModel` computes its own maximum, by its method ``update``.
+    With a prior this is maximum a posteriori: the lower bound is the mean log-likelihood plus the
+    log-density of the prior, without constants, divided by the total weight. It does not fall.
+
+    A `LatentVariableModel` computes its own maximum, by its method ``update``. It takes no
+    constraint.
 
     Parameters
     ----------
@@ -42,49 +54,112 @@ class ClosedForm(Update[Any, Any]):
         feature. ``auto`` is 1e-6 times the variance of each feature over all samples.
     n_jobs : int or None, default=None
         Number of threads, for large covariances; None: all cores.
-    fixed : iterable of {'weights', 'covariances'}, default=()
+    fixed : iterable of {'weights', 'means', 'covariances'}, default=()
         What keeps its value. The others are the maximum given these, so that the likelihood does
-        not fall. With both it is `MeansOnly`.
+        not fall. With weights and covariances it is `MeansOnly`.
+    fixed_components : iterable of int or mask of shape (K,), default=()
+        Components that keep weight, mean and covariance. The others share the rest of the weight in
+        proportion to their samples. Where components share a covariance, ``fixed`` must hold
+        'covariances', too.
+    prior : NormalInverseWishartPrior, 'mclust' or None, default=None
+        ``mclust``: the default prior of mclust for the samples of the run.
+    covariance_floor : float, (d,) array or 'auto', default=0
+        Least variance in any direction, in squared units of the features: a covariance less
+        diag(covariance_floor) has no negative eigenvalue. The maximum under this constraint lifts
+        eigenvalues below the floor to it. ``auto`` is 1e-6 times the variance of each feature over
+        all samples. A start below the floor is lifted by the first M step, in which the likelihood
+        may fall.
 
     Raises
     ------
     ValueError
-        If ``reg_covar`` or ``fixed`` is not valid.
+        If a parameter is not valid, or fixed components share a covariance that is not fixed.
+
+    References
+    ----------
+    Fraley and Raftery (2007), Bayesian regularization for normal mixture estimation and model-based
+    clustering, J. Classification 24.
+    Ingrassia and Rocci (2007), Constrained monotone EM algorithms for finite mixture of
+    multivariate Gaussians, Comput. Statist. Data Anal. 51.
     """
 
     parameters_type = MixtureParameters | LatentVariableModel
-    is_em_step: ClassVar[bool] = True
+    is_em_step = True
 
     def __init__(
         self,
         reg_covar: RegCovar = "auto",
         n_jobs: int | None = None,
         fixed: Iterable[str] = (),
+        *,
+        fixed_components: Any = (),
+        prior: NormalInverseWishartPrior | Literal["mclust"] | None = None,
+        covariance_floor: RegCovar = 0.0,
     ) -> None:
         self.reg_covar = check_reg_covar(reg_covar)
         self.n_threads = count_threads(n_jobs)
         self.fixed = check_fixed(fixed)
+        self.fixed_components = fixed_components
+        self.prior = prior
+        self.covariance_floor = check_covariance_floor(covariance_floor)
+        # what `start` resolves from the samples of a run
+        self._prior = None if isinstance(prior, str) else prior
+        self._floor = 0.0 if isinstance(self.covariance_floor, str) else self.covariance_floor
+        is_free = np.size(fixed_components) == 0 and prior is None
+        self.is_em_step = is_free and not np.any(self.covariance_floor != 0.0)
+
+    def start(self, samples: Samples, parameters: Any) -> None:
+        """Check constraints, and resolve what depends on the samples."""
+        if isinstance(parameters, LatentVariableModel):
+            if not self.is_em_step:
+                raise ValueError(
+                    "fixed_components, prior and covariance_floor are for MixtureParameters, "
+                    f"but got {type(parameters).__name__}."
+                )
+            return
+        model, K = parameters.covariance_model, parameters.n_components
+        check_fixed_components(self.fixed_components, K, model, self.fixed)
+        self._prior = check_prior(self.prior, samples, model, K)
+        shape = np.shape(self.covariance_floor)
+        if shape not in ((), (samples.n_features,)):
+            raise ValueError(
+                f"covariance_floor should be one number or have the shape of "
+                f"({samples.n_features},), got {shape}."
+            )
+        self._floor = added_to_samples(self.covariance_floor, samples, self.n_threads)
 
     def __call__(self, statistics: Any, previous: Any) -> Updated[Any]:
         """Return the next parameters."""
         if isinstance(previous, LatentVariableModel):
-            updated = previous.update(statistics)
-            check_update(updated, previous)
-            return Updated(updated)
-        return self._of_mixture(statistics, previous)
+            model = previous.update(statistics)
+            check_update(model, previous)
+            return Updated(model)
+        updated = self._of_mixture(statistics, previous)
+        if self._prior is None:
+            return updated
+        penalty = self._prior.log_density(previous) / statistics.weight
+        return replace(updated, lower_bound=statistics.lower_bound + penalty)
 
     def _of_mixture(
         self, statistics: SufficientStatistics, previous: MixtureParameters
     ) -> Updated[MixtureParameters]:
-        model = statistics.covariance_model
-        weights, means, covariances = estimate(statistics, self.reg_covar)
-        if "weights" in self.fixed:
-            weights = previous.weights
+        model, K = statistics.covariance_model, previous.n_components
+        held = check_fixed_components(self.fixed_components, K, model, self.fixed)
+        still = held | ("means" in self.fixed)
+        weights, means, covariances = estimate(
+            statistics, self.reg_covar, self._prior, still, previous.means
+        )
+        weights = (
+            previous.weights
+            if "weights" in self.fixed
+            else share_weights(weights, previous.weights, held)
+        )
         if "covariances" in self.fixed:
             return Updated(replace(previous, weights=weights, means=means))
+        covariances = self.lift(model, covariances)
         factors, collapsed = model.factor(covariances, distances_from_origin(means), self.n_threads)
-        dead = statistics.moments.nk <= 0
-        kept = collapsed | dead if model.per_component else collapsed
+        dead = (statistics.moments.nk <= 0) & (self._prior is None)
+        kept = collapsed | dead | held if model.per_component else collapsed
         if not kept.any():
             return Updated(MixtureParameters(model, weights, means, covariances, factors))
         parameters = MixtureParameters(
@@ -94,33 +169,60 @@ class ClosedForm(Update[Any, Any]):
             model.replace(covariances, kept, previous.covariances),
             model.replace(factors, kept, previous.precisions_cholesky),
         )
-        return Updated(parameters, frozenset(np.flatnonzero(collapsed & ~dead).tolist()))
+        failed = np.flatnonzero(collapsed & ~dead & ~held)
+        return Updated(parameters, frozenset(failed.tolist()))
+
+    def lift(self, model: CovarianceModel, covariances: Array) -> Array:
+        """Return the best covariances that are not below the floor.
+
+        Parameters
+        ----------
+        model : CovarianceModel
+        covariances : array
+
+        Returns
+        -------
+        array
+        """
+        floor: Any = self._floor
+        return model.lift(covariances, floor) if np.any(floor) else covariances
 
 
-def check_fixed(fixed: Any) -> frozenset[str]:
-    """Return the names of what an M step leaves as it is.
+def estimate(
+    statistics: SufficientStatistics,
+    reg_covar: RegCovar,
+    prior: NormalInverseWishartPrior | None = None,
+    still: NDArray[np.bool_] | None = None,
+    previous_means: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """Return the weights, means and covariances that maximise Q, without checks.
 
-    Raises
-    ------
-    ValueError
-        If one is no name of `FIXABLE`.
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    reg_covar : float, (d,) array or 'auto'
+    prior : NormalInverseWishartPrior, optional
+        Its log-density is added to Q.
+    still : (K,) mask, optional
+        Components that keep their previous means.
+    previous_means : (K, d) array, optional
     """
-    is_collection = isinstance(fixed, Iterable) and not isinstance(fixed, str)
-    names = list(fixed) if is_collection else []
-    if not is_collection or any(name not in FIXABLE for name in names):
-        allowed = " and ".join(map(repr, FIXABLE))
-        raise ValueError(f"fixed should hold no other names than {allowed}, got {fixed!r}.")
-    return frozenset(names)
-
-
-def estimate(statistics: SufficientStatistics, reg_covar: RegCovar) -> tuple[Array, Array, Array]:
-    """Return the weights, means and covariances that maximise Q, without checks."""
-    nk, means, second = statistics.central()
+    nk, centroids, second = statistics.central()
     model = statistics.covariance_model
-    # a tied covariance is divided by the sum of nk, which is positive
-    safe = np.where(nk > 0, nk, 1.0) if model.per_component else nk
-    weights, (K, d) = nk / nk.sum(), means.shape
-    covariances = model.estimate(second, safe, d)
+    means = centroids if prior is None else prior.means(nk, centroids)
+    if still is not None and still.any():
+        assert previous_means is not None
+        means = np.where(still[:, np.newaxis], previous_means, means)
+    if means is not centroids:
+        shift = centroids - means
+        second = second + model.outer(nk, shift, shift)
+    K, d = means.shape
+    if prior is None:
+        # a tied covariance is divided by the sum of nk, which is positive
+        safe = np.where(nk > 0, nk, 1.0) if model.per_component else nk
+        weights, covariances = nk / nk.sum(), model.estimate(second, safe, d)
+    else:
+        weights, covariances = prior.weights(nk), prior.covariances(model, nk, means, second)
     variances = model.variances(covariances, K, d)
     added = added_variances(reg_covar, weights, means, variances)
     return weights, means, model.regularize(covariances, added)

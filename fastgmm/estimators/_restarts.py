@@ -1,0 +1,118 @@
+"""Several starts of one fit, at once where threads allow, with a record of each."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sklearn.utils.parallel import Parallel, delayed
+
+from ..em.result import EMResult, Iteration
+from ..init.seeding import one_thread
+from ..model.covariance_model import CollapseError
+from ..model.parameters import MixtureParameters
+
+_Result = EMResult[MixtureParameters]
+_Stop = Callable[[Iteration], bool]
+#: Returns starting parameters, or raises CollapseError.
+Compute = Callable[[], MixtureParameters]
+Run = Callable[[MixtureParameters, _Stop], _Result]
+
+
+class Restart(NamedTuple):
+    """How one start of a fit ended.
+
+    Parameters
+    ----------
+    lower_bound : float
+        In nats per sample; -inf if the start failed.
+    n_iter : int
+    converged : bool
+    history : list of Iteration
+    chosen : bool
+        Whether the estimator holds the parameters of this start.
+    error : str or None
+        Why there is no start: its covariances collapsed.
+    """
+
+    lower_bound: float
+    n_iter: int
+    converged: bool
+    history: list[Iteration]
+    chosen: bool
+    error: str | None = None
+
+
+def draw(attempt: Callable[[], Compute]) -> Compute:
+    """Draw a start; where that fails, return a function that raises the error."""
+    try:
+        return attempt()
+    except CollapseError as error:
+        failure = error
+
+    def fail() -> MixtureParameters:
+        raise failure
+
+    return fail
+
+
+def run_in_parallel(
+    next_start: Callable[[], tuple[Compute, Run]], n_starts: int, n_workers: int
+) -> list[_Result | CollapseError]:
+    """Run all starts; they are drawn in order, so that the number of workers changes no bit.
+
+    Parameters
+    ----------
+    next_start : callable
+        Draws a start, and returns what computes its parameters and what runs EM from these.
+    n_starts, n_workers : int
+
+    Returns
+    -------
+    list of EMResult or CollapseError
+    """
+    interrupted = threading.Event()
+
+    def work(compute: Compute, run: Run) -> _Result | CollapseError:
+        try:
+            parameters = compute()
+        except CollapseError as error:
+            return error
+        return run(parameters, lambda _: interrupted.is_set())
+
+    jobs = (delayed(work)(*next_start()) for _ in range(n_starts))
+    try:
+        # a limit that a worker sets and removes would else be removed while others compute
+        with one_thread():
+            outcomes: list[Any] = Parallel(n_jobs=n_workers, require="sharedmem")(jobs)
+    except BaseException:
+        interrupted.set()
+        raise
+    return outcomes
+
+
+def best_of(outcomes: list[_Result | CollapseError]) -> tuple[_Result, list[Restart]]:
+    """Return the first result of the largest lower bound, and a record of all.
+
+    Raises
+    ------
+    CollapseError
+        If every start failed.
+    """
+    best: _Result | None = None
+    for outcome in outcomes:
+        if isinstance(outcome, EMResult) and (
+            best is None or outcome.lower_bound > best.lower_bound
+        ):
+            best = outcome
+    if best is None:
+        failure = outcomes[-1]
+        assert isinstance(failure, CollapseError)
+        raise failure
+    return best, [_record(outcome, outcome is best) for outcome in outcomes]
+
+
+def _record(outcome: _Result | CollapseError, chosen: bool) -> Restart:
+    if isinstance(outcome, CollapseError):
+        return Restart(float("-inf"), 0, False, [], False, str(outcome))
+    bound, converged = outcome.lower_bound, outcome.converged
+    return Restart(bound, outcome.n_iter, converged, outcome.history, chosen)
