@@ -65,6 +65,9 @@ ALLOWED = {
     ("parameters", "random_state"): [None],
     ("parameters", "acceleration"): [None],
     ("parameters", "fixed"): [[]],
+    ("parameters", "fixed_components"): [[]],
+    ("parameters", "prior"): [None],
+    ("parameters", "covariance_floor"): [0.5],
     ("parameters", "n_jobs"): [-1, None],
     ("parameters", "tol"): [0.5],
     ("parameters", "reg_covar"): [0.5],
@@ -77,16 +80,24 @@ ALLOWED = {
 }
 
 
+#: What files of earlier versions lack.
+LATER = (
+    "collapsed_",
+    "covariance_floor",
+    "fixed",
+    "fixed_components",
+    "missing",
+    "n_samples_seen_",
+    "prior",
+)
+
+
 def tampered_headers(header: dict[str, Any]) -> Iterator[str]:
     """Yield headers of which one entry is wrong, or missing."""
     for part in ("parameters", "scalars"):
         for key in header[part]:
             others = {name: value for name, value in header[part].items() if name != key}
-            if key not in (
-                "collapsed_",
-                "fixed",
-                "n_samples_seen_",
-            ):  # which files of version 0.1 lack
+            if key not in LATER:
                 yield json.dumps(header | {part: others})
             for value in WRONG:
                 allowed = ALLOWED.get((part, key), [])

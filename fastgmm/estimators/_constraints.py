@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.updates.fixed import check_fixed, check_fixed_components, n_free
 from ..model.covariance import get_covariance_model
+from ..model.parameters import MixtureParameters
 from ..model.penalties import check_prior
 from ..model.regularization import added_to_samples, check_covariance_floor
 from ..model.validation import check_complete
@@ -36,7 +38,7 @@ def prepare(estimator: Any, samples: Samples) -> tuple[dict[str, Any], dict[str,
     fixed = check_fixed(estimator.fixed)
     model, K = get_covariance_model(estimator.covariance_type), estimator.n_components
     held = check_fixed_components(estimator.fixed_components, K, model, fixed)
-    floor = check_covariance_floor(estimator.covariance_floor)
+    floor = check_covariance_floor(estimator.covariance_floor, samples.n_features)
     _check_acceleration(estimator, fixed)
     if estimator.acceleration == "split-merge":
         check_complete(samples, "acceleration='split-merge'")
@@ -89,6 +91,30 @@ def check_all_given(estimator: Any, given: dict[str, Any]) -> None:
                 f"fixed_components holds components, so {parameters} should be given: "
                 "the rows of other components are where they start."
             )
+
+
+def held_and_carried(
+    estimator: Any, parameters: MixtureParameters
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which components are fixed, and which need no samples to have a covariance.
+
+    Parameters
+    ----------
+    estimator : IteratedMixture
+    parameters : MixtureParameters
+        After the fit.
+
+    Returns
+    -------
+    held, carried : (K,) masks
+    """
+    K = parameters.n_components
+    if not hasattr(estimator, "fixed_components"):
+        return np.zeros(K, np.bool_), np.zeros(K, np.bool_)
+    model = parameters.covariance_model
+    held = check_fixed_components(estimator.fixed_components, K, model, estimator.fixed)
+    has_floor = isinstance(estimator.covariance_floor, str) or np.any(estimator.covariance_floor)
+    return held, held | (estimator.prior is not None or bool(has_floor))
 
 
 def count_free(estimator: Any, shape: tuple[int, int]) -> int:

@@ -17,6 +17,7 @@ from ..model.covariance import Diag
 from ..model.parameters import MixtureParameters
 from ..model.priors import VariationalParameters
 from ..model.statistics import sample_moments
+from ._constraints import held_and_carried
 from .component_sizes import component_sizes
 
 # A larger part of a variance that is not from the samples is worth a warning.
@@ -72,12 +73,14 @@ def _faults(
     if not result.history or "covariances" in getattr(estimator, "fixed", ()):
         return  # no covariance was estimated
     few, needed = _with_few_samples(result.parameters, samples)
+    held, carried = held_and_carried(estimator, result.parameters)
+    few &= ~carried
     if few.any():
         yield (
             f"Component(s) {_some(np.flatnonzero(few).tolist())} have fewer samples than their "
             f"covariance needs, which is {needed}: what they lack comes from reg_covar. {remedy}"
         )
-    yield from _regularized(estimator, result.parameters, samples, reg_covar, few)
+    yield from _regularized(estimator, result.parameters, samples, reg_covar, few | held)
 
 
 def _with_few_samples(
@@ -97,11 +100,11 @@ def _regularized(
     parameters: MixtureParameters,
     samples: Samples,
     reg_covar: float | Array,
-    few: NDArray[np.bool_],
+    left_out: NDArray[np.bool_],
 ) -> Iterator[str]:
     """Yield a text where ``reg_covar`` explains a good part of a variance.
 
-    Of components with few samples an earlier text says so.
+    Of components with few samples an earlier text says so; those that are fixed have none.
     """
     model, (K, d) = parameters.covariance_model, parameters.means.shape
     alone = model.regularize(np.zeros_like(parameters.covariances), reg_covar)
@@ -110,7 +113,7 @@ def _regularized(
         # nk of the nu_0 + nk degrees of freedom bring reg_covar with them
         prior = estimator.degrees_of_freedom_prior_ / parameters.degrees_of_freedom
         share = share * (1.0 - np.reshape(prior, (-1, 1)))
-    share[few] = 0.0
+    share[left_out] = 0.0
     if share.max() <= _LARGEST_SHARE:
         return
     share[_without_variance(parameters, samples, estimator.reg_covar == "auto")] = 0.0

@@ -100,8 +100,13 @@ def added_to_samples(reg_covar: RegCovar, samples: Samples, n_threads: int) -> f
     return added_variances(reg_covar, np.ones(1), mean[np.newaxis], variance[np.newaxis])
 
 
-def check_covariance_floor(floor: Any) -> RegCovar:
+def check_covariance_floor(floor: Any, n_features: int | None = None) -> RegCovar:
     """Return a number of at least 0, or a positive one for each feature, or 'auto'.
+
+    Parameters
+    ----------
+    floor : float, array-like or 'auto'
+    n_features : int, optional
 
     Raises
     ------
@@ -112,6 +117,11 @@ def check_covariance_floor(floor: Any) -> RegCovar:
     if np.ndim(checked) and not np.all(np.asarray(checked) > 0.0):
         raise ValueError(
             f"covariance_floor should be positive for each feature, or one number, got {floor!r}."
+        )
+    if n_features is not None and np.shape(checked) not in ((), (n_features,)):
+        raise ValueError(
+            f"covariance_floor should be one number or have the shape of ({n_features},), "
+            f"got {np.shape(checked)}."
         )
     return checked
 

@@ -78,7 +78,7 @@ def _check_mixture(model: Any, arrays: Arrays) -> None:
 
 def _check_constraints(model: Any, kind: CovarianceModel, K: int, d: int) -> None:
     check_fixed_components(model.fixed_components, K, kind, check_fixed(model.fixed))
-    check_covariance_floor(model.covariance_floor)
+    check_covariance_floor(model.covariance_floor, d)
     if isinstance(model.prior, NormalInverseWishartPrior):
         model.prior.checked(kind, K, d)
     elif model.prior not in (None, "mclust"):

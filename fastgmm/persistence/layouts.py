@@ -221,9 +221,9 @@ def to_parameter(name: str, value: Any) -> Any:
     """Return a parameter of the header; raise for what estimators take, but no file holds."""
     if type(value) is bool and name not in ("warm_start", "verbose"):
         raise Mismatch(f"another kind of {name}", repr(value))
-    if name == "init" and not isinstance(value, str):
-        raise Mismatch("init to be a name", repr(value))
-    if name == "prior" and isinstance(value, dict):
+    if name in ("init", "init_params") and not isinstance(value, str):
+        raise Mismatch(f"{name} to be a name", repr(value))
+    if name == "prior" and isinstance(value, dict) and value:
         return NormalInverseWishartPrior(**value)
     return tuple(value) if name.startswith("fixed") and isinstance(value, list) else value
 

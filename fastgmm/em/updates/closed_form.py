@@ -120,13 +120,8 @@ class ClosedForm(Update[Any, Any]):
         model, K = parameters.covariance_model, parameters.n_components
         check_fixed_components(self.fixed_components, K, model, self.fixed)
         self._prior = check_prior(self.prior, samples, model, K)
-        shape = np.shape(self.covariance_floor)
-        if shape not in ((), (samples.n_features,)):
-            raise ValueError(
-                f"covariance_floor should be one number or have the shape of "
-                f"({samples.n_features},), got {shape}."
-            )
-        self._floor = added_to_samples(self.covariance_floor, samples, self.n_threads)
+        floor = check_covariance_floor(self.covariance_floor, samples.n_features)
+        self._floor = added_to_samples(floor, samples, self.n_threads)
 
     def __call__(self, statistics: Any, previous: Any) -> Updated[Any]:
         """Return the next parameters."""

@@ -1,0 +1,141 @@
+"""Several starts of one fit: at once, with a record of each, and the same bits."""
+
+import threading
+
+import numpy as np
+import pytest
+from generators import draw, mixture
+from test_concurrency import LAYERS, each_layer, run_layer  # noqa: F401
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X = draw(mixture("full", 4, 3, seed=2, scenario="overlapping"), 900)
+STARTS = 5
+
+
+def bits(model):
+    parts = (model.weights_, model.means_, model.covariances_, np.array(model.lower_bounds_))
+    return b"".join(part.tobytes() for part in parts)
+
+
+def records(model):
+    return [
+        (one.lower_bound, one.n_iter, one.converged, one.chosen,
+         [iteration.lower_bound for iteration in one.history])
+        for one in model.restarts_
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"init_params": "kmeans"},
+        {"init_params": "random", "covariance_type": "diag"},
+        {"acceleration": "subsample", "init_params": "random"},
+        {"acceleration": "split-merge", "init_params": "random_from_data"},
+        {"prior": "mclust", "init_params": "k-means++"},
+    ],
+    ids=str,
+)
+def test_the_number_of_threads_changes_no_bit(options):
+    options = {"n_init": STARTS, "random_state": 3, "tol": 1e-2, **options}
+    models = [GaussianMixture(4, n_jobs=n_jobs, **options).fit(X) for n_jobs in (1, 2, 5)]
+    one_by_one = GaussianMixture(4, n_jobs=5, **options).fit(X, callback=lambda iteration: None)
+    for model in (*models[1:], one_by_one):
+        assert bits(model) == bits(models[0])
+        assert records(model) == records(models[0])
+
+
+def test_of_variational_bayes_too():
+    options = {"n_components": 4, "n_init": STARTS, "random_state": 3, "tol": 1e-2}
+    models = [BayesianGaussianMixture(n_jobs=n, **options).fit(X) for n in (1, 3)]
+    assert bits(models[0]) == bits(models[1])
+    assert records(models[0]) == records(models[1])
+
+
+def test_the_record_of_each_start():
+    model = GaussianMixture(4, n_init=STARTS, random_state=0, init_params="random", n_jobs=2)
+    model.fit(X)
+    bounds = [one.lower_bound for one in model.restarts_]
+    chosen = [one.chosen for one in model.restarts_]
+    assert len(bounds) == STARTS
+    assert len(set(bounds)) > 1
+    assert chosen.index(True) == np.argmax(bounds)
+    assert sum(chosen) == 1
+    best = model.restarts_[chosen.index(True)]
+    assert best.history == model.history_
+    assert (best.lower_bound, best.n_iter) == (model.lower_bound_, model.n_iter_)
+    assert best.converged == model.converged_
+    assert all(one.error is None and one.history for one in model.restarts_)
+
+
+def test_a_start_that_fails_is_recorded_and_another_is_chosen():
+    calls = []
+
+    def start(data, n_components, random_state):
+        calls.append(threading.get_ident())
+        labels = random_state.randint(n_components, size=len(data))
+        return labels if len(calls) > 1 else np.arange(len(data)) % n_components
+
+    points = np.repeat([[0.0], [1.0]], 4, axis=0)
+    failing = GaussianMixture(2, n_init=3, init_params=start, reg_covar=0.0, max_iter=3)
+    failing.set_params(random_state=0, n_jobs=2).fit(np.vstack([points, [[0.5]]]))
+    assert len(failing.restarts_) == 3
+    alone = GaussianMixture(2, n_init=2, init_params="random", reg_covar=0.0, n_jobs=2)
+    with pytest.raises(ValueError, match="ill-defined empirical covariance"):
+        alone.fit(np.ones((6, 1)))
+
+
+def test_an_error_of_one_start_is_raised():
+    def start(data, n_components, random_state):
+        raise RuntimeError("no start")
+
+    with pytest.raises(RuntimeError, match="no start"):
+        GaussianMixture(2, n_init=4, init_params=start, n_jobs=2).fit(X)
+
+
+def test_a_callback_sees_one_start_after_the_other():
+    numbers, threads = [], set()
+
+    def look(iteration):
+        numbers.append(iteration.number)
+        threads.add(threading.get_ident())
+
+    model = GaussianMixture(4, n_init=3, random_state=0, n_jobs=2, init_params="random")
+    model.fit(X, callback=look)
+    expected = [n for one in model.restarts_ for n in range(1, one.n_iter + 1)]
+    assert numbers == expected
+    assert threads == {threading.get_ident()}
+
+
+def test_a_warm_start_is_one_start():
+    model = GaussianMixture(2, warm_start=True, n_init=4, random_state=0, n_jobs=2).fit(X)
+    assert len(model.restarts_) == 4
+    assert len(model.fit(X).restarts_) == 1
+
+
+RESTARTS = """
+import warnings
+import numpy as np
+from threadpoolctl import threadpool_info
+from fastgmm import GaussianMixture
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(6000, 3))
+def fit(n_jobs):
+    model = GaussianMixture(4, n_init=4, random_state=0, n_jobs=n_jobs, max_iter=20).fit(X)
+    return model.covariances_.tobytes() + np.array([r.lower_bound for r in model.restarts_]).tobytes()
+def blas():
+    return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+before = blas()
+first = fit(4)
+assert blas() == before, (before, blas())
+assert first == fit(1) == fit(2)
+print("same bits")
+"""
+
+
+@each_layer
+def test_every_threading_layer(run_layer, backend, layer):  # noqa: F811
+    assert run_layer(RESTARTS, backend, layer) == "same bits"
