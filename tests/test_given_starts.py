@@ -115,8 +115,15 @@ def test_variances_survive_far_from_the_origin():
     np.testing.assert_allclose(model.covariances_, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("start", [LABELS, RESP, lambda data, K, seed: LABELS,
-                                   lambda data, K, seed: hard_labels(X, LABELS, "full")])  # fmt: skip
+STARTS = [
+    LABELS,
+    RESP,
+    lambda data, K, seed: LABELS,
+    lambda data, K, seed: hard_labels(X, LABELS, "full"),
+]
+
+
+@pytest.mark.parametrize("start", STARTS)
 def test_variational_bayes_starts_there_too(start):
     model = BayesianGaussianMixture(n_components=K, init_params=start, max_iter=500).fit(X)
     assert model.n_iter_ > 1

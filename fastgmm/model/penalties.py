@@ -65,7 +65,7 @@ class NormalInverseWishartPrior:
     ... )
     >>> model = GaussianMixture(2, covariance_type="diag", prior=prior, random_state=0).fit(X)
     >>> model.means_.round(3).tolist()
-    [[0.067], [6.9]]
+    [[0.066], [6.87]]
     """
 
     weight_concentration: float | Array = 1.0
