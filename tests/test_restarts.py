@@ -1,11 +1,13 @@
 """Several starts of one fit: at once, with a record of each, and the same bits."""
 
+import signal
 import threading
 
 import numpy as np
 import pytest
 from generators import draw, mixture
-from test_concurrency import LAYERS, each_layer, run_layer  # noqa: F401
+from test_concurrency import each_layer, run_layer  # noqa: F401
+from threadpoolctl import threadpool_info
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 
@@ -114,6 +116,33 @@ def test_a_warm_start_is_one_start():
     model = GaussianMixture(2, warm_start=True, n_init=4, random_state=0, n_jobs=2).fit(X)
     assert len(model.restarts_) == 4
     assert len(model.fit(X).restarts_) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no such signals here")
+def test_ctrl_c_ends_all_starts_and_leaves_the_estimator_and_blas_as_they_were():
+    def blas():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    model = GaussianMixture(4, n_init=4, random_state=0, n_jobs=2, init_params="random")
+    before, threads = bits(model.fit(X)), blas()
+    started = threading.Event()
+
+    def start(data, n_components, random_state):
+        started.set()
+        return random_state.dirichlet(np.ones(n_components), len(data))
+
+    def interrupt():
+        started.wait()
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    model.set_params(max_iter=10**9, tol=0.0, init_params=start)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    thread.join()
+    assert bits(model) == before
+    assert blas() == threads
 
 
 RESTARTS = """

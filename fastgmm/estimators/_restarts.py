@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn import config_context, get_config
 
 from ..em.result import EMResult, Iteration
 from ..init.seeding import one_thread
@@ -71,23 +72,26 @@ def run_in_parallel(
     list of EMResult or CollapseError
     """
     interrupted = threading.Event()
+    config = get_config()  # threads have one of their own
 
     def work(compute: Compute, run: Run) -> _Result | CollapseError:
-        try:
-            parameters = compute()
-        except CollapseError as error:
-            return error
-        return run(parameters, lambda _: interrupted.is_set())
+        with config_context(**config):
+            try:
+                parameters = compute()
+            except CollapseError as error:
+                return error
+            return run(parameters, lambda _: interrupted.is_set())
 
-    jobs = (delayed(work)(*next_start()) for _ in range(n_starts))
-    try:
-        # a limit that a worker sets and removes would else be removed while others compute
-        with one_thread():
-            outcomes: list[Any] = Parallel(n_jobs=n_workers, require="sharedmem")(jobs)
-    except BaseException:
-        interrupted.set()
-        raise
-    return outcomes
+    # a limit of BLAS that a worker sets and removes would else be removed while others compute;
+    # the limit ends when all workers have
+    with one_thread(), ThreadPoolExecutor(n_workers) as pool:
+        try:
+            futures = [pool.submit(work, *next_start()) for _ in range(n_starts)]
+            return [future.result() for future in futures]
+        except BaseException:
+            interrupted.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def best_of(outcomes: list[_Result | CollapseError]) -> tuple[_Result, list[Restart]]:

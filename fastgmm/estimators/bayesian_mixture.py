@@ -59,14 +59,16 @@ class BayesianGaussianMixture(IteratedMixture):
         Largest number of iterations; 0 keeps the starting point.
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
-    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable,\
+            default='auto'
         How to choose starting responsibilities. ``auto``: those of scikit-learn's default, or
         clusters of k-means on scaled features, which do not depend on units. The fit runs from
         each, as far as it would by default in scikit-learn, and goes on from the higher bound.
         ``kmeans``: clusters of k-means, as scikit-learn's default. ``random``: at random.
         ``k-means++`` and ``random_from_data``: each component has responsibility 1 for one sample
         and 0 for all others; these samples are far from one another, or drawn at random. With more
-        than 65,536 rows (fewer beyond 64 features) a random subsample of so many is used.
+        than 65,536 rows (fewer beyond 64 features) a random subsample of so many is used. Or
+        labels, responsibilities or a function, as for `GaussianMixture`.
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}
         Prior of the weights. The process is stick-breaking, truncated to ``n_components``, and
         makes later components smaller. The distribution is symmetric. Default: 'dirichlet_process'.
@@ -120,6 +122,8 @@ class BayesianGaussianMixture(IteratedMixture):
     collapsed_ : dict of int to int
         Components whose covariance could not be updated in some iteration, and the number of the
         first such iteration. They kept the covariance that they had.
+    restarts_ : list of Restart
+        Lower bound, n_iter, converged, history and chosen of each start, in order.
     weight_concentration_ : ndarray of shape (n_components,), or a tuple of two
         Concentration of the Dirichlet posterior, or the two parameters of each Beta distribution of
         the stick-breaking posterior.

@@ -42,7 +42,8 @@ class ClosedForm(Update[Any, Any]):
     it makes up a good part of a variance.
 
     With a prior this is maximum a posteriori: the lower bound is the mean log-likelihood plus the
-    log-density of the prior, without constants, divided by the total weight. It does not fall.
+    log-density of the prior, without constants, divided by the total weight. It does not fall. If
+    the posterior takes batches, the prior counts beside the samples of a batch.
 
     A `LatentVariableModel` computes its own maximum, by its method ``update``. It takes no
     constraint.
