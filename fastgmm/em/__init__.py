@@ -40,6 +40,7 @@ _HOME = {
     "QuasiNewton": ".acceleration",
     "RemainingGain": ".convergence",
     "SampledPosterior": ".posteriors.sampled",
+    "Restart": ".result",
     "Samples": "..data.samples",
     "StepwisePosterior": ".posteriors.incremental",
     "SufficientStatistics": "..model.statistics",
@@ -90,6 +91,7 @@ __all__ = [
     "Posterior",
     "QuasiNewton",
     "RemainingGain",
+    "Restart",
     "SampledPosterior",
     "Samples",
     "StepwisePosterior",
@@ -130,7 +132,7 @@ if TYPE_CHECKING:
     from .posteriors.minibatch import MiniBatchPosterior
     from .posteriors.restricted import HardPosterior, TemperedPosterior, TruncatedPosterior
     from .posteriors.sampled import MetropolisPosterior, SampledPosterior
-    from .result import EMResult, Iteration
+    from .result import EMResult, Iteration, Restart
     from .schedules import Growing
     from .step_sizes import Decaying
     from .unconstrained import Unconstrained

@@ -29,6 +29,30 @@ class Iteration(NamedTuple):
     seconds: float
 
 
+class Restart(NamedTuple):
+    """How one start of a fit ended.
+
+    Parameters
+    ----------
+    lower_bound : float
+        In nats per sample; -inf if the start failed.
+    n_iter : int
+    converged : bool
+    history : list of Iteration
+    chosen : bool
+        Whether the estimator holds the parameters of this start.
+    error : str or None
+        Why there is no start: its covariances collapsed.
+    """
+
+    lower_bound: float
+    n_iter: int
+    converged: bool
+    history: list[Iteration]
+    chosen: bool
+    error: str | None = None
+
+
 @dataclass(frozen=True)
 class EMResult(Generic[P]):
     """The outcome of one run of EM: parameters, and how they were reached.

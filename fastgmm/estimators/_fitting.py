@@ -17,7 +17,7 @@ from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
-from ..em.result import EMResult, Iteration
+from ..em.result import EMResult, Iteration, Restart
 from ..init import INIT_PARAMS, is_given
 from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
 from ..model.covariance_model import CollapseError
@@ -29,7 +29,7 @@ from ._array_api import like, put_attributes_like
 from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import Verbose
-from ._restarts import Compute, Restart, Run, best_of, draw, run_in_parallel
+from ._restarts import Compute, Run, best_of, draw, run_in_parallel
 from ._warnings import warn_about
 
 POSITIVE = Interval(Real, 0.0, None, closed="neither")

@@ -3,11 +3,10 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 from sklearn import config_context, get_config
 
-from ..em.result import EMResult, Iteration
+from ..em.result import EMResult, Iteration, Restart
 from ..init.seeding import one_thread
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
@@ -17,30 +16,6 @@ _Stop = Callable[[Iteration], bool]
 #: Returns starting parameters, or raises CollapseError.
 Compute = Callable[[], MixtureParameters]
 Run = Callable[[MixtureParameters, _Stop], _Result]
-
-
-class Restart(NamedTuple):
-    """How one start of a fit ended.
-
-    Parameters
-    ----------
-    lower_bound : float
-        In nats per sample; -inf if the start failed.
-    n_iter : int
-    converged : bool
-    history : list of Iteration
-    chosen : bool
-        Whether the estimator holds the parameters of this start.
-    error : str or None
-        Why there is no start: its covariances collapsed.
-    """
-
-    lower_bound: float
-    n_iter: int
-    converged: bool
-    history: list[Iteration]
-    chosen: bool
-    error: str | None = None
 
 
 def draw(attempt: Callable[[], Compute]) -> Compute:

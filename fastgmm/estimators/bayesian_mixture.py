@@ -122,7 +122,7 @@ class BayesianGaussianMixture(IteratedMixture):
     collapsed_ : dict of int to int
         Components whose covariance could not be updated in some iteration, and the number of the
         first such iteration. They kept the covariance that they had.
-    restarts_ : list of Restart
+    restarts_ : list of em.Restart
         Lower bound, n_iter, converged, history and chosen of each start, in order.
     weight_concentration_ : ndarray of shape (n_components,), or a tuple of two
         Concentration of the Dirichlet posterior, or the two parameters of each Beta distribution of

@@ -146,7 +146,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         they had.
     n_samples_seen_ : float
         Sum of the weights of the samples of the last fit.
-    restarts_ : list of Restart
+    restarts_ : list of em.Restart
         Lower bound, n_iter, converged, history and chosen of each start, in order.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)

@@ -58,7 +58,7 @@ class ClosedForm(Update[Any, Any]):
     fixed : iterable of {'weights', 'means', 'covariances'}, default=()
         What keeps its value. The others are the maximum given these, so that the likelihood does
         not fall. With weights and covariances it is `MeansOnly`.
-    fixed_components : iterable of int or mask of shape (K,), default=()
+    fixed_components : list of int or mask of shape (K,), default=()
         Components that keep weight, mean and covariance. The others share the rest of the weight in
         proportion to their samples. Where components share a covariance, ``fixed`` must hold
         'covariances', too.

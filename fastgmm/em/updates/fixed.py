@@ -36,7 +36,7 @@ def check_fixed_components(
 
     Parameters
     ----------
-    components : iterable of int, or mask of shape (n_components,)
+    components : list of int, or mask of shape (n_components,)
     n_components : int
     model : CovarianceModel
     fixed : iterable of {'weights', 'means', 'covariances'}
