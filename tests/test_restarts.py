@@ -9,7 +9,7 @@ from generators import draw, mixture
 from test_concurrency import each_layer, run_layer  # noqa: F401
 from threadpoolctl import threadpool_info
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X = draw(mixture("full", 4, 3, seed=2, scenario="overlapping"), 400)
@@ -55,6 +55,14 @@ def test_of_variational_bayes_too():
     models = [BayesianGaussianMixture(n_jobs=n, **options).fit(X) for n in (1, 3)]
     assert bits(models[0]) == bits(models[1])
     assert records(models[0]) == records(models[1])
+
+
+def test_of_soft_k_means_too():
+    options = {"n_init": STARTS, "random_state": 3, "max_iter": 15}
+    models = [SoftKMeans(4, 0.5, n_jobs=n, **options).fit(X) for n in (1, 3)]
+    assert models[0].cluster_centers_.tobytes() == models[1].cluster_centers_.tobytes()
+    assert records(models[0]) == records(models[1])
+    assert models[0].lower_bound_ == max(one.lower_bound for one in models[0].restarts_)
 
 
 def test_the_record_of_each_start():

@@ -20,7 +20,6 @@ from ..data.samples import Samples
 from ..em.result import EMResult, Iteration, Restart
 from ..init import INIT_PARAMS, is_given
 from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
-from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.prediction import best_components
 from ..model.regularization import added_to_samples
@@ -29,7 +28,7 @@ from ._array_api import like, put_attributes_like
 from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import Verbose
-from ._restarts import Compute, Run, best_of, draw, run_in_parallel
+from ._restarts import Compute, Run, best_of, draw, run_starts
 from ._warnings import warn_about
 
 POSITIVE = Interval(Real, 0.0, None, closed="neither")
@@ -213,35 +212,12 @@ class IteratedMixture(FittedMixture):
             )
             return compute, lambda parameters, stop: self._run(samples, parameters, own, stop)
 
-        if n_workers > 1:
-            outcomes = run_in_parallel(next_start, n_starts, n_workers)
-        else:
-            outcomes = self._run_in_order(next_start, n_starts, callback)
+        outcomes = run_starts(next_start, n_starts, n_workers, self._new_report(callback))
         best, self.restarts_ = best_of(outcomes)
         return best
 
-    def _run_in_order(
-        self,
-        next_start: Callable[[], tuple[Compute, Run]],
-        n_starts: int,
-        callback: Callable[[Iteration], object] | None,
-    ) -> list[EMResult[MixtureParameters] | CollapseError]:
-        outcomes: list[EMResult[MixtureParameters] | CollapseError] = []
-        for start in range(n_starts):
-            verbose = Verbose(self.verbose, self.verbose_interval, callback)
-            verbose.begin(start)
-            compute, run = next_start()
-            try:
-                parameters = compute()
-            except CollapseError as error:
-                outcomes.append(error)
-                continue
-            result = run(parameters, verbose.iteration)
-            verbose.end(result)
-            outcomes.append(result)
-            if result.stopped:
-                break
-        return outcomes
+    def _new_report(self, callback: Callable[[Iteration], object] | None) -> Callable[[], Verbose]:
+        return lambda: Verbose(self.verbose, self.verbose_interval, callback)
 
     @abstractmethod
     def _prepare(self, samples: Samples) -> Any:

@@ -10,6 +10,7 @@ from ..em.result import EMResult, Iteration, Restart
 from ..init.seeding import one_thread
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
+from ._progress import Verbose
 
 _Result = EMResult[MixtureParameters]
 _Stop = Callable[[Iteration], bool]
@@ -31,8 +32,11 @@ def draw(attempt: Callable[[], Compute]) -> Compute:
     return fail
 
 
-def run_in_parallel(
-    next_start: Callable[[], tuple[Compute, Run]], n_starts: int, n_workers: int
+def run_starts(
+    next_start: Callable[[], tuple[Compute, Run]],
+    n_starts: int,
+    n_workers: int,
+    new_report: Callable[[], Verbose],
 ) -> list[_Result | CollapseError]:
     """Run all starts; they are drawn in order, so that the number of workers changes no bit.
 
@@ -41,11 +45,37 @@ def run_in_parallel(
     next_start : callable
         Draws a start, and returns what computes its parameters and what runs EM from these.
     n_starts, n_workers : int
+        With one worker, no start follows one that the user's callback stops.
+    new_report : callable
+        Returns what reports on a start, where there is one worker.
 
     Returns
     -------
     list of EMResult or CollapseError
     """
+    if n_workers > 1:
+        return _run_at_once(next_start, n_starts, n_workers)
+    outcomes: list[_Result | CollapseError] = []
+    for number in range(n_starts):
+        report = new_report()
+        report.begin(number)
+        compute, run = next_start()
+        try:
+            parameters = compute()
+        except CollapseError as error:
+            outcomes.append(error)
+            continue
+        result = run(parameters, report.iteration)
+        report.end(result)
+        outcomes.append(result)
+        if result.stopped:
+            break
+    return outcomes
+
+
+def _run_at_once(
+    next_start: Callable[[], tuple[Compute, Run]], n_starts: int, n_workers: int
+) -> list[_Result | CollapseError]:
     interrupted = threading.Event()
     config = get_config()  # threads have one of their own
 

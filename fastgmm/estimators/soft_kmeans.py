@@ -30,6 +30,8 @@ from ..model.validation import check_enough, check_magnitude, check_means
 from ._array_api import like, put_attributes_like
 from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
+from ._progress import Verbose
+from ._restarts import Compute, Run, best_of, run_starts
 from ._warnings import warn_about_convergence
 
 # Distances that are computed at a time: 8 MB.
@@ -86,6 +88,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         Number, lower bound, change and seconds of every iteration of the best start.
     n_samples_seen_ : float
         Sum of the weights of the samples of the last fit.
+    restarts_ : list of em.Restart
+        Lower bound, n_iter, converged, history and chosen of each start, in order.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
@@ -256,12 +260,18 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     ) -> EMResult[MixtureParameters]:
         given = not isinstance(self.init, str)
         random_state = check_random_state(self.random_state)
-        results: list[EMResult[MixtureParameters]] = []
-        for _ in range(1 if given else self.n_init):
-            results.append(self._run(samples, self._start(samples, random_state), callback))
-            if results[-1].stopped:
-                break
-        return max(results, key=lambda result: result.lower_bound)
+        n_starts, n_threads = 1 if given else self.n_init, count_threads(self.n_jobs)
+        n_workers = 1 if callback else min(n_starts, n_threads)
+
+        def next_start() -> tuple[Compute, Run]:
+            start = self._start(samples, random_state)
+            return lambda: start, lambda parameters, stop: self._run(
+                samples, parameters, n_threads // n_workers, stop
+            )
+
+        outcomes = run_starts(next_start, n_starts, n_workers, lambda: Verbose(0, 1, callback))
+        best, self.restarts_ = best_of(outcomes)
+        return best
 
     def _start(self, samples: Samples, random_state: np.random.RandomState) -> MixtureParameters:
         K, d = self.n_clusters, samples.n_features
@@ -283,12 +293,13 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self,
         samples: Samples,
         parameters: MixtureParameters,
-        callback: Callable[[Iteration], object] | None,
+        n_threads: int,
+        callback: Callable[[Iteration], object],
     ) -> EMResult[MixtureParameters]:
         return run(
             samples,
             parameters,
-            posterior=ExactPosterior(count_threads(self.n_jobs)),
+            posterior=ExactPosterior(n_threads),
             update=MeansOnly(),
             convergence=LowerBoundChange(self.tol),
             max_iter=self.max_iter,
