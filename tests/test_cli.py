@@ -485,7 +485,7 @@ def test_no_progress_when_quiet(terminal, capsys):
 
 def test_hint_without_tqdm(terminal, monkeypatch):
     screen = terminal()
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     assert main(FIT) == 0
     assert screen.getvalue() == "fastgmm: for a progress bar: pip install 'fastgmm[cli]'\n"
 

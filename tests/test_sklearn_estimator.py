@@ -67,6 +67,7 @@ def test_estimator_checks(estimator, check):
 def test_parameters_and_defaults_are_those_of_scikit_learn():
     ours = GaussianMixture().get_params()
     assert ours.pop("n_jobs") is None
+    assert ours.pop("max_time") is None
     assert ours.pop("acceleration") is None
     assert ours.pop("stop_rule") == "last-change"
     assert ours.pop("covariances_init") is None
@@ -145,6 +146,7 @@ def test_fitted_attributes_are_those_of_scikit_learn():
         "history_",
         "n_samples_seen_",
         "lower_bounds_",
+        "max_time",
         "n_jobs",
         "restarts_",
     }

@@ -249,11 +249,12 @@ class _Progress:
     """Progress on stderr: a bar on a terminal, elsewhere a line every 10 s."""
 
     def __init__(self, total: int) -> None:
-        from .progress import open_bar
+        from ..em.progress_bar import open_bar
+        from .progress import or_hint
 
         self._title = ""
         self._last_line = perf_counter()
-        self._bar = open_bar(total) if sys.stderr.isatty() else None
+        self._bar = or_hint(lambda: open_bar(total)) if sys.stderr.isatty() else None
         if self._bar is not None:
             self._bar.bar_format = "{n_fmt}/{total_fmt} |{bar}| {elapsed} {desc}"
 

@@ -1,6 +1,5 @@
 """The EM loop for users: any posterior with any update, on plain arrays."""
 
-from collections.abc import Callable
 from typing import Any, overload
 
 from .._kernels.floating_point import numpys_rules
@@ -15,8 +14,9 @@ from .mixture_result import MixtureResult
 from .policies import Policies
 from .posteriors.base import Posterior
 from .posteriors.exact import ExactPosterior
-from .result import EMResult, Iteration
+from .result import Callback, EMResult, passing_on
 from .schedules import check_max_iter
+from .time_limit import check_max_time, time_limit
 from .updates.base import Update
 from .updates.closed_form import ClosedForm
 
@@ -32,8 +32,9 @@ def fit(
     acceleration: Acceleration[Any, Any] | None = None,
     convergence: Convergence | None = None,
     max_iter: int = 100,
+    max_time: float | None = None,
     missing: str = "error",
-    callback: Callable[[Iteration], object] | None = None,
+    callback: Callback | None = None,
 ) -> MixtureResult: ...
 
 
@@ -48,8 +49,9 @@ def fit(
     acceleration: Acceleration[Any, Any] | None = None,
     convergence: Convergence | None = None,
     max_iter: int = 100,
+    max_time: float | None = None,
     missing: str = "error",
-    callback: Callable[[Iteration], object] | None = None,
+    callback: Callback | None = None,
 ) -> EMResult[P]: ...
 
 
@@ -64,8 +66,9 @@ def fit(
     acceleration: Acceleration[Any, Any] | None = None,
     convergence: Convergence | None = None,
     max_iter: int = 100,
+    max_time: float | None = None,
     missing: str = "error",
-    callback: Callable[[Iteration], object] | None = None,
+    callback: Callback | None = None,
 ) -> EMResult[Any]:
     r"""Run EM, or a variant of it, from given parameters.
 
@@ -91,24 +94,28 @@ def fit(
         ``LowerBoundChange(1e-3)`` by default; ``Never()`` where the lower bound fluctuates.
     max_iter : int, default=100
         Largest number of iterations; 0 returns the start.
+    max_time : float, optional
+        Seconds after which no further iteration begins. ``out_of_time`` of the result tells that
+        the run ended so.
     missing : {'error', 'marginalize'}, default='error'
         What NaN and nulls in X mean. ``marginalize``: values that are missing at random, for
         ``ExactPosterior`` and ``MixtureParameters``.
     callback : callable, optional
-        Called with an Iteration (number, lower_bound, change, seconds) after each iteration. If it
-        returns True, the run ends there, with the parameters of that iteration.
+        Called with an Iteration (number, lower_bound, change, seconds) after each iteration, whose
+        `Iteration.partial` is the result so far. If it returns True, the run ends there, with the
+        parameters of that iteration.
 
     Returns
     -------
     EMResult
-        Parameters, converged, lower_bound, history, collapsed, stopped. For a Gaussian mixture a
-        `MixtureResult`, which can predict and score, and can be turned into an estimator.
+        Parameters, converged, lower_bound, history, collapsed, stopped, out_of_time. For a Gaussian
+        mixture a `MixtureResult`, which can predict and score, and can be turned into an estimator.
 
     Raises
     ------
     ValueError
-        If X, a weight or ``max_iter`` is not valid, or if one policy needs what another does not
-        offer. The policies are checked before the data is read.
+        If X, a weight, ``max_iter`` or ``max_time`` is not valid, or if one policy needs what
+        another does not offer. The policies are checked before the data is read.
     TypeError
         If a policy works with other parameters.
 
@@ -139,7 +146,7 @@ def fit(
         NoAcceleration() if acceleration is None else acceleration,
     )
     policies.check(parameters)
-    max_iter = check_max_iter(max_iter)
+    max_iter, max_time = check_max_iter(max_iter), check_max_time(max_time)
     if missing not in ("error", "marginalize"):
         raise ValueError(f"missing should be 'error' or 'marginalize', got {missing!r}.")
     with_missing = missing == "marginalize"
@@ -148,7 +155,23 @@ def fit(
     n_features = getattr(parameters, "n_features", None)
     samples = check_samples(X, sample_weight, n_features=n_features, with_missing=with_missing)
     check_observed(samples)
-    result = run(samples, parameters, **policies._asdict(), max_iter=max_iter, callback=callback)
-    if not isinstance(parameters, MixtureParameters):
-        return result
-    return MixtureResult(**vars(result), missing=missing)
+
+    def complete(result: EMResult[Any]) -> EMResult[Any]:
+        return _mixture_result(result, missing)
+
+    with time_limit(max_time):
+        return complete(
+            run(
+                samples,
+                parameters,
+                **policies._asdict(),
+                max_iter=max_iter,
+                callback=passing_on(callback, complete),
+            )
+        )
+
+
+def _mixture_result(result: EMResult[Any], missing: str) -> EMResult[Any]:
+    """Return the result of a Gaussian mixture as one that can predict."""
+    is_mixture = isinstance(result.parameters, MixtureParameters)
+    return MixtureResult(**vars(result), missing=missing) if is_mixture else result

@@ -1,7 +1,6 @@
 r"""Maximum likelihood by gradient ascent: L-BFGS instead of EM steps."""
 
 import math
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +18,7 @@ from .coordinates import EMCoordinates
 from .loop import is_finite
 from .mixture_result import MixtureResult
 from .posteriors.exact import ExactPosterior
-from .result import Iteration
+from .result import Callback, Iteration, stops
 from .schedules import check_max_iter
 
 # How many pairs of differences L-BFGS keeps.
@@ -40,7 +39,7 @@ def gradient_ascent(
     tol: float = 1e-3,
     max_iter: int = 100,
     n_jobs: int | None = None,
-    callback: Callable[[Iteration], object] | None = None,
+    callback: Callback | None = None,
 ) -> MixtureResult:
     r"""Maximise the likelihood by L-BFGS, from given parameters.
 
@@ -69,7 +68,8 @@ def gradient_ascent(
     n_jobs : int or None, default=None
         Number of threads; None: all cores.
     callback : callable, optional
-        Called with an Iteration after each iteration. If it returns True, the ascent ends there.
+        Called with an Iteration after each iteration, whose `Iteration.partial` is the result so
+        far. If it returns True, the ascent ends there.
 
     Returns
     -------
@@ -117,7 +117,7 @@ class _Ascent:
         n_jobs: int | None,
         tol: float,
         max_iter: int,
-        callback: Callable[[Iteration], object] | None,
+        callback: Callback | None,
     ) -> None:
         self.samples = samples
         self.posterior = ExactPosterior(n_jobs)
@@ -138,11 +138,14 @@ class _Ascent:
             converged = self._climb(search)
             gain = search.lower_bound - before
             confirmed = converged and again and gain < self.tol
+        return self._result(search, converged)
+
+    def _result(self, search: "_Search", converged: bool) -> MixtureResult:
         return MixtureResult(
             search.best,
             converged,
             search.lower_bound,
-            self.history,
+            list(self.history),
             stopped=self.stopped,
             dtype=self.samples.dtype,
         )
@@ -162,9 +165,10 @@ class _Ascent:
             now, last = perf_counter(), search.lower_bound
             self.history.append(Iteration(len(self.history) + 1, last, change, now - clock))
             clock = now
-            if self.callback is not None:
-                self.stopped = bool(self.callback(self.history[-1]))
             converged = change < self.tol and search.expected_gain < self.tol
+            self.stopped = stops(
+                self.callback, self.history[-1], lambda: self._result(search, converged)
+            )
             if converged or self.stopped or search.distance > _LARGEST_CHANGE:
                 raise StopIteration
 

@@ -1,7 +1,6 @@
 """The EM loop: the only one, for every posterior, update and stop rule."""
 
 import math
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +11,8 @@ from .convergence import Convergence
 from .latent_variable_model import P
 from .policies import Policies
 from .posteriors.base import Posterior
-from .result import EMResult, Iteration
+from .result import Callback, EMResult, Iteration, stops
+from .time_limit import time_is_up
 from .updates.base import Update
 
 
@@ -26,7 +26,7 @@ def run(
     max_iter: int,
     acceleration: Acceleration[P, Any] | None = None,
     lower_bound: float = -math.inf,
-    callback: Callable[[Iteration], object] | None = None,
+    callback: Callback | None = None,
 ) -> EMResult[P]:
     """Alternate E and M steps until convergence or ``max_iter``.
 
@@ -77,14 +77,19 @@ def _run(
     policies: Policies,
     max_iter: int,
     lower_bound: float,
-    callback: Callable[[Iteration], object] | None,
+    callback: Callback | None,
 ) -> EMResult[P]:
     posterior, update, convergence, acceleration = policies
     history: list[Iteration] = []
     collapsed: dict[int, int] = {}
-    converged = stopped = False
+    converged = stopped = out_of_time = False
     point = parameters
-    while not (converged or stopped) and len(history) < max_iter:
+
+    def result() -> EMResult[P]:
+        outcome = parameters, converged, lower_bound, list(history), collapsed
+        return EMResult(*outcome, stopped, samples.dtype, out_of_time)
+
+    while not (converged or stopped or out_of_time) and len(history) < max_iter:
         start = perf_counter()
         statistics = posterior.summarize(samples, point)
         _check_finite(statistics.lower_bound, len(history) + 1)
@@ -104,9 +109,9 @@ def _run(
         else:
             point = acceleration.retreat()
         history.append(Iteration(len(history) + 1, lower_bound, change, perf_counter() - start))
-        if callback is not None:
-            stopped = bool(callback(history[-1]))
-    return EMResult(parameters, converged, lower_bound, history, collapsed, stopped, samples.dtype)
+        stopped = stops(callback, history[-1], result)
+        out_of_time = not (converged or stopped) and time_is_up()
+    return result()
 
 
 def _check_own_bound(bound: float, number: int) -> None:

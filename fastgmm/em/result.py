@@ -1,5 +1,6 @@
 """What the EM loop returns: a record of each iteration, and the parameters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple
 
@@ -27,6 +28,42 @@ class Iteration(NamedTuple):
     lower_bound: float
     change: float
     seconds: float
+
+    def partial(self) -> Any:
+        """Return the result of this iteration, as if the fit ended here.
+
+        A callback may ask the iteration that it was called with. Nothing is computed or copied
+        where it does not ask.
+
+        Returns
+        -------
+        GaussianMixture, BayesianGaussianMixture, SoftKMeans or EMResult
+            In ``fit`` of an estimator a fitted estimator of the same class and parameters, of the
+            current start. In `fastgmm.em.fit` and `fastgmm.em.gradient_ascent` what they return.
+            It stays as it is while the fit goes on.
+
+        Raises
+        ------
+        RuntimeError
+            If the callback has returned, or the iteration is from a ``history``: these keep no
+            parameters.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm import GaussianMixture
+        >>> X = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+        >>> scores = []
+        >>> def follow(iteration):
+        ...     scores.append(iteration.partial().score(X))
+        >>> model = GaussianMixture(2, random_state=0).fit(X, callback=follow)
+        >>> scores[-1] == model.score(X)
+        True
+        """
+        raise RuntimeError(
+            "partial() is for the iteration that a callback is called with, until the callback "
+            "returns: other iterations keep no parameters."
+        )
 
 
 class Restart(NamedTuple):
@@ -72,6 +109,8 @@ class EMResult(Generic[P]):
         Whether a callback returned True, which ended the run.
     dtype : dtype
         Of the samples: float32 or float64. Parameters are float64 in any case.
+    out_of_time : bool
+        Whether ``max_time`` ended the run.
     """
 
     parameters: P
@@ -81,6 +120,7 @@ class EMResult(Generic[P]):
     collapsed: dict[int, int] = field(default_factory=dict)
     stopped: bool = False
     dtype: "np.dtype[Any]" = field(default_factory=lambda: np.dtype(np.float64))
+    out_of_time: bool = False
 
     @property
     def n_iter(self) -> int:
@@ -91,3 +131,55 @@ class EMResult(Generic[P]):
     def lower_bounds(self) -> list[float]:
         """The lower bound of every iteration."""
         return [iteration.lower_bound for iteration in self.history]
+
+
+class CurrentIteration(Iteration):
+    """The iteration that a callback is called with, which knows the result so far."""
+
+    _result: Callable[[], Any] | None = None
+
+    @classmethod
+    def of(cls, iteration: Iteration, result: Callable[[], Any]) -> "CurrentIteration":
+        """Return an iteration with a function that makes the result."""
+        current = cls(*iteration)
+        current._result = result
+        return current
+
+    def partial(self) -> Any:
+        """Return the result of this iteration; see `Iteration.partial`."""
+        return super().partial() if self._result is None else self._result()
+
+    def forget(self) -> None:
+        """Let go of the result, so that callbacks that keep iterations keep no parameters."""
+        self._result = None
+
+
+Callback = Callable[[Iteration], object]
+
+
+def stops(callback: Callback | None, iteration: Iteration, result: Callable[[], Any]) -> bool:
+    """Call a callback, if there is one; return whether it ends the run.
+
+    Parameters
+    ----------
+    callback : callable or None
+    iteration : Iteration
+    result : callable
+        Makes what ``partial`` returns.
+    """
+    if callback is None:
+        return False
+    current = CurrentIteration.of(iteration, result)
+    try:
+        return bool(callback(current))
+    finally:
+        current.forget()
+
+
+def passing_on(
+    callback: Callback | None, function: Callable[[Any], Any]
+) -> Callable[[Any], object] | None:
+    """Return a callback that passes iterations on, with a function of their results."""
+    if callback is None:
+        return None
+    return lambda iteration: stops(callback, iteration, lambda: function(iteration.partial()))

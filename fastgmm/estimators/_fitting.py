@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar
@@ -17,7 +17,8 @@ from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
-from ..em.result import EMResult, Iteration, Restart
+from ..em.result import Callback, EMResult, Iteration, Restart, passing_on
+from ..em.time_limit import time_limit
 from ..init import INIT_PARAMS, is_given
 from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
 from ..model.parameters import MixtureParameters
@@ -69,6 +70,7 @@ class IteratedMixture(FittedMixture):
     tol: float
     reg_covar: float | Literal["auto"]
     max_iter: int
+    max_time: float | None
     n_init: int
     init_params: Any
     warm_start: bool
@@ -82,6 +84,7 @@ class IteratedMixture(FittedMixture):
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "max_time": [POSITIVE, None],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_params": [StrOptions(set(INIT_PARAMS)), "array-like", callable],
         "random_state": ["random_state"],
@@ -97,7 +100,7 @@ class IteratedMixture(FittedMixture):
         y: Any = None,
         sample_weight: Any = None,
         *,
-        callback: Callable[[Iteration], object] | None = None,
+        callback: Callback | None = None,
     ) -> _Self:
         """Estimate the parameters.
 
@@ -109,10 +112,10 @@ class IteratedMixture(FittedMixture):
         sample_weight : array-like of shape (n_samples,) or number, optional
             Non-negative; each counts as that many copies of its sample.
         callback : callable, optional
-            Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
-            If it returns True, the fit ends there, also if other starts were to follow. The
-            estimator then holds the best start so far; ``converged_`` is False unless that start
-            had converged.
+            Called with an Iteration (number, lower_bound, change, seconds) after each iteration,
+            whose ``partial()`` is a fitted estimator of that iteration. If it returns True, the fit
+            ends there, also if other starts were to follow. The estimator then holds the best start
+            so far; ``converged_`` is False unless that start had converged.
 
         Returns
         -------
@@ -127,9 +130,9 @@ class IteratedMixture(FittedMixture):
         Warns
         -----
         ConvergenceWarning
-            If the best start did not converge or was stopped by the callback, if a component's
-            covariance collapsed or has too few samples, or if ``reg_covar`` makes up more than
-            1 % of a variance.
+            If the best start did not converge or was stopped by the callback, if ``max_time`` ended
+            the fit, if a component's covariance collapsed or has too few samples, or if
+            ``reg_covar`` makes up more than 1 % of a variance.
         """
         self._fit(X, sample_weight, callback)
         return self
@@ -165,17 +168,18 @@ class IteratedMixture(FittedMixture):
 
     def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:
         self._validate_params()
-        with unchanged_on_error(self), numpys_rules():
+        with unchanged_on_error(self), numpys_rules(), time_limit(self.max_time):
             samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
             check_enough(samples, self.n_components)
             check_observed(samples)
             check_magnitude(samples)
             reg_covar = added_to_samples(self.reg_covar, samples, count_threads(self.n_jobs))
-            result = self._best_run(samples, reg_covar, callback)
-            self._set_result(result)
-            self.n_samples_seen_ = samples.total_weight
-            put_attributes_like(self, X)
-            self._remember()
+            fitted = passing_on(
+                callback,
+                lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
+            )
+            result, restarts = self._best_run(samples, reg_covar, fitted)
+            self._fitted(result, X, samples, restarts)
         warn_about(self, result, samples, reg_covar)
         return samples
 
@@ -183,9 +187,9 @@ class IteratedMixture(FittedMixture):
         self,
         samples: Samples,
         reg_covar: float | Array,
-        callback: Callable[[Iteration], object] | None,
-    ) -> EMResult[MixtureParameters]:
-        """Run EM from each start; return the run with the largest lower bound."""
+        callback: Callback | None,
+    ) -> tuple[EMResult[MixtureParameters], list[Restart]]:
+        """Run EM from each start; return the run with the largest lower bound, and a record."""
         given = self._prepare(samples)
         random_state = check_random_state(self.random_state)
         warm = self.warm_start and hasattr(self, "converged_")
@@ -212,12 +216,11 @@ class IteratedMixture(FittedMixture):
             )
             return compute, lambda parameters, stop: self._run(samples, parameters, own, stop)
 
-        outcomes = run_starts(next_start, n_starts, n_workers, self._new_report(callback))
-        best, self.restarts_ = best_of(outcomes)
-        return best
-
-    def _new_report(self, callback: Callable[[Iteration], object] | None) -> Callable[[], Verbose]:
-        return lambda: Verbose(self.verbose, self.verbose_interval, callback)
+        verbose = Verbose(self, samples.n_samples, callback)
+        try:
+            return best_of(run_starts(next_start, n_starts, n_workers, verbose))
+        finally:
+            verbose.close()
 
     @abstractmethod
     def _prepare(self, samples: Samples) -> Any:
@@ -236,6 +239,21 @@ class IteratedMixture(FittedMixture):
         callback: Callable[[Iteration], object],
     ) -> EMResult[MixtureParameters]:
         """Run EM from given parameters."""
+
+    def _fitted(
+        self: _Self,
+        result: EMResult[MixtureParameters],
+        X: Any,
+        samples: Samples,
+        restarts: list[Restart],
+    ) -> _Self:
+        """Return the estimator with a result, in arrays like X."""
+        self._set_result(result)
+        self.restarts_ = restarts
+        self.n_samples_seen_ = samples.total_weight
+        put_attributes_like(self, X)
+        self._remember()
+        return self
 
     def _set_result(self, result: EMResult[MixtureParameters]) -> None:
         parameters = result.parameters

@@ -1,18 +1,22 @@
 """Several starts of one fit, at once where threads allow, with a record of each."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
 
 from sklearn import config_context, get_config
 
 from ..em.result import EMResult, Iteration, Restart
+from ..em.time_limit import time_is_up
 from ..init.seeding import one_thread
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
-from ._progress import Verbose
+from ._progress import Report
 
 _Result = EMResult[MixtureParameters]
+Outcome = _Result | CollapseError | None
 _Stop = Callable[[Iteration], bool]
 #: Returns starting parameters, or raises CollapseError.
 Compute = Callable[[], MixtureParameters]
@@ -33,11 +37,8 @@ def draw(attempt: Callable[[], Compute]) -> Compute:
 
 
 def run_starts(
-    next_start: Callable[[], tuple[Compute, Run]],
-    n_starts: int,
-    n_workers: int,
-    new_report: Callable[[], Verbose],
-) -> list[_Result | CollapseError]:
+    next_start: Callable[[], tuple[Compute, Run]], n_starts: int, n_workers: int, report: Report
+) -> list[Outcome]:
     """Run all starts; they are drawn in order, so that the number of workers changes no bit.
 
     Parameters
@@ -46,18 +47,21 @@ def run_starts(
         Draws a start, and returns what computes its parameters and what runs EM from these.
     n_starts, n_workers : int
         With one worker, no start follows one that the user's callback stops.
-    new_report : callable
-        Returns what reports on a start, where there is one worker.
+    report : Report
+        On the starts, where there is one worker.
 
     Returns
     -------
-    list of EMResult or CollapseError
+    list
+        None for a start that the limit of time left no time for.
     """
     if n_workers > 1:
         return _run_at_once(next_start, n_starts, n_workers)
-    outcomes: list[_Result | CollapseError] = []
+    outcomes: list[Outcome] = []
     for number in range(n_starts):
-        report = new_report()
+        if any(isinstance(outcome, EMResult) for outcome in outcomes) and time_is_up():
+            outcomes.append(None)
+            break
         report.begin(number)
         compute, run = next_start()
         try:
@@ -75,11 +79,14 @@ def run_starts(
 
 def _run_at_once(
     next_start: Callable[[], tuple[Compute, Run]], n_starts: int, n_workers: int
-) -> list[_Result | CollapseError]:
+) -> list[Outcome]:
     interrupted = threading.Event()
     config = get_config()  # threads have one of their own
 
-    def work(compute: Compute, run: Run) -> _Result | CollapseError:
+    def work(number: int, start: tuple[Compute, Run]) -> Outcome:
+        if number and time_is_up():
+            return None
+        compute, run = start
         with config_context(**config):
             try:
                 parameters = compute()
@@ -91,7 +98,11 @@ def _run_at_once(
     # the limit ends when all workers have
     with one_thread(), ThreadPoolExecutor(n_workers) as pool:
         try:
-            futures = [pool.submit(work, *next_start()) for _ in range(n_starts)]
+            futures = [
+                # threads do not inherit the limit of time
+                pool.submit(copy_context().run, work, number, next_start())
+                for number in range(n_starts)
+            ]
             return [future.result() for future in futures]
         except BaseException:
             interrupted.set()
@@ -99,7 +110,7 @@ def _run_at_once(
             raise
 
 
-def best_of(outcomes: list[_Result | CollapseError]) -> tuple[_Result, list[Restart]]:
+def best_of(outcomes: Sequence[Outcome]) -> tuple[_Result, list[Restart]]:
     """Return the first result of the largest lower bound, and a record of all.
 
     Raises
@@ -108,16 +119,20 @@ def best_of(outcomes: list[_Result | CollapseError]) -> tuple[_Result, list[Rest
         If every start failed.
     """
     best: _Result | None = None
+    failure: CollapseError | None = None
+    out_of_time = False
     for outcome in outcomes:
-        if isinstance(outcome, EMResult) and (
-            best is None or outcome.lower_bound > best.lower_bound
-        ):
+        if isinstance(outcome, CollapseError):
+            failure = outcome
+            continue
+        out_of_time |= outcome is None or outcome.out_of_time
+        if outcome is not None and (best is None or outcome.lower_bound > best.lower_bound):
             best = outcome
     if best is None:
-        failure = outcomes[-1]
-        assert isinstance(failure, CollapseError)
+        assert failure is not None
         raise failure
-    return best, [_record(outcome, outcome is best) for outcome in outcomes]
+    restarts = [_record(outcome, outcome is best) for outcome in outcomes if outcome is not None]
+    return replace(best, out_of_time=out_of_time), restarts
 
 
 def _record(outcome: _Result | CollapseError, chosen: bool) -> Restart:

@@ -40,9 +40,20 @@ def warn_about_convergence(
     estimator: Any, result: EMResult[MixtureParameters], stacklevel: int
 ) -> None:
     """Warn of a run that did not converge."""
-    if result.converged or estimator.max_iter == 0:
+    if estimator.max_iter == 0 or (result.converged and not result.out_of_time):
         return
-    if result.stopped:
+    if result.converged:
+        message = (
+            f"max_time={estimator.max_time:g} ended the fit before all was tried that n_init and "
+            "acceleration ask for; the best start so far had converged."
+        )
+    elif result.out_of_time:
+        message = (
+            f"max_time={estimator.max_time:g} ended the fit. Its best start did not converge in "
+            f"{result.n_iter} iteration(s): the last change is {result.history[-1].change:.3g}, "
+            f"tol is {estimator.tol}."
+        )
+    elif result.stopped:
         message = (
             f"The callback stopped the fit in iteration {result.n_iter}, before it converged: "
             f"the last change is {result.history[-1].change:.3g}, tol is {estimator.tol}."

@@ -57,6 +57,9 @@ class BayesianGaussianMixture(IteratedMixture):
         times the variance of each feature over all samples.
     max_iter : int, default=100
         Largest number of iterations; 0 keeps the starting point.
+    max_time : float, optional
+        Seconds from the call of ``fit``, after which no further iteration or start begins. The
+        estimator then holds the best start so far. Default: no limit.
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable,\
@@ -87,8 +90,9 @@ class BayesianGaussianMixture(IteratedMixture):
         For the starting points, and for ``sample``.
     warm_start : bool, default=False
         Start from the solution of the last call of ``fit``.
-    verbose : int, default=0
-        1 prints starts and every ``verbose_interval``-th iteration, 2 also time and change.
+    verbose : int or bool, default=0
+        True shows a progress bar, on a terminal or in a notebook, where tqdm is installed. 1 prints
+        starts and every ``verbose_interval``-th iteration, 2 also time and change.
     verbose_interval : int, default=10
         Number of iterations between two lines.
     n_jobs : int or None, default=None
@@ -180,6 +184,7 @@ class BayesianGaussianMixture(IteratedMixture):
         tol: float = 1e-3,
         reg_covar: float | Literal["auto"] = 1e-6,
         max_iter: int = 100,
+        max_time: float | None = None,
         n_init: int = 1,
         init_params: Any = "auto",
         weight_concentration_prior_type: str = "dirichlet_process",
@@ -199,6 +204,7 @@ class BayesianGaussianMixture(IteratedMixture):
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_iter = max_iter
+        self.max_time = max_time
         self.n_init = n_init
         self.init_params = init_params
         self.weight_concentration_prior_type = weight_concentration_prior_type

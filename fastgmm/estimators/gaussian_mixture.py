@@ -51,6 +51,9 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         feature over all samples, so that the result does not depend on the units of the features.
     max_iter : int, default=100
         Largest number of iterations; 0 keeps the starting point.
+    max_time : float, optional
+        Seconds from the call of ``fit``, after which no further iteration or start begins. The
+        estimator then holds the best start so far. Default: no limit.
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable,\
@@ -77,8 +80,9 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         For the starting points, and for ``sample``.
     warm_start : bool, default=False
         Start from the solution of the last call of ``fit``.
-    verbose : int, default=0
-        1 prints starts and every ``verbose_interval``-th iteration, 2 also time and change.
+    verbose : int or bool, default=0
+        True shows a progress bar, on a terminal or in a notebook, where tqdm is installed. 1 prints
+        starts and every ``verbose_interval``-th iteration, 2 also time and change.
     verbose_interval : int, default=10
         Number of iterations between two lines.
     acceleration : {'quasi-newton', 'subsample', 'split-merge'} or None, default=None
@@ -199,6 +203,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         tol: float = 1e-3,
         reg_covar: float | Literal["auto"] = 1e-6,
         max_iter: int = 100,
+        max_time: float | None = None,
         n_init: int = 1,
         init_params: Any = "auto",
         weights_init: Any = None,
@@ -223,6 +228,7 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_iter = max_iter
+        self.max_time = max_time
         self.n_init = n_init
         self.init_params = init_params
         self.weights_init = weights_init

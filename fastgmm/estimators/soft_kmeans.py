@@ -1,6 +1,7 @@
 """SoftKMeans: k-means with soft assignments of a fixed stiffness."""
 
 from collections.abc import Callable
+from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -20,7 +21,8 @@ from ..data.samples import Samples
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
-from ..em.result import EMResult, Iteration
+from ..em.result import Callback, EMResult, Restart, passing_on
+from ..em.time_limit import time_limit
 from ..em.updates.means_only import MeansOnly
 from ..init import initial_parameters, seeding_subsample
 from ..model.covariance import Spherical
@@ -30,7 +32,7 @@ from ..model.validation import check_enough, check_magnitude, check_means
 from ._array_api import like, put_attributes_like
 from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
-from ._progress import Verbose
+from ._progress import Report
 from ._restarts import Compute, Run, best_of, run_starts
 from ._warnings import warn_about_convergence
 
@@ -62,6 +64,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         Number of starts; the best by its lower bound is kept. One if centres are given.
     max_iter : int, default=300
         Largest number of iterations; 0 keeps the starting centres.
+    max_time : float, optional
+        Seconds from the call of ``fit``, after which no further iteration or start begins. The
+        estimator then holds the best start so far. Default: no limit.
     tol : float, default=1e-6
         Converged when the mean log-likelihood changes by less, in nats per sample.
     random_state : int, RandomState instance or None, default=None
@@ -116,6 +121,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         "init": [StrOptions({"k-means++"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "max_time": [Interval(Real, 0.0, None, closed="neither"), None],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -131,6 +137,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         init: Any = "k-means++",
         n_init: int = 1,
         max_iter: int = 300,
+        max_time: float | None = None,
         tol: float = 1e-6,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -140,6 +147,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
+        self.max_time = max_time
         self.tol = tol
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -150,7 +158,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         y: Any = None,
         sample_weight: Any = None,
         *,
-        callback: Callable[[Iteration], object] | None = None,
+        callback: Callback | None = None,
     ) -> "SoftKMeans":
         """Find the centres.
 
@@ -162,10 +170,10 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         sample_weight : array-like of shape (n_samples,) or number, optional
             Non-negative; each counts as that many copies of its sample.
         callback : callable, optional
-            Called with an Iteration (number, lower_bound, change, seconds) after each iteration.
-            If it returns True, the fit ends there, also if other starts were to follow. The
-            estimator then holds the best start so far; ``converged_`` is False unless that start
-            had converged.
+            Called with an Iteration (number, lower_bound, change, seconds) after each iteration,
+            whose ``partial()`` is a fitted estimator of that iteration. If it returns True, the fit
+            ends there, also if other starts were to follow. The estimator then holds the best start
+            so far; ``converged_`` is False unless that start had converged.
 
         Returns
         -------
@@ -180,27 +188,43 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         Warns
         -----
         ConvergenceWarning
-            If the best start did not converge or was stopped by the callback.
+            If the best start did not converge or was stopped by the callback, or if ``max_time``
+            ended the fit.
         """
         self._validate_params()
-        with unchanged_on_error(self), numpys_rules():
+        with unchanged_on_error(self), numpys_rules(), time_limit(self.max_time):
             samples = check_samples(self, X, sample_weight, reset=True)
             check_enough(samples, self.n_clusters, "n_clusters")
             check_magnitude(samples)
-            result = self._best_run(samples, callback)
-            self.cluster_centers_ = result.parameters.means
-            self.converged_ = result.converged
-            self.n_iter_ = result.n_iter
-            self.lower_bound_ = result.lower_bound
-            self.lower_bounds_ = result.lower_bounds
-            self.history_ = result.history
-            self.n_samples_seen_ = samples.total_weight
-            self._samples_dtype = result.dtype
-            n_threads = count_threads(self.n_jobs)
-            labels = best_components(samples, result.parameters, n_threads)
-            self.labels_ = samples.in_all_rows(labels)
-            put_attributes_like(self, X)
+            fitted = passing_on(
+                callback,
+                lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
+            )
+            result, restarts = self._best_run(samples, fitted)
+            self._fitted(result, X, samples, restarts)
         warn_about_convergence(self, result, stacklevel=3)
+        return self
+
+    def _fitted(
+        self,
+        result: EMResult[MixtureParameters],
+        X: Any,
+        samples: Samples,
+        restarts: list[Restart],
+    ) -> "SoftKMeans":
+        """Return the estimator with a result, in arrays like X."""
+        self.restarts_ = restarts
+        self.n_samples_seen_ = samples.total_weight
+        self.cluster_centers_ = result.parameters.means
+        self.converged_ = result.converged
+        self.n_iter_ = result.n_iter
+        self.lower_bound_ = result.lower_bound
+        self.lower_bounds_ = result.lower_bounds
+        self.history_ = result.history
+        self._samples_dtype = result.dtype
+        labels = best_components(samples, result.parameters, count_threads(self.n_jobs))
+        self.labels_ = samples.in_all_rows(labels)
+        put_attributes_like(self, X)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
@@ -256,8 +280,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         return like(X, distances)
 
     def _best_run(
-        self, samples: Samples, callback: Callable[[Iteration], object] | None
-    ) -> EMResult[MixtureParameters]:
+        self, samples: Samples, callback: Callback | None
+    ) -> tuple[EMResult[MixtureParameters], list[Restart]]:
         given = not isinstance(self.init, str)
         random_state = check_random_state(self.random_state)
         n_starts, n_threads = 1 if given else self.n_init, count_threads(self.n_jobs)
@@ -269,9 +293,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
                 samples, parameters, n_threads // n_workers, stop
             )
 
-        outcomes = run_starts(next_start, n_starts, n_workers, lambda: Verbose(0, 1, callback))
-        best, self.restarts_ = best_of(outcomes)
-        return best
+        return best_of(run_starts(next_start, n_starts, n_workers, Report(callback)))
 
     def _start(self, samples: Samples, random_state: np.random.RandomState) -> MixtureParameters:
         K, d = self.n_clusters, samples.n_features
@@ -294,7 +316,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         samples: Samples,
         parameters: MixtureParameters,
         n_threads: int,
-        callback: Callable[[Iteration], object],
+        callback: Callable[[Any], object],
     ) -> EMResult[MixtureParameters]:
         return run(
             samples,

@@ -19,6 +19,7 @@ from ..data.samples import Samples
 from ..em.convergence import Convergence, LowerBoundChange, Never
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
+from ..em.time_limit import time_is_up
 from ..em.updates.base import Update
 from ..model.parameters import MixtureParameters
 from .scalings import SCALINGS
@@ -232,7 +233,7 @@ def _advance(
 
 def _catch_up(samples: Samples, problem: Problem, start: Start, lower_bound: float) -> Start:
     """Run EM on, as long as it may still reach a lower bound."""
-    while start.lower_bound < lower_bound:
+    while start.lower_bound < lower_bound and not time_is_up():
         before = start.lower_bound
         start = _advance(samples, problem, start, Never(), _FEW_ITERATIONS)
         if start.lower_bound - before < _SHARE * (lower_bound - start.lower_bound):

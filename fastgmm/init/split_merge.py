@@ -5,7 +5,7 @@ elsewhere one component covers two clusters. Split and merge moves correct this.
 subsample, where an iteration costs a fraction, and are kept if EM then ends at a higher likelihood.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -18,7 +18,8 @@ from ..em.acceleration import QuasiNewton
 from ..em.convergence import Convergence, LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
-from ..em.result import EMResult, Iteration
+from ..em.result import Callback, EMResult, Iteration, stops
+from ..em.time_limit import time_is_up
 from ..em.updates.closed_form import ClosedForm
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
@@ -84,7 +85,7 @@ class SplitMerge:
         start: MixtureParameters,
         convergence: Convergence,
         max_iter: int,
-        callback: Callable[[Iteration], object] | None = None,
+        callback: Callback | None = None,
     ) -> EMResult[MixtureParameters]:
         """Search, run EM on all samples, and repeat from its end while that gains.
 
@@ -97,6 +98,7 @@ class SplitMerge:
         in_vain = 0 if self.with_moves else _SEARCHES_IN_VAIN
         while in_vain < _SEARCHES_IN_VAIN and record.wants_more(max_iter):
             in_vain += 1
+            record.best = best
             found, moved = self._search(samples, best.parameters, _LATER_FAILURES)
             if not moved:
                 continue
@@ -108,7 +110,7 @@ class SplitMerge:
                 in_vain = 0
             if result.lower_bound > best.lower_bound:
                 best = result
-        return replace(best, history=record.up_to(best.lower_bound), stopped=record.stopped)
+        return record.complete(best)
 
     def _search(
         self, samples: Samples, parameters: MixtureParameters, allowed_failures: int
@@ -118,7 +120,7 @@ class SplitMerge:
         tol = LowerBoundChange(_TOL)
         best = self._em(subsample, parameters, tol, _FIRST_ITERATIONS)
         failures, moved, go_on = 0, False, self.with_moves
-        while go_on:
+        while go_on and not time_is_up():
             go_on = False
             for move in moves(subsample, best.parameters, self.reg_covar, self.n_threads):
                 result = self._try(subsample, best, move)
@@ -126,7 +128,7 @@ class SplitMerge:
                     best, failures, moved, go_on = result, 0, True, True
                     break
                 failures += 1
-                if failures == allowed_failures:
+                if failures == allowed_failures or time_is_up():
                     break
         return best.parameters, moved
 
@@ -151,7 +153,7 @@ class SplitMerge:
         parameters: MixtureParameters,
         convergence: Convergence,
         max_iter: int,
-        callback: Callable[[Iteration], object] | None = None,
+        callback: Callback | None = None,
     ) -> EMResult[MixtureParameters]:
         return run(
             samples,
@@ -178,26 +180,49 @@ class SplitMerge:
 class _Record:
     """The history of several runs as one, in which the lower bound never falls."""
 
-    def __init__(self, callback: Callable[[Iteration], object] | None) -> None:
+    def __init__(self, callback: Callback | None) -> None:
         self.history: list[Iteration] = []
         self.stopped = False
+        self.out_of_time = False
+        self.best: EMResult[MixtureParameters] | None = None  # of the runs before
         self._callback = callback
 
     def wants_more(self, max_iter: int) -> bool:
-        """Return whether iterations are left, and the callback stopped none."""
-        return not self.stopped and len(self.history) < max_iter
+        """Return whether iterations and time are left, and the callback stopped none."""
+        may_go_on = not self.stopped and len(self.history) < max_iter
+        self.out_of_time = may_go_on and time_is_up()
+        return may_go_on and not self.out_of_time
 
     def __call__(self, iteration: Iteration) -> bool:
         """Add an iteration and pass it on; return whether the callback stops the fit."""
         best = self.history[-1].lower_bound if self.history else -np.inf
         lower_bound = max(best, iteration.lower_bound)
         number = len(self.history) + 1
-        self.history.append(
-            iteration._replace(number=number, lower_bound=lower_bound, change=lower_bound - best)
+        change = lower_bound - best
+        self.history.append(Iteration(number, lower_bound, change, iteration.seconds))
+        before = number - iteration.number
+        self.stopped = stops(
+            self._callback, self.history[-1], lambda: self._best_so_far(iteration.partial(), before)
         )
-        if self._callback is not None:
-            self.stopped = bool(self._callback(self.history[-1]))
         return self.stopped
+
+    def _best_so_far(
+        self, result: EMResult[MixtureParameters], before: int
+    ) -> EMResult[MixtureParameters]:
+        """Return the better one of this run and those before it, which took ``before``."""
+        if self.best is not None and result.lower_bound <= self.best.lower_bound:
+            return self.complete(self.best)
+        since = {k: before + number for k, number in result.collapsed.items()}
+        return self.complete(replace(result, collapsed=since))
+
+    def complete(self, best: EMResult[MixtureParameters]) -> EMResult[MixtureParameters]:
+        """Return the best result with the history of all runs, and how they ended."""
+        return replace(
+            best,
+            history=self.up_to(best.lower_bound),
+            stopped=self.stopped,
+            out_of_time=best.out_of_time or self.out_of_time,
+        )
 
     def up_to(self, lower_bound: float) -> list[Iteration]:
         """Return the history without what was lost again: no bound is above the last one.

@@ -107,7 +107,7 @@ def _collapsed(name: str, value: Any) -> dict[int, int]:
 _LONGEST_NAME = 4 * 2**12  # bytes, 4 for each character
 
 _PARAMETERS = (
-    *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
+    *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "max_time", "n_init"),
     *("init_params", "random_state", "warm_start", "verbose", "verbose_interval", "n_jobs"),
 )
 _SCALARS = {
@@ -118,9 +118,10 @@ _SCALARS = {
     "n_samples_seen_": _total,
 }
 _MIXTURE_SCALARS = {**_SCALARS, "collapsed_": _collapsed}
-#: Version 0.1 said neither how many samples there were nor which components had collapsed.
-_SEEN_LATER: dict[str, Any] = {"n_samples_seen_": 0.0}
-_LATER: dict[str, Any] = {**_SEEN_LATER, "collapsed_": []}
+#: Version 0.1 said neither how many samples there were nor which components had collapsed, and had
+#: no limit on the time.
+_ALWAYS_LATER: dict[str, Any] = {"n_samples_seen_": 0.0, "max_time": None}
+_LATER: dict[str, Any] = {**_ALWAYS_LATER, "collapsed_": []}
 
 #: What a fit of a `GaussianMixture` may not change, or is drawn to.
 _CONSTRAINTS: dict[str, Any] = {
@@ -202,10 +203,13 @@ LAYOUTS = {
         later=_LATER,
     ),
     "SoftKMeans": Layout(
-        ("n_clusters", "beta", "init", "n_init", "max_iter", "tol", "random_state", "n_jobs"),
+        (
+            *("n_clusters", "beta", "init", "n_init", "max_iter", "max_time", "tol"),
+            *("random_state", "n_jobs"),
+        ),
         _SCALARS,
         _centers_arrays,
-        _SEEN_LATER,
+        _ALWAYS_LATER,
     ),
 }
 
