@@ -26,6 +26,7 @@ from ..model.prediction import best_components
 from ..model.regularization import added_to_samples
 from ..model.validation import check_enough, check_magnitude, check_observed, check_warm_start
 from ._array_api import like, put_attributes_like
+from ._exchange import ScikitLearnExchange
 from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 from ._progress import Verbose
@@ -60,7 +61,7 @@ class Setting:
     lower_bound: float = -math.inf
 
 
-class IteratedMixture(FittedMixture):
+class IteratedMixture(ScikitLearnExchange, FittedMixture):
     """A mixture that is fitted by EM or a variant of it, from one start or several.
 
     Subclasses define the starting point (``_draw_start``) and the run from it (``_run``).

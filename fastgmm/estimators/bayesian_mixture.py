@@ -28,12 +28,13 @@ from ..model.priors import (
 from ..model.statistics import sample_moments
 from ..model.validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
 from ._fitting import POSITIVE, IteratedMixture, Setting
+from ._pruning import Pruning
 from ._restarts import Compute
 
 _POSTERIOR = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_")
 
 
-class BayesianGaussianMixture(IteratedMixture):
+class BayesianGaussianMixture(Pruning, IteratedMixture):
     r"""Fit a variational posterior over mixtures of Gaussians.
 
     .. math:: q(w) \prod_{k=1}^{K} N(\mu_k \mid m_k, (\kappa_k \Lambda_k)^{-1})
@@ -175,6 +176,8 @@ class BayesianGaussianMixture(IteratedMixture):
         "degrees_of_freedom_prior": [None, POSITIVE],
         "covariance_prior": [None, "array-like", POSITIVE],
     }
+
+    _counterpart = "BayesianGaussianMixture"
 
     def __init__(
         self,

@@ -195,6 +195,8 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         "missing": [StrOptions({"error", "marginalize"})],
     }
 
+    _counterpart = "GaussianMixture"
+
     def __init__(
         self,
         n_components: int = 1,
