@@ -24,12 +24,14 @@ _HOME = {
     "elbo": ".estimators.bounds",
     "em": ".em",
     "expected_complete_log_likelihood": ".estimators.bounds",
+    "from_json": ".persistence",
     "kl_divergence": ".estimators.bounds",
     "load": ".persistence",
     "log_likelihood_gradient": ".estimators.gradients",
     "save": ".persistence",
     "select": ".selection",
     "show_versions": "._versions",
+    "to_json": ".persistence",
 }
 
 __all__ = [
@@ -48,12 +50,14 @@ __all__ = [
     "elbo",
     "em",
     "expected_complete_log_likelihood",
+    "from_json",
     "kl_divergence",
     "load",
     "log_likelihood_gradient",
     "save",
     "select",
     "show_versions",
+    "to_json",
 ]
 
 if TYPE_CHECKING:
@@ -69,7 +73,7 @@ if TYPE_CHECKING:
     from .estimators import BayesianGaussianMixture, GaussianMixture, MixtureRegressor, SoftKMeans
     from .estimators.bounds import elbo, expected_complete_log_likelihood, kl_divergence
     from .estimators.gradients import log_likelihood_gradient
-    from .persistence import load, save
+    from .persistence import from_json, load, save, to_json
     from .selection import Candidate, Selection, select
 else:
 

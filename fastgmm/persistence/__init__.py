@@ -1,6 +1,8 @@
 """Fitted models in files: saved at once or not at all, loaded without trust or pickle."""
 
+from .content import FORMAT
 from .files import check_target, replacing
-from .models import FORMAT, load, save
+from .json_text import from_json, to_json
+from .models import load, save
 
-__all__ = ["FORMAT", "check_target", "load", "replacing", "save"]
+__all__ = ["FORMAT", "check_target", "from_json", "load", "replacing", "save", "to_json"]
