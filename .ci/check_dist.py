@@ -179,7 +179,7 @@ def check_oldest(wheel: Path) -> None:
     pins = dict(line.split("==") for line in lines)
     bounds = {}
     for requirement in map(Requirement, metadata(wheel).get_all("Requires-Dist", [])):
-        extras = ("", "cli", "plot", "test")
+        extras = ("", "progress", "cli", "plot", "test")
         applies = [
             requirement.marker is None or requirement.marker.evaluate({"extra": e}) for e in extras
         ]

@@ -20,13 +20,14 @@ from ..model.prediction import (
     result_dtype,
 )
 from ._array_api import like
+from ._documentation import Documented
 from ._outputs import check_out
 from ._tables import DescribedMixture
 
 _FLOAT64 = np.dtype(np.float64)
 
 
-class FittedMixture(DensityMixin, DescribedMixture):
+class FittedMixture(Documented, DensityMixin, DescribedMixture):
     """Prediction, scoring and sampling of a fitted mixture, for every method of fitting."""
 
     random_state: Any
