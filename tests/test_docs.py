@@ -142,6 +142,9 @@ def test_examples(page, with_data):
     for block in blocks(page):
         if "import numba" in block or "from numba" in block:
             pytest.importorskip("numba")
+        if "import skl2onnx" in block:
+            pytest.importorskip("skl2onnx")
+            pytest.importorskip("onnxruntime")
         if "CModel" in block:
             skip_without("cython")
         exec(compile(block, page.name, "exec"), namespace)

@@ -10,7 +10,7 @@ from .output_file import add_force
 from .table_output import TABLE, TABLE_FILE, check_columns, write_table
 
 ABOUT = "tell the component of each sample"
-MODEL = "file written by fastgmm fit --output"
+MODEL = "file written by fastgmm fit --output, or by to_json"
 
 
 def add_options(add: Callable[..., object]) -> None:

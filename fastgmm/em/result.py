@@ -57,7 +57,7 @@ class Iteration(NamedTuple):
         >>> def follow(iteration):
         ...     scores.append(iteration.partial().score(X))
         >>> model = GaussianMixture(2, random_state=0).fit(X, callback=follow)
-        >>> scores[-1] == model.score(X)
+        >>> bool(scores[-1] == model.score(X))
         True
         """
         raise RuntimeError(
