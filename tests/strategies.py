@@ -125,10 +125,13 @@ def assert_names(error: BaseException, names: Sequence[str]) -> None:
     assert re.search(pattern, message), f"{type(error).__name__} names none of {names}: {message}"
 
 
+UNCHECKED = ("history_", "lower_bounds_", "restarts_", "feature_names_in_")
+
+
 def assert_finite(model: Any) -> None:
     """Check every number that a fit leaves behind."""
     for name, value in vars(model).items():
-        if not name.endswith("_") or name in ("history_", "lower_bounds_", "feature_names_in_"):
+        if not name.endswith("_") or name in UNCHECKED:
             continue
         if name == "lower_bound_" and not model.history_:
             continue
