@@ -5,7 +5,7 @@ Anomalies: cells that benign tumours do not have
 A mixture that has seen good samples alone can say how unusual a new one is. The data are
 measurements of cell nuclei from 569 tumours of the breast (Wolberg, Street and Mangasarian 1995).
 The mixture learns from benign tumours, and is then asked about others. It is shown no malignant
-tumour, and no label.
+tumour.
 """
 
 # %%
@@ -55,7 +55,7 @@ ax.plot(*malignant.to_numpy().T, "x", color="tab:red", markersize=5, label="mali
 ax.set(
     xlabel="worst area (pixels)", ylabel="worst smoothness", title="Contours of the outlier score"
 )
-ax.legend()
+_ = ax.legend()
 
 # %%
 # How many are found, and how many false alarms
@@ -71,4 +71,4 @@ for (name, values), style in zip(scores.items(), ("-", "--"), strict=True):
 ax.plot([0, 1], [0, 1], color="0.7", linewidth=1)
 ax.axvline(0.99, color="black", linewidth=0.8)
 ax.annotate("0.99", (0.99, 0.5), (-4, 0), textcoords="offset points", ha="right")
-ax.set(xlabel="outlier score", ylabel="share of tumours below")
+_ = ax.set(xlabel="outlier score", ylabel="share of tumours below")

@@ -88,8 +88,8 @@ results = {
     ),
     "mixture of patches": average(estimates, clean.shape),
 }
-for name, image in results.items():
-    print(f"{name:20s} {psnr(image):.2f} dB" if image is not clean else "")
+for name in list(results)[1:]:
+    print(f"{name:20s} {psnr(results[name]):.2f} dB")
 
 # %%
 # Beside two known filters
@@ -110,4 +110,4 @@ for k in np.argsort(-clean_variances.sum(axis=1))[:5]:
     strips.append(np.hstack([np.pad(each / np.abs(each).max(), 1) for each in top]))
 directions.imshow(np.vstack(strips), cmap="gray")
 directions.set_title("main directions of five components")
-directions.axis("off")
+_ = directions.axis("off")

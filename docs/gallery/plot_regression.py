@@ -5,7 +5,8 @@ Regression with uncertainty: the depth of a penguin's bill
 How deep is the bill of a penguin of 4.5 kg? It depends on the species: heavy Adélie penguins have
 deep bills, light Gentoo penguins shallow ones. A regression that gives one number is wrong for
 both. :class:`fastgmm.MixtureRegressor` fits a mixture to inputs and targets together, so that it
-knows the whole distribution of the target at each input.
+knows the whole distribution of the target at each input. The data are 342 penguins of Palmer
+Station (Gorman, Williams and Fraser 2014).
 """
 
 # %%
@@ -39,7 +40,7 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
     for label, height in (("mean", mean[-1]), ("+ std. dev.", (mean + std)[-1])):
         ax.annotate(label, (6300, height), (4, 0), textcoords="offset points", va="center")
     ax.set(title=f"{name}: R² = {model.score(X, y):.2f}", xlabel="body mass (g)", xlim=(2600, 7200))
-axes[0].set_ylabel("bill depth (mm)")
+_ = axes[0].set_ylabel("bill depth (mm)")
 
 # %%
 # The whole distribution
@@ -70,4 +71,4 @@ right.annotate(f"mean {mean:.1f} mm", (0.3, mean), (0, 4), textcoords="offset po
 for weight, centre in zip(given.weights[row], given.means[row, :, 0], strict=True):
     if weight > 0.05:
         right.annotate(f"weight {weight:.2f}", (0.02, centre), va="center")
-right.set(xlabel="density (1/mm)", title="at 4,500 g")
+_ = right.set(xlabel="density (1/mm)", title="at 4,500 g")

@@ -3,7 +3,7 @@ A photograph in eight colours
 =============================
 
 Each pixel of a photograph is a point in the space of red, green and blue. Clusters of these points
-are the materials of the scene: sky, wood, shadow, paper. A mixture of Gaussians with full
+are the materials of the scene: sky, water, wood, leaves. A mixture of Gaussians with full
 covariances suits them. Light and shade move a colour along a line, so that the clusters are long
 and thin, while k-means assumes round ones.
 """
