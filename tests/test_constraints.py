@@ -320,7 +320,9 @@ def test_a_shared_covariance_is_fixed_for_all_or_for_none(covariance_type):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("bad", [[4], [-1], [0.5], "weights", [True, False], [[0]]])
+@pytest.mark.parametrize(
+    "bad", [[4], [-1], [0.5], "weights", [True, False], [[0]], [[], [0]], [True] * 5]
+)
 def test_bad_fixed_components(bad):
     message = "fixed_components should hold components from 0 to 3, or be a mask of 4 bools, got "
     with pytest.raises(ValueError, match=message) as error:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
-from ..em.updates.fixed import check_fixed, check_fixed_components, n_free
+from ..em.updates.fixed import check_fixed, check_fixed_components, holds_none, n_free
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.penalties import check_prior
@@ -61,13 +61,16 @@ def _check_acceleration(estimator: Any, fixed: frozenset[str]) -> None:
         )
     if estimator.acceleration is None:
         return
-    for name, absent in (("fixed_components", ()), ("prior", None), ("covariance_floor", 0.0)):
-        value = getattr(estimator, name)
-        if np.ndim(value) and not np.size(value):
-            continue
-        if np.ndim(value) or (value is not absent and value != absent):
+    floor = estimator.covariance_floor
+    for name, absent, is_absent in (
+        ("fixed_components", (), holds_none(estimator.fixed_components)),
+        ("prior", None, estimator.prior is None),
+        ("covariance_floor", 0.0, np.ndim(floor) == 0 and floor == 0.0),
+    ):
+        if not is_absent:
             raise ValueError(
-                f"acceleration={estimator.acceleration!r} needs {name}={absent!r}, got {value!r}."
+                f"acceleration={estimator.acceleration!r} needs {name}={absent!r}, "
+                f"got {getattr(estimator, name)!r}."
             )
 
 
@@ -83,7 +86,7 @@ def check_all_given(estimator: Any, given: dict[str, Any]) -> None:
     for name, (key, parameters) in _GIVEN_BY.items():
         if name in estimator.fixed and given[key] is None:
             raise ValueError(f"fixed holds {name!r}, so {parameters} should be given.")
-    if not np.size(estimator.fixed_components):
+    if holds_none(estimator.fixed_components):
         return
     for key, parameters in (("weights", "weights_init"), *_GIVEN_BY.values()):
         if given[key] is None:

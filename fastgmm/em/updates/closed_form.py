@@ -23,7 +23,7 @@ from ...model.regularization import (
 from ...model.statistics import SufficientStatistics
 from ..latent_variable_model import LatentVariableModel, check_update
 from .base import Update, Updated
-from .fixed import check_fixed, check_fixed_components, share_weights
+from .fixed import check_fixed, check_fixed_components, holds_none, share_weights
 
 
 class ClosedForm(Update[Any, Any]):
@@ -106,7 +106,7 @@ class ClosedForm(Update[Any, Any]):
         # what `start` resolves from the samples of a run
         self._prior = None if isinstance(prior, str) else prior
         self._floor = 0.0 if isinstance(self.covariance_floor, str) else self.covariance_floor
-        is_free = np.size(fixed_components) == 0 and prior is None
+        is_free = holds_none(fixed_components) and prior is None
         self.is_em_step = is_free and not np.any(self.covariance_floor != 0.0)
 
     def start(self, samples: Samples, parameters: Any) -> None:

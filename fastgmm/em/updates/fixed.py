@@ -1,5 +1,6 @@
 """What an M step leaves as it is: names of parameters, and components."""
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,11 +53,13 @@ def check_fixed_components(
         If it holds anything but components or a mask, or if a component shares its covariance with
         others, whose covariance is not fixed.
     """
-    values = np.asarray(components) if not isinstance(components, str) else np.empty(0, object)
+    values = np.empty(0, object)
+    with contextlib.suppress(ValueError):  # rows of several lengths
+        values = np.asarray(components)
     mask = np.zeros(n_components, np.bool_)
     if values.dtype == np.bool_ and values.shape == (n_components,):
         mask |= values
-    elif values.ndim == 1 and not values.size and values.dtype != object:
+    elif values.shape == (0,) and values.dtype != object:
         return mask
     elif (
         values.ndim == 1
@@ -76,6 +79,11 @@ def check_fixed_components(
             "share a covariance, unless fixed holds 'covariances'."
         )
     return mask
+
+
+def holds_none(components: Any) -> bool:
+    """Return whether no component is named: an empty list, tuple or array."""
+    return hasattr(components, "__len__") and len(components) == 0
 
 
 def share_weights(weights: Array, previous: Array, held: NDArray[np.bool_]) -> Array:
