@@ -142,7 +142,7 @@ class ScikitLearnExchange(BaseEstimator):
         if is_bayesian:
             ours._keep_prior(_prior(model))
         ours._set_result(_result(model, is_bayesian))
-        ours.n_features_in_ = np.shape(model.means_)[1]
+        ours.n_features_in_ = ours.means_.shape[1]
         if hasattr(model, "feature_names_in_"):
             ours.feature_names_in_ = model.feature_names_in_.copy()
         return ours  # type: ignore[no-any-return]
