@@ -26,8 +26,7 @@ iris, species = data.data, data.target
 selection = fastgmm.select(iris, range(1, 7), random_state=0)
 print(selection)
 
-table = selection.to_frame().rename(columns={"bic": "score"})
-display = fastgmm.SelectionDisplay.from_table(table, criterion="BIC")
+display = fastgmm.SelectionDisplay.from_selection(selection)
 
 # %%
 # The best and the runner-up
