@@ -63,8 +63,7 @@ class BayesianGaussianMixture(Pruning, IteratedMixture):
         estimator then holds the best start so far. Default: no limit.
     n_init : int, default=1
         Number of starts; the best by its lower bound is kept.
-    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable,\
-            default='auto'
+    init_params : str, array-like or callable, default='auto'
         How to choose starting responsibilities. ``auto``: those of scikit-learn's default, or
         clusters of k-means on scaled features, which do not depend on units. The fit runs from
         each, as far as it would by default in scikit-learn, and goes on from the higher bound.
