@@ -569,3 +569,17 @@ def test_pictures_and_tables_take_gaps():
     sizes = model.to_frame(X)["size"]
     np.testing.assert_allclose(sizes.sort_index(), model.predict_proba(X).sum(axis=0))
     assert model.merge_components(X).predict(X).shape == (400,)
+
+
+def test_given_starts_and_constraints():
+    """Labels and responsibilities lead where a start by itself does; what is held is held."""
+    truth = mixture("full", 2, 3, scenario="apart")
+    X = with_gaps(draw(truth, 600), 0.2)
+    own = GaussianMixture(2, missing="marginalize", random_state=0, tol=1e-6).fit(X)
+    for start in (own.predict(X), own.predict_proba(X), lambda *_: own.predict(X)):
+        model = GaussianMixture(2, missing="marginalize", init_params=start, tol=1e-6).fit(X)
+        np.testing.assert_allclose(model.means_, own.means_, rtol=1e-2, atol=1e-2)
+    held = at(truth, fixed=("means",)).fit(X)
+    np.testing.assert_array_equal(held.means_, truth.means)
+    with pytest.raises(ValueError, match=r"^prior='mclust' needs samples without missing values"):
+        GaussianMixture(2, missing="marginalize", prior="mclust").fit(X)

@@ -109,10 +109,8 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         Least variance in any direction, in squared units of X. ``auto`` is 1e-6 times the variance
         of each feature.
     missing : {'error', 'marginalize'}, default='error'
-        What NaN and nulls in X mean. ``error``: a mistake. ``marginalize``: values that are missing
-        at random; ``fit``, ``score``, ``predict`` and their kind use the density of the values that
-        are there. Where none is missing, the result is the same bit for bit. It does not go with
-        ``acceleration='split-merge'``.
+        What NaN and nulls in X mean: a mistake, or values that are missing at random. All methods
+        then use the density of what is there. It does not go with ``acceleration='split-merge'``.
     n_jobs : int or None, default=None
         Number of threads. None, -1: all cores that affinity and cgroup quota allow. Starts run at
         once, unless there is a callback or ``verbose``.
@@ -161,7 +159,6 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
     ----------
     Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
     Bishop (2006), Pattern Recognition and Machine Learning, section 9.2.
-    Ghahramani and Jordan (1994), Supervised learning from incomplete data via an EM approach.
 
     Examples
     --------

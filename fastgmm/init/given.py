@@ -12,6 +12,7 @@ from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from ..model.validation import check_resp
+from .filling import filled_rows
 from .seeding import one_hot
 
 _NAME = "init_params"
@@ -86,6 +87,8 @@ def given_statistics(
 ) -> SufficientStatistics:
     """Return the statistics of all samples under responsibilities that are given.
 
+    Where values are missing, those of ``filled_rows``.
+
     Parameters
     ----------
     samples : Samples
@@ -99,6 +102,8 @@ def given_statistics(
     -------
     SufficientStatistics
     """
+    if samples.gaps is not None:
+        samples = Samples(filled_rows(samples), samples.sample_weight)
     first = np.asarray(samples.rows(slice(0, 1)), np.float64)
     centers = np.repeat(first, n_components, axis=0)
     for _ in range(2):  # in two steps: the first sample may be far from the others

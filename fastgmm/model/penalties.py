@@ -17,7 +17,7 @@ from .covariance import Diag, get_covariance_model
 from .covariance_model import CovarianceModel
 from .parameters import MixtureParameters
 from .statistics import sample_moments
-from .validation import check_array, check_covariance_prior
+from .validation import check_array, check_complete, check_covariance_prior
 
 #: Of mclust: kappa, in samples.
 _SHRINKAGE = 0.01
@@ -293,6 +293,7 @@ def check_prior(
     if isinstance(prior, NormalInverseWishartPrior):
         return prior.checked(model, n_components, samples.n_features)
     if isinstance(prior, str) and prior == "mclust":
+        check_complete(samples, "prior='mclust'")
         return NormalInverseWishartPrior.mclust(samples, model, n_components)
     raise ValueError(
         f"prior should be None, 'mclust' or an em.NormalInverseWishartPrior, got {prior!r}."
