@@ -43,10 +43,10 @@ class MixtureResult(EMResult[MixtureParameters]):
         Whether a callback returned True, which ended the run.
     dtype : dtype
         Of the samples: float32 or float64. Parameters are float64 in any case.
-    missing : {'error', 'marginalize'}
-        What NaN and nulls in X mean to the methods: as in the fit.
     out_of_time : bool
         Whether ``max_time`` ended the run.
+    missing : {'error', 'marginalize'}
+        What NaN and nulls in X mean to the methods: as in the fit.
     """
 
     missing: str = "error"
