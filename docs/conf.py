@@ -63,6 +63,7 @@ myst_heading_anchors = 4  # the anchors of a code host
 
 os.environ["COLUMNS"] = "72"  # what --help prints fits into a page
 
+highlight_language = "text"  # of blocks that name none
 default_role = "py:obj"  # a link if there is such a name, else code
 autodoc_typehints = "none"  # the docstrings name types
 autosummary_generate = True
