@@ -1,6 +1,5 @@
 """GaussianMixture: maximum likelihood by EM, with scikit-learn's interface."""
 
-import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, ClassVar, Literal
@@ -19,15 +18,13 @@ from ..init import SplitMerge, draw_parameters
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.penalties import NormalInverseWishartPrior
-from ..model.validation import check_mixture, covariance_type_of
-from ._array_api import put_attributes_like
 from ._constraints import check_all_given, count_free, prepare
 from ._fitting import POSITIVE, IteratedMixture, Setting
-from ._queries import QueriedMixture
+from ._known_parameters import KnownMixture
 from ._restarts import Compute
 
 
-class GaussianMixture(IteratedMixture, QueriedMixture):
+class GaussianMixture(KnownMixture):
     r"""Fit a mixture of Gaussians by expectation-maximization.
 
     .. math:: p(x) = \sum_{k=1}^{K} w_k \, N(x \mid \mu_k, \Sigma_k)
@@ -245,65 +242,6 @@ class GaussianMixture(IteratedMixture, QueriedMixture):
         self.covariance_floor = covariance_floor
         self.missing = missing
         self.n_jobs = n_jobs
-
-    @classmethod
-    def from_parameters(
-        cls,
-        weights: Any,
-        means: Any,
-        covariances: Any,
-        *,
-        covariance_type: str | None = None,
-        **options: Any,
-    ) -> "GaussianMixture":
-        """Return a mixture of known parameters, ready to predict, score, sample and be saved.
-
-        With ``warm_start=True`` ``fit`` continues from these parameters. Its attributes are those
-        of a fit of no iterations: ``n_iter_`` is 0 and ``converged_`` False.
-
-        Parameters
-        ----------
-        weights : array-like of shape (n_components,)
-            Between 0 and 1, with sum 1.
-        means : array-like of shape (n_components, n_features)
-        covariances : array-like
-            (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical, a number for tied-spherical.
-            Symmetric and positive definite.
-        covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied-spherical'}, optional
-            Default: what the shape of the covariances tells. It must be given where K = d and the
-            covariances are a (d, d) table, which may be one matrix or variances.
-        **options
-            Other parameters of the estimator, such as ``random_state``.
-
-        Returns
-        -------
-        GaussianMixture
-
-        Raises
-        ------
-        TypeError, ValueError
-            If shapes do not agree or allow two covariance types, weights do not sum to 1,
-            covariances are not positive definite, or a number is not finite.
-
-        Examples
-        --------
-        >>> from fastgmm import GaussianMixture
-        >>> model = GaussianMixture.from_parameters([0.25, 0.75], [[0.0], [10.0]], [[1.0], [4.0]])
-        >>> model.covariance_type, model.predict([[1.0], [9.0]]).tolist()
-        ('diag', [0, 1])
-        """
-        if covariance_type is None:
-            covariance_type = covariance_type_of(means, covariances)
-        parameters = check_mixture(
-            get_covariance_model(covariance_type), weights, means, covariances
-        )
-        model = cls(parameters.n_components, covariance_type=covariance_type, **options)
-        model._validate_params()
-        model.n_features_in_ = parameters.n_features
-        model._set_result(EMResult(parameters, converged=False, lower_bound=-math.inf))
-        put_attributes_like(model, means)
-        model._remember()
-        return model
 
     def _prepare(self, samples: Samples) -> tuple[dict[str, Any], dict[str, Any]]:
         return prepare(self, samples)

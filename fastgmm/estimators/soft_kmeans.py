@@ -24,7 +24,7 @@ from ..em.posteriors.exact import ExactPosterior
 from ..em.result import Callback, EMResult, Restart, passing_on
 from ..em.time_limit import time_limit
 from ..em.updates.means_only import MeansOnly
-from ..init import initial_parameters, seeding_subsample
+from ..init import initial_centers
 from ..model.covariance import Spherical
 from ..model.parameters import MixtureParameters
 from ..model.prediction import best_components, result_dtype
@@ -296,20 +296,11 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         return best_of(run_starts(next_start, n_starts, n_workers, Report(callback)))
 
     def _start(self, samples: Samples, random_state: np.random.RandomState) -> MixtureParameters:
-        K, d = self.n_clusters, samples.n_features
+        K, d, n_threads = self.n_clusters, samples.n_features, count_threads(self.n_jobs)
         if not isinstance(self.init, str):
             return self._mixture_about(check_means(self.init, K, d, "init"), self.beta)
-        start = initial_parameters(
-            _merged(seeding_subsample(samples, K, random_state), K),
-            n_components=K,
-            covariance_model=Spherical(),
-            init_params=self.init,
-            reg_covar=0.0,
-            random_state=random_state,
-            n_threads=count_threads(self.n_jobs),
-            factored=(np.full(K, 0.5 / self.beta), np.full(K, np.sqrt(2.0 * self.beta))),
-        )
-        return self._mixture_about(start.means, self.beta)
+        centers = initial_centers(samples, K, self.init, self.beta, random_state, n_threads)
+        return self._mixture_about(centers, self.beta)
 
     def _run(
         self,
@@ -351,15 +342,3 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     @property
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
-
-
-def _merged(samples: Samples, n_clusters: int) -> Samples:
-    """Return the distinct samples in ascending order, with the sums of their weights.
-
-    Random choices among these depend neither on the order of the samples nor on whether equal
-    samples are repeated or weighted.
-    """
-    rows, positions = np.unique(samples.rows(slice(None)), axis=0, return_inverse=True)
-    if len(rows) < n_clusters:
-        return samples
-    return Samples(rows, np.bincount(positions.ravel(), samples.sample_weight).astype(np.float64))

@@ -1,6 +1,7 @@
 """Starting points, and the search for better ones."""
 
 from .api import starting_parameters
+from .centers import initial_centers
 from .given import is_given
 from .moves import split_components, splits
 from .seeding import seeding_subsample
@@ -19,6 +20,7 @@ __all__ = [
     "SplitMerge",
     "draw_parameters",
     "draw_posterior",
+    "initial_centers",
     "initial_parameters",
     "initial_posterior",
     "initial_statistics",
