@@ -325,7 +325,7 @@ CAUSES: dict[str, Callable[[Any, Case], bool]] = {
 def _fault_of_fit(model: Any, case: Case) -> str:
     """Return what is wrong with a fitted model."""
     for name, value in vars(model).items():
-        is_number = name.endswith("_") and name not in ("history_", "collapsed_")
+        is_number = name.endswith("_") and name not in ("history_", "collapsed_", "restarts_")
         if is_number and not np.all(np.isfinite(np.asarray(value, np.float64))):
             return f"{name} is not finite"
     with np.errstate(over="ignore"):

@@ -213,7 +213,8 @@ def state(model):
     return {
         name: value.tobytes() if isinstance(value, np.ndarray) else repr(value)
         for name, value in vars(model).items()
-        if name not in ("max_iter", "history_")  # changed below; with seconds
+        # changed below; with seconds
+        if name not in ("max_iter", "history_", "restarts_")
     }
 
 def amid_a_pass(iteration):

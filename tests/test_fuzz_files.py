@@ -138,8 +138,8 @@ def test_every_fit_is_saved_and_loaded(estimator, kind, seed, scale, arguments):
             return
         save(model, place / "model")
         loaded = load(place / "model")
-        for name, value in vars(model).items():
-            np.testing.assert_array_equal(getattr(loaded, name), value)
+        for name in vars(model).keys() - {"restarts_"}:
+            np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
 
 
 # tables

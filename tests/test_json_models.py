@@ -50,8 +50,10 @@ def test_round_trip_is_exact(name):
     assert text.isascii()
     loaded = from_json(text)
     assert type(loaded) is type(model)
-    assert vars(loaded).keys() == vars(model).keys()
-    for key, value in vars(model).items():
+    stored = vars(model).keys() - {"restarts_"}
+    assert vars(loaded).keys() == stored
+    for key in stored:
+        value = getattr(model, key)
         if key.endswith("_"):
             np.testing.assert_array_equal(getattr(loaded, key), value)
     assert loaded.history_ == model.history_

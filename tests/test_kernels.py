@@ -14,6 +14,7 @@ from kernel_cases import (
     assert_close,
     call,
     cancelling_scales,
+    dtypes_of,
     outputs,
     tolerances,
     values,
@@ -36,7 +37,7 @@ def assert_agrees(kernel: str, covariance_type: str, given: dict[str, Any]) -> N
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("kernel, covariance_type", KERNELS_AND_TYPES)
 def test_agrees_with_reference(kernel, shape, covariance_type):
-    for dtype in DTYPES if kernel != "normalize" else ["float64"]:
+    for dtype in dtypes_of(kernel, shape):
         assert_agrees(kernel, covariance_type, values(kernel, covariance_type, *shape, dtype=dtype))
 
 

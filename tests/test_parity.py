@@ -15,6 +15,7 @@ from kernel_cases import (
     assert_close,
     call,
     cancelling_scales,
+    dtypes_of,
     outputs,
     tolerances,
     values,
@@ -84,8 +85,7 @@ def test_variants_that_are_compared(variant):
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[0] not in EDGES[3:]], ids=str)
 @each_kernel
 def test_agree_in_every_shape(kernel, shape, covariance_type):
-    is_small = kernel != "normalize" and shape[2] < 1000
-    for dtype in DTYPES if is_small else ["float64"]:
+    for dtype in dtypes_of(kernel, shape):
         given = values(kernel, covariance_type, *shape, dtype=dtype)
         assert_variants_agree(kernel, covariance_type, given)
 

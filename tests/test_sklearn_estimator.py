@@ -74,6 +74,7 @@ def test_parameters_and_defaults_are_those_of_scikit_learn():
     assert ours.pop("fixed") == ours.pop("fixed_components") == ()
     assert ours.pop("prior") is None
     assert ours.pop("covariance_floor") == 0.0
+    assert ours.pop("missing") == "error"
     assert ours["init_params"] == "auto"
     assert {**ours, "init_params": "kmeans"} == sklearn.mixture.GaussianMixture().get_params()
 
@@ -147,6 +148,7 @@ def test_fitted_attributes_are_those_of_scikit_learn():
         "n_samples_seen_",
         "lower_bounds_",
         "max_time",
+        "missing",
         "n_jobs",
         "restarts_",
     }

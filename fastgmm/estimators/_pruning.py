@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..em.result import EMResult
 from ..model.priors import Dirichlet, StickBreaking, VariationalParameters
+from ._array_api import put_attributes_like
 from .gaussian_mixture import GaussianMixture
 
 _Self = TypeVar("_Self", bound="Pruning")
@@ -84,7 +85,10 @@ class Pruning:
             {number[k]: since for k, since in model.collapsed_.items() if k in number},
             dtype=model._samples_dtype,
         )
-        return pruned._fitted(result, model.means_)  # type: ignore[no-any-return]
+        pruned._set_result(result)
+        put_attributes_like(pruned, model.means_)
+        pruned._remember()
+        return pruned  # type: ignore[no-any-return]
 
     def to_gaussian_mixture(self) -> GaussianMixture:
         """Return the mixture of the expected parameters.

@@ -69,6 +69,7 @@ def run_starts(
         except CollapseError as error:
             outcomes.append(error)
             continue
+        del compute  # with the rows that it reads
         result = run(parameters, report.iteration)
         report.end(result)
         outcomes.append(result)
@@ -81,12 +82,19 @@ def _run_at_once(
     next_start: Callable[[], tuple[Compute, Run]], n_starts: int, n_workers: int
 ) -> list[Outcome]:
     interrupted = threading.Event()
+    # a start that is drawn holds the rows that it reads: no more are drawn than can run
+    free = threading.Semaphore(n_workers)
     config = get_config()  # threads have one of their own
 
     def work(number: int, start: tuple[Compute, Run]) -> Outcome:
+        try:
+            return follow(number, *start)
+        finally:
+            free.release()
+
+    def follow(number: int, compute: Compute, run: Run) -> Outcome:
         if number and time_is_up():
             return None
-        compute, run = start
         with config_context(**config):
             try:
                 parameters = compute()
@@ -94,13 +102,17 @@ def _run_at_once(
                 return error
             return run(parameters, lambda _: interrupted.is_set())
 
+    def next_free_start() -> tuple[Compute, Run]:
+        free.acquire()
+        return next_start()
+
     # a limit of BLAS that a worker sets and removes would else be removed while others compute;
     # the limit ends when all workers have
     with one_thread(), ThreadPoolExecutor(n_workers) as pool:
         try:
             futures = [
                 # threads do not inherit the limit of time
-                pool.submit(copy_context().run, work, number, next_start())
+                pool.submit(copy_context().run, work, number, next_free_start())
                 for number in range(n_starts)
             ]
             return [future.result() for future in futures]
