@@ -286,7 +286,7 @@ def test_functions_of_c(name, given, is_ctypes, variant):
 
 def test_discrete_chains_reach_every_state_by_its_probability(variant):
     """Two elements of three states, by enumeration: a mean over many chains of one sample."""
-    n, n_draws = 4000, 3
+    n, n_draws = 1500, 3
     given = chains(1, 2, 2, n_draws, 60, n_states=3)
     x, theta = given["X"][0], given["theta"]
     given |= {"X": np.repeat(given["X"], n, axis=0), "state": np.zeros((n, 2)),

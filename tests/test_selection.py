@@ -64,7 +64,7 @@ def test_iris(seed):
         assert found[key] <= published + 1e-3
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_true_number_of_components(seed):
     X, K = simulated_mixture(seed, largest=3000)
     assert select(X, random_state=0).best.n_components == K
@@ -149,8 +149,8 @@ def test_held_out_likelihood_is_that_of_the_other_folds():
 def test_n_jobs_changes_no_bit(n_samples, criterion):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_samples, 2)) + 5.0 * rng.integers(0, 2, (n_samples, 1))
-    options = {"n_components": [1, 2, 3], "random_state": 0, "criterion": criterion}
-    one, *others = (select(X, **options, n_jobs=n_jobs) for n_jobs in (1, 2, 5))
+    options = {"n_components": [1, 2], "random_state": 0, "criterion": criterion, "cv": 3}
+    one, *others = (select(X, **options, n_jobs=n_jobs) for n_jobs in (1, 3))
     for other in others:
         np.testing.assert_array_equal(values(other), values(one))
         np.testing.assert_array_equal(values(other, "held-out"), values(one, "held-out"))
