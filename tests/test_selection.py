@@ -140,6 +140,12 @@ def test_held_out_likelihood_is_that_of_the_other_folds():
     assert selection.best.held_out < selection.best.log_likelihood / 400
 
 
+def test_estimators_know_their_samples():
+    weight = 1.0 + np.arange(len(FAITHFUL)) % 3
+    model = select(FAITHFUL, 2, "full", sample_weight=weight, random_state=0).best_estimator
+    np.testing.assert_allclose(model.to_frame()["size"], weight.sum() * model.weights_)
+
+
 # what the result does not depend on
 
 

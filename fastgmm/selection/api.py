@@ -16,8 +16,8 @@ from .._kernels.threads import count_threads
 from ..data.samples import Samples
 from ..em.schedules import check_count
 from ..estimators import GaussianMixture
-from ..estimators._array_api import put_attributes_like
 from ..estimators._inputs import check_samples
+from ..estimators._restarts import best_of
 from ..model import criteria
 from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
 from ..model.prediction import log_assignment, log_likelihood
@@ -277,9 +277,7 @@ def _candidate(
     estimator = clone(template).set_params(n_components=K, covariance_type=name)
     known = ("n_features_in_", "feature_names_in_")
     vars(estimator).update({key: vars(template)[key] for key in known if key in vars(template)})
-    estimator._set_result(result)
-    put_attributes_like(estimator, X)
-    estimator._remember()
+    estimator._fitted(result, X, samples, best_of([result])[1])
     total = log_likelihood(samples, result.parameters, setting.n_threads)
     bic = criteria.bic(total, p, samples.total_weight)
     assigned = log_assignment(samples, result.parameters, setting.n_threads)
