@@ -99,6 +99,7 @@ def same_bits(run, script):
     assert fast == slow
 
 
+@pytest.mark.slow
 def test_the_layer_is_switched_off_in_silence(run):
     """And its results are the same bits."""
     script = """
@@ -127,8 +128,6 @@ def test_the_layer_changes_no_bit_of_one_feature(run):
         ("posterior", "full", ("float64",)),
         ("moments", "full", ("float64",)),
         ("accumulate", "tied", ("float64",)),
-        ("accumulate", "diag", ("float64",)),
-        ("accumulate", "spherical", ("float64",)),
     ],
 )
 def test_the_layer_changes_no_bit_of_any_type(run, kernel, covariance_type, dtypes):
@@ -318,7 +317,8 @@ def test_without_a_name_the_result_is_right(run, name):
         assert name in line
 
 
-@pytest.mark.parametrize("name", ["make_function", pytest.param("_tm", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["make_function", "_tm"])
 def test_a_name_that_the_layer_misses(run, name):
     (line,) = run(take_away(name), NORMALIZE)
     assert line.startswith("RuntimeWarning fastgmm compiles its kernels without its fast layer: ")

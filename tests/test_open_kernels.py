@@ -894,6 +894,7 @@ exclude_also =
 """
 
 
+@pytest.mark.slow
 def test_plain_python_runs_nearly_every_line(run_plain, tmp_path):
     coverage = pytest.importorskip("coverage")
     rcfile = tmp_path / "coveragerc"

@@ -72,11 +72,12 @@ def test_true_number_of_components(seed):
 
 @pytest.mark.slow
 def test_true_number_of_components_in_95_of_100():
+    """Here of 20; asv_benchmarks/compare_selection.py tries a hundred."""
     right = 0
-    for seed in range(100):
+    for seed in range(20):
         X, K = simulated_mixture(1000 + seed)
         right += select(X, random_state=0).best.n_components == K
-    assert right >= 95
+    assert right >= 19
 
 
 # criteria
