@@ -25,7 +25,7 @@ HOME = Path(fastgmm.__file__).parent.parent
 # How many cases each test of test_fuzz_*.py tries: pytest --hypothesis-profile=ci
 _FUZZING = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=20, derandomize=True, **_FUZZING)
-settings.register_profile("ci", max_examples=300, derandomize=True, **_FUZZING)
+settings.register_profile("ci", max_examples=150, derandomize=True, **_FUZZING)
 settings.register_profile("nightly", max_examples=20_000, print_blob=True, **_FUZZING)
 settings.load_profile("quick")
 

@@ -27,7 +27,7 @@ def test_there_are_97_data_sets():
 )
 def test_finite_or_a_true_error(name, reg_covar):
     """Every estimator, covariance type and dtype."""
-    for dtype in DTYPES:
+    for dtype in DTYPES if reg_covar != 1e-6 or name in QUICK else ["float64"]:
         case = in_type(CASES[name], dtype)
         for what, model in estimators(case, reg_covar, COVARIANCE_TYPES):
             fault = find_fault(model, case)
