@@ -18,6 +18,8 @@ from fastgmm.benchmark import N_ITER, N_ITER_PEER, Shape, machine, time_draws, t
 from fastgmm.cli import bench as _cli_bench
 from fastgmm.cli import main as cli
 
+pytestmark = pytest.mark.one_backend
+
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 each_type = pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 

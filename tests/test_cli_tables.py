@@ -21,7 +21,10 @@ from sklearn.preprocessing import StandardScaler
 
 import fastgmm
 
-pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+pytestmark = [
+    pytest.mark.one_backend,
+    pytest.mark.filterwarnings("ignore:X does not have valid feature names"),
+]
 
 IRIS = load_iris().data
 NAMES = ["sl", "sw", "pl", "pw"]

@@ -21,6 +21,8 @@ SCRIPT = """
 import contextlib, io, json, pathlib, re
 from fastgmm.cli.main import main
 import {loaded}
+
+pytestmark = pytest.mark.one_backend
 def peak():  # of this program alone; resource.getrusage begins with that of what started it
     text = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", text)[1])

@@ -16,6 +16,9 @@ QUICK = {
 }
 
 
+SLOW = [pytest.mark.slow, pytest.mark.one_backend]
+
+
 def test_there_are_97_data_sets():
     assert len(CASES) >= 97
     assert set(CASES) >= QUICK
@@ -23,11 +26,11 @@ def test_there_are_97_data_sets():
 
 @pytest.mark.parametrize("reg_covar", ["auto", 1e-6, 0.0])
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CASES]
+    "name", [pytest.param(name, marks=() if name in QUICK else SLOW) for name in CASES]
 )
 def test_finite_or_a_true_error(name, reg_covar):
     """Every estimator, covariance type and dtype."""
-    for dtype in DTYPES if reg_covar != 1e-6 or name in QUICK else ["float64"]:
+    for dtype in DTYPES:
         case = in_type(CASES[name], dtype)
         for what, model in estimators(case, reg_covar, COVARIANCE_TYPES):
             fault = find_fault(model, case)

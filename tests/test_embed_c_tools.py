@@ -27,6 +27,8 @@ import numpy as np
 from fastgmm.embed import CModel, addresses
 from fastgmm.model.parameters import MixtureParameters
 
+pytestmark = pytest.mark.one_backend
+
 every_call = ctypes.CDLL(sys.argv[1]).every_call
 every_call.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_size_t]
 n, d, K = 300, 6, 5

@@ -18,6 +18,8 @@ from fastgmm.embed.export_c import MAX_NUMBERS, to_c
 from fastgmm.model.parameters import MixtureParameters
 from fastgmm.model.statistics import SufficientStatistics
 
+pytestmark = pytest.mark.one_backend
+
 FAITHFUL = np.loadtxt(Path(__file__).parent / "data/faithful.csv", delimiter=",", skiprows=1)
 TABLES = ("log_joint", "responsibilities", "mahalanobis")
 

@@ -54,7 +54,10 @@ def maximum(patches, start):
         {"posterior": em.IncrementalPosterior(10)},
         {"posterior": em.StepwisePosterior(GROWING)},
         {"posterior": em.MiniBatchPosterior(GROWING), "update": em.GradientAscent(1.0)},
-        pytest.param({"posterior": em.AmortizedPosterior(GROWING)}, marks=pytest.mark.slow),
+        pytest.param(
+            {"posterior": em.AmortizedPosterior(GROWING)},
+            marks=[pytest.mark.slow, pytest.mark.one_backend],
+        ),
     ],
     ids=lambda policies: ", ".join(type(policy).__name__ for policy in policies.values()),
 )

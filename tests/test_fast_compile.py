@@ -121,6 +121,7 @@ def test_the_layer_changes_no_bit_of_one_feature(run):
 
 
 @pytest.mark.slow
+@pytest.mark.numba_alone
 @pytest.mark.parametrize(
     "kernel, covariance_type, dtypes",
     [
@@ -307,6 +308,7 @@ def test_all_that_the_layer_uses_is_known():
 
 
 @pytest.mark.slow
+@pytest.mark.numba_alone
 @pytest.mark.parametrize("name", sorted({name for _, name in used()}))
 def test_without_a_name_the_result_is_right(run, name):
     """Numba compiles as usual, or does without the cache on disk, and says what is missing."""

@@ -18,6 +18,8 @@ from fastgmm import (
     to_json,
 )
 
+pytestmark = pytest.mark.one_backend
+
 IRIS = load_iris(as_frame=True).data
 X = IRIS.to_numpy()
 TYPES = ("full", "tied", "diag", "spherical", "tied-spherical")

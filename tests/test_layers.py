@@ -14,6 +14,8 @@ from backends import skip_without
 import fastgmm
 from fastgmm import em
 
+pytestmark = pytest.mark.one_backend
+
 PACKAGE = Path(fastgmm.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -752,12 +752,15 @@ def program():
     return run
 
 
+SLOW = [pytest.mark.slow, pytest.mark.numba_alone]
+
+
 @pytest.mark.parametrize(
     "covariance_type, d, dtype",
     [
         pytest.param(
             covariance_type, d, dtype,
-            marks=() if (covariance_type, d, dtype) in QUICK else pytest.mark.slow,
+            marks=() if (covariance_type, d, dtype) in QUICK else SLOW,
         )
         for covariance_type in KERNEL_KINDS
         for d in (2, 5)

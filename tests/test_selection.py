@@ -71,6 +71,7 @@ def test_true_number_of_components(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend
 def test_true_number_of_components_in_95_of_100():
     """Here of 20; asv_benchmarks/compare_selection.py tries a hundred."""
     right = 0

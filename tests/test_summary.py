@@ -68,13 +68,12 @@ def test_sizes_are_sums_of_weights():
     np.testing.assert_allclose(model.to_frame(X, weight)["size"], expected, rtol=1e-13)
 
 
-def test_sizes_of_samples_block_by_block(monkeypatch):
-    module = sys.modules[next(m for m in sys.modules if m.endswith("estimators._tables"))]
-    monkeypatch.setattr(module, "_RESPONSIBILITIES", 2 * 512)
-    X = make_frame(2000)
+def test_sizes_of_samples_are_sums_of_responsibilities():
+    X, weight = make_frame(2000), 1.0 + np.arange(2000) % 3
     model = GaussianMixture(2, random_state=0).fit(X)
-    expected = model.predict_proba(X).sum(axis=0)
-    np.testing.assert_allclose(model.to_frame(X)["size"], expected, rtol=1e-13)
+    expected = weight @ model.predict_proba(X)
+    sizes = model.to_frame(X, sample_weight=weight)["size"]
+    np.testing.assert_allclose(sizes, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

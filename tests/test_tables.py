@@ -16,6 +16,8 @@ from fastgmm.data.columns import Request
 from fastgmm.data.csv_layout import TextFormat
 from fastgmm.data.table import KINDS, is_file, read_table
 
+pytestmark = pytest.mark.one_backend
+
 AB = [[1.0, 2.5], [-3.0, 40.0]]
 
 

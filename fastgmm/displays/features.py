@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..estimators._inputs import check_features
 from ..model.parameters import MixtureParameters
 
 _MOST_FEATURES = 4
 
 
 def choose_features(
-    parameters: MixtureParameters, names: list[str], features: Sequence[int | str] | None
+    parameters: MixtureParameters, names: list[str], features: Any
 ) -> NDArray[np.intp]:
     r"""Return the numbers of the features that are shown.
 
@@ -25,8 +26,8 @@ def choose_features(
     parameters : MixtureParameters
     names : list of str
         Of all features.
-    features : sequence of int or str, optional
-        Numbers from 0, or names.
+    features : int, str, slice or array-like, optional
+        Numbers, names or a mask.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def choose_features(
         If there is no such feature, none is given, or one twice.
     """
     if features is not None:
-        return _numbers(names, features)
+        return check_features(names, features, parameters.n_features)
     d = parameters.n_features
     if d <= _MOST_FEATURES:
         return np.arange(d)
@@ -44,23 +45,6 @@ def choose_features(
     between = weights @ (parameters.means - weights @ parameters.means) ** 2
     largest = np.argsort(-between / (weights @ variances), kind="stable")
     return np.sort(largest[:_MOST_FEATURES])
-
-
-def _numbers(names: list[str], features: Sequence[int | str]) -> NDArray[np.intp]:
-    given = [features] if isinstance(features, str) else list(features)
-    numbers = []
-    for feature in given:
-        if isinstance(feature, str):
-            if feature not in names:
-                raise ValueError(f"features should be of {', '.join(names)}, got {feature!r}.")
-            numbers.append(names.index(feature))
-        elif 0 <= feature < len(names):
-            numbers.append(int(feature))
-        else:
-            raise ValueError(f"features should be from 0 to {len(names) - 1}, got {feature!r}.")
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise ValueError(f"features should be different, and at least one, got {given}.")
-    return np.array(numbers)
 
 
 def labels_with_units(

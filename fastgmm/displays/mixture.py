@@ -110,7 +110,7 @@ class GaussianMixtureDisplay:
             Samples. None: the mixture alone.
         sample_weight : array-like of shape (n_samples,) or number, optional
             Non-negative. A sample is drawn by its weight.
-        features : sequence of int or str, optional
+        features : int, str, slice or array-like, optional
             Features to show, by number from 0 or by name. Default: all, but of more than four the
             four whose means differ most between components, in units of their deviations.
         feature_names : sequence of str, optional

@@ -249,12 +249,16 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
         restarts: list[Restart],
     ) -> _Self:
         """Return the estimator with a result, in arrays like X."""
-        self._set_result(result)
         self.restarts_ = restarts
         self.n_samples_seen_ = samples.total_weight
+        self._set_result_like(X, result)
+        return self
+
+    def _set_result_like(self, X: Any, result: EMResult[MixtureParameters]) -> None:
+        """Set the attributes of a result, as arrays of the library and on the device of X."""
+        self._set_result(result)
         put_attributes_like(self, X)
         self._remember()
-        return self
 
     def _set_result(self, result: EMResult[MixtureParameters]) -> None:
         parameters = result.parameters

@@ -1,6 +1,6 @@
 """What users hand to estimators: samples, weights and starting values, checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -84,15 +84,22 @@ def check_given(estimator: Any, n_features: int) -> dict[str, Any]:
     }
 
 
-def check_features(estimator: BaseEstimator, features: Any, n_features: int) -> Features:
+def check_features(names: Sequence[str], features: Any, n_features: int) -> Features:
     """Return the numbers of features that are given by numbers, names, a slice or a mask.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of all features; empty if they have none.
+    features : int, str, slice or array-like
+    n_features : int
 
     Raises
     ------
     ValueError
         If there is none, one is unknown, or one is named twice.
     """
-    names = list(getattr(estimator, "feature_names_in_", ()))
+    names = list(names)
     given: Any = features if isinstance(features, slice) else np.atleast_1d(np.asarray(features))
     if not isinstance(given, slice) and given.dtype.kind in "OUT":
         unknown = [str(name) for name in given.ravel() if name not in names]

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from ..em.result import EMResult
 from ..model.covariance import get_covariance_model
 from ..model.validation import check_mixture, covariance_type_of
-from ._array_api import put_attributes_like
 from ._fitting import IteratedMixture
 from ._queries import QueriedMixture
 
@@ -70,7 +69,6 @@ class KnownMixture(IteratedMixture, QueriedMixture):
         model = cls(parameters.n_components, covariance_type=covariance_type, **options)
         model._validate_params()
         model.n_features_in_ = parameters.n_features
-        model._set_result(EMResult(parameters, converged=False, lower_bound=-math.inf))
-        put_attributes_like(model, means)
-        model._remember()
+        result = EMResult(parameters, converged=False, lower_bound=-math.inf)
+        model._set_result_like(means, result)
         return model

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ..em.result import EMResult
 from ..model.priors import Dirichlet, StickBreaking, VariationalParameters
-from ._array_api import put_attributes_like
 from .gaussian_mixture import GaussianMixture
 
 _Self = TypeVar("_Self", bound="Pruning")
@@ -85,9 +84,7 @@ class Pruning:
             {number[k]: since for k, since in model.collapsed_.items() if k in number},
             dtype=model._samples_dtype,
         )
-        pruned._set_result(result)
-        put_attributes_like(pruned, model.means_)
-        pruned._remember()
+        pruned._set_result_like(model.means_, result)
         return pruned  # type: ignore[no-any-return]
 
     def to_gaussian_mixture(self) -> GaussianMixture:

@@ -63,7 +63,9 @@ class QueriedMixture(BaseMixture):
         [[[2.0]]]
         """
         parameters = self.to_parameters()
-        numbers = check_features(self, features, parameters.n_features)
+        numbers = check_features(
+            getattr(self, "feature_names_in_", ()), features, parameters.n_features
+        )
         part = marginal(parameters, numbers)
         model: _Self = type(self).from_parameters(
             part.weights,
@@ -125,7 +127,9 @@ class QueriedMixture(BaseMixture):
         ([[3.0], [4.0]], [[[1.75]]])
         """
         parameters = self.to_parameters()
-        numbers = check_features(self, features, parameters.n_features)
+        numbers = check_features(
+            getattr(self, "feature_names_in_", ()), features, parameters.n_features
+        )
         others = np.delete(np.arange(parameters.n_features), numbers)
         if not len(others):
             raise ValueError(

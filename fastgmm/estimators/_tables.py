@@ -6,16 +6,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._kernels.layout import Array
+from ..em.posteriors.exact import ExactPosterior
 from ..model.component_table import describe_components
-from ..model.prediction import responsibilities
 from ..model.summary import MixtureSummary, describe_model
 from ._held_mixture import HeldMixture
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Responsibilities that are computed at a time: 8 MB.
-_RESPONSIBILITIES = 2**20
 
 
 class DescribedMixture(HeldMixture):
@@ -128,11 +125,7 @@ class DescribedMixture(HeldMixture):
         if X is None:
             return self._fitted_sizes()
         samples, parameters, n_threads = self._checked(method, X, sample_weight)
-        sizes = np.zeros(parameters.n_components)
-        for rows in samples.block_slices(max(_RESPONSIBILITIES // len(sizes), 1)):
-            resp = responsibilities(samples.take(rows), parameters, n_threads)
-            sizes += samples.sample_weight[rows] @ resp
-        return sizes
+        return ExactPosterior(n_threads).summarize(samples, parameters).moments.nk
 
     def _fitted_sizes(self) -> Array | None:
         """Return n_k = w_k n of the fit, or None where the weights do not tell."""

@@ -181,20 +181,6 @@ cdef void _posterior_incomplete_slot(
             _store_scaled_rows(scratch.values, scratch.scale, first, count, K, out.resp)
 
 
-cdef Plain _plain(plain) except *:
-    cdef Plain result
-    if plain.means.itemsize != sizeof(work):
-        raise TypeError(f"components of another type: {plain.means.dtype}")
-    result.kind = plain.kind
-    result.n_components = plain.n_components
-    result.n_features = plain.n_features
-    result.factor_size = plain.factor_size
-    result.coefficients = <const work*> _address(plain.coefficients)
-    result.means = <const work*> _address(plain.means)
-    result.factors = <const work*> _address(plain.factors)
-    return result
-
-
 def accumulate_incomplete(X, sample_weight, plain, bounds, slots, out, memory):
     """Run ``_accumulate_incomplete_slot`` for every slot; merge."""
     cdef Plain components = _plain(plain)

@@ -7,7 +7,6 @@ the number of threads changes no bit. Each thread has its own scratch, which car
 slot to slot.
 """
 
-from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cython.parallel cimport prange, threadid
 
 include "layout.pyx"
@@ -208,48 +207,6 @@ cdef void _normalize_slot(
         _store_scaled_rows(scratch.values, scratch.scale, first, count, n_components, log_prob)
 
 
-cdef void* _address(array) except? NULL:
-    """Return the address of an array's elements, or NULL; the caller keeps the array alive."""
-    cdef Py_buffer view
-    cdef void* address
-    if array.size == 0:
-        return NULL
-    PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
-    address = view.buf
-    PyBuffer_Release(&view)
-    return address
-
-
-cdef Packed _packed(packed) except *:
-    cdef Packed result
-    if packed.centers.itemsize != sizeof(work):
-        raise TypeError(f"components of another type: {packed.centers.dtype}")
-    result.kind = packed.kind
-    result.n_components = packed.n_components
-    result.n_features = packed.n_features
-    result.origin = <const work*> _address(packed.origin)
-    result.coefficients = <const work*> _address(packed.coefficients)
-    result.factors = <const work*> _address(packed.factors)
-    result.shifts = <const work*> _address(packed.shifts)
-    result.squares = <const work*> _address(packed.squares)
-    result.whitener = <const work*> _address(packed.whitener)
-    result.centers = <const work*> _address(packed.centers)
-    result.leading = packed.leading
-    result.offset = packed.offset
-    result.lowest = packed.lowest
-    result.smallest_weight = packed.smallest_weight
-    result.largest_weight = packed.largest_weight
-    return result
-
-
-cdef Samples _samples(X) except *:
-    cdef Samples result
-    result.data = <const char*> _address(X)
-    result.row, result.column = X.strides
-    result.is_float32 = X.itemsize == 4
-    return result
-
-
 def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory):
     """Run ``_accumulate_slot`` for every slot, on as many threads as memory has rows; merge."""
     cdef Samples samples = _samples(X)
@@ -346,6 +303,7 @@ def constants():
 include "regression.pyx"
 include "observed.pyx"
 include "incomplete.pyx"
+include "arguments.pyx"
 include "matrices.pyx"
 include "cholesky.pyx"
 include "peak.pyx"
