@@ -15,6 +15,8 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
 from fastgmm.data.sample_data import load_sample
 from fastgmm.persistence import load, save
 
+pytestmark = pytest.mark.one_backend
+
 IRIS = load_sample("iris")
 #: Prints what a command says of each file, and the most memory that it took.
 SCRIPT = """
@@ -22,7 +24,6 @@ import contextlib, io, json, pathlib, re
 from fastgmm.cli.main import main
 import {loaded}
 
-pytestmark = pytest.mark.one_backend
 def peak():  # of this program alone; resource.getrusage begins with that of what started it
     text = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", text)[1])

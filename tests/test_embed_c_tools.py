@@ -18,6 +18,8 @@ from generators import KERNEL_KINDS
 
 from fastgmm.embed import get_include
 
+pytestmark = pytest.mark.one_backend
+
 SOURCE = Path(__file__).parent / "embed_c/every_call.c"
 SCRIPT = """
 import ctypes
@@ -26,8 +28,6 @@ import sys
 import numpy as np
 from fastgmm.embed import CModel, addresses
 from fastgmm.model.parameters import MixtureParameters
-
-pytestmark = pytest.mark.one_backend
 
 every_call = ctypes.CDLL(sys.argv[1]).every_call
 every_call.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_size_t]

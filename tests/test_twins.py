@@ -14,6 +14,7 @@ SOURCES = Path(__file__).parent.parent / "fastgmm" / "_kernels"
 #: Files without a counterpart.
 ALONE = {
     "__init__": "a package",
+    "arguments": "structures and pointers of Python objects, which Numba unpacks itself",
     "backend": "Python functions in both; compared below",
     "fast_compile": "Numba's private parts",
     "jit": "compile flags; those of Cython stand in setup.py",
@@ -45,18 +46,12 @@ CYTHON_ALONE = {
     "chains": {"_walk": "the loop of _walk_with, for a log-density by its address"},
     "incomplete": {
         "_lay_out": "memory, which Numba's slots divide themselves",
-        "_plain": "a structure of a Python object",
     },
     "mean_field": {
         "_ascend": "the loop of _ascend_with, for a gradient by its address",
         "_estimate": "a part of that loop",
     },
-    "passes": {
-        "_address": "a pointer of a Python object",
-        "_packed": "a structure of a Python object",
-        "_samples": "a structure of a Python object",
-        "constants": "checked against layout.py by a test",
-    },
+    "passes": {"constants": "checked against layout.py by a test"},
     "sums": {"_add_half_tile": "a smaller tile for 16 vector registers, LLVM's own choice"},
 }
 CHOOSERS = {"by_covariance_type", "by_dimension", "by_precision"}
