@@ -108,6 +108,57 @@ thread.join()
 limited_and_restored()
 """
 
+LAST_OF_TWO_THREADS = """
+inside, leave = threading.Event(), threading.Event()
+def fit():
+    with blas.one_blas_thread():
+        inside.set()
+        leave.wait()
+thread = threading.Thread(target=fit)
+with blas.one_blas_thread():
+    thread.start()
+    inside.wait()
+assert blas_threads() == {1}  # another one computes
+leave.set()
+thread.join()
+limited_and_restored()
+"""
+
+# An interrupt wherever Python looks for one in the limit's own code: where a function begins, and
+# after a call of C.
+INTERRUPTED = """
+import sys, threadpoolctl
+from fastgmm.init import seeding
+
+files = (blas.__file__, seeding.__file__, threadpoolctl.__file__)
+
+def interrupt(frame, event, argument):
+    global left
+    if frame.f_code.co_filename in files and event in ("call", "c_return"):
+        left -= 1
+        if left == 0:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+for limit in (blas.one_blas_thread, seeding.one_thread):
+    with limit():  # finds the libraries
+        pass
+    count = 0
+    interrupted = True
+    while interrupted and count < 1000:
+        count += 1
+        left, interrupted = count, False
+        sys.setprofile(interrupt)
+        try:
+            with limit():
+                pass
+        except KeyboardInterrupt:
+            interrupted = True
+        sys.setprofile(None)
+        limited_and_restored()
+    assert 20 < count < 1000, count
+"""
+
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize(
@@ -118,6 +169,8 @@ limited_and_restored()
         FORK_IN_A_FIT_OF_ANOTHER_THREAD,
         FORK_IN_THE_FIT_OF_THIS_THREAD,
         FORK_WHILE_ANOTHER_THREAD_LIMITS,
+        LAST_OF_TWO_THREADS,
+        INTERRUPTED,
     ],
 )
 def test_blas_threads(run_python, script):

@@ -411,7 +411,7 @@ def test_seeding_uses_one_thread(monkeypatch):
 
     original = seeding.SEEDING["kmeans"]
     monkeypatch.setitem(seeding.SEEDING, "kmeans", kmeans)
-    seeding.thread_controller.cache_clear()  # other tests may have loaded other libraries
+    seeding.openmp_controller.cache_clear()  # other tests may have loaded other libraries
     X = np.random.RandomState(0).standard_normal((50, 2))
     with threadpool_limits(2):
         GaussianMixture(2, init_params="kmeans", max_iter=0).fit(X)

@@ -14,7 +14,8 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 _lock = threading.RLock()  # held while the limit changes
-_limits: list[tuple[int, Any]] = []  # the thread that set the limit, and the limit
+_users: dict[object, int] = {}  # one for each use, and its thread
+_before: list[int] = []  # the threads of each library, while there are users
 
 
 @cache
@@ -25,29 +26,60 @@ def _controller() -> Any:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread; of concurrent uses, the first sets and removes the limit."""
-    with _lock:
-        first = not _limits
-        if first:
-            _limits.append((threading.get_ident(), _controller().limit(limits=1).__enter__()))
+    """Limit BLAS to one thread; of concurrent uses, the first sets the limit and the last ends it.
+
+    It ends after an interrupt, too, wherever that comes: a limit that stayed would slow down all
+    that the process computes later.
+    """
+    user = object()
     try:
+        _begin(user)
         yield
     finally:
-        if first:
-            with _lock:
-                _restore()
+        try:
+            _end(user)
+        except BaseException:  # an interrupt
+            _end(user)
+            raise
 
 
-def _restore() -> None:
-    _, limit = _limits.pop()
-    # not restore_original_limits(): this thread would keep the control of OpenBLAS
-    limit.__exit__(None, None, None)
+def _begin(user: object) -> None:
+    with _lock:
+        is_first = not _users
+        if is_first:
+            _before[:] = threads_of(_controller())
+        _users[user] = threading.get_ident()
+        if is_first:
+            set_threads(_controller(), [1] * len(_before))
+
+
+def _end(user: object) -> None:
+    """Remove a user; a second time, or where it never was one, nothing changes."""
+    with _lock:
+        _users.pop(user, None)
+        if _before and not _users:
+            set_threads(_controller(), _before)
+            _before.clear()
+
+
+def threads_of(controller: Any) -> list[int]:
+    """Return how many threads each library of a ThreadpoolController may use."""
+    return [library.num_threads for library in controller.lib_controllers]
+
+
+def set_threads(controller: Any, threads: list[int]) -> None:
+    """Set how many threads each library of a ThreadpoolController may use."""
+    for library, number in zip(controller.lib_controllers, threads, strict=True):
+        library.set_num_threads(number)
+    with controller.limit(limits=None):  # its end gives up this thread's control of OpenBLAS
+        pass
 
 
 def _after_fork_in_child() -> None:
-    """Remove a limit that another thread set: the child has only the thread that forked."""
-    if _limits and _limits[0][0] != threading.get_ident():
-        _restore()
+    """Remove other users: the child has only the thread that forked."""
+    for user, thread in list(_users.items()):
+        if thread != threading.get_ident():
+            _end(user)
     _lock.release()
 
 

@@ -4,7 +4,8 @@ Seeding uses no more than ``seeding_size`` rows, so that it costs no more than a
 EM on all rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from scipy.spatial.distance import cdist
 from sklearn.utils.random import sample_without_replacement
 from threadpoolctl import ThreadpoolController
 
+from .._kernels.blas import one_blas_thread, set_threads, threads_of
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from .filling import filled_rows
@@ -121,17 +123,29 @@ def nearest(X: Array, centers: Array) -> Callable[[int, int], Array]:
 
 
 @cache
-def thread_controller() -> ThreadpoolController:
-    """Return what limits the threads of the libraries that are loaded at the first call."""
+def openmp_controller() -> ThreadpoolController:
+    """Return what limits the OpenMP threads of the libraries that are loaded at the first call."""
     # finding them takes milliseconds, limiting them 20 microseconds
     import sklearn.cluster  # noqa: F401  brings a library that is to be found
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="openmp")
 
 
-def one_thread() -> Any:
-    """Return a context in which scikit-learn and BLAS compute on one thread, in one order."""
-    return thread_controller().limit(limits=1)
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let scikit-learn and BLAS compute on one thread, in one order."""
+    controller = openmp_controller()
+    before = threads_of(controller)  # of this thread: OpenMP has a number for each
+    with one_blas_thread():
+        try:
+            set_threads(controller, [1] * len(before))
+            yield
+        finally:
+            try:
+                set_threads(controller, before)
+            except BaseException:  # an interrupt
+                set_threads(controller, before)
+                raise
 
 
 def fit_kmeans(
