@@ -130,6 +130,7 @@ def test_best_instruction_set_that_the_processor_runs(monkeypatch):
         _cython._choose()
 
 
+@pytest.mark.slow
 def test_a_pass_calls_no_function_of_another_module(run_python, tmp_path):
     """Which copy of it ran, and so the last bit of sums, would depend on what was loaded first."""
     skip_without("numba")

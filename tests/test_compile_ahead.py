@@ -31,6 +31,7 @@ for kernel in (
 """
 
 
+@pytest.mark.slow
 def test_a_fit_finds_the_kernels_on_disk(run_python, tmp_path):
     skip_without("numba")
     environment = {"FASTGMM_BACKEND": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}

@@ -316,6 +316,7 @@ def test_forked_child_computes_the_same_bits(run_layer, backend, layer):
     assert run_layer(FORK, backend, layer) == "same bits"
 
 
+@pytest.mark.slow
 @needs_fork
 @each_layer
 def test_fork_while_another_thread_fits(run_layer, backend, layer):

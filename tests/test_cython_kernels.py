@@ -58,6 +58,7 @@ def test_constants_are_those_of_the_layout(level):
         assert (constants["openmp"] > 0) == bool(build.OPENMP)
 
 
+@pytest.mark.slow
 @each_level
 @pytest.mark.parametrize("kernel, covariance_type", KERNELS_AND_TYPES)
 def test_scratch_is_large_enough_and_need_not_be_cleared(

@@ -83,6 +83,7 @@ def run_script(folder, script, *arguments, tool=(), **environment):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="sanitizers as Linux has them")
 @pytest.mark.parametrize("faulty", [False, True])
 @pytest.mark.parametrize("sanitizers", SANITIZERS)

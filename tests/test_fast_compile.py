@@ -473,6 +473,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage, ending",
     [
@@ -501,6 +502,7 @@ def test_damaged_cache(run, tmp_path, damage, ending):
     assert run(NORMALIZE, COUNT, NUMBA_CACHE_DIR=later) in (["0 1"], ["1 0"])
 
 
+@pytest.mark.slow
 def test_a_changed_callee_is_compiled_anew(run, tmp_path):
     """Also where the time and the size of its file stay."""
     folder = tmp_path / "package"

@@ -7,6 +7,7 @@ import pytest
 from backends import VARIANTS, skip_without, using
 from generators import KERNEL_KINDS, draw, mixture
 from kernel_cases import call, values
+from marks import slow
 
 from fastgmm import GaussianMixture
 from fastgmm import _kernels as kernels
@@ -52,7 +53,7 @@ def assert_close(covariance_type: str, given: dict[str, Any], rtol: float) -> No
 
 @each_variant
 @each_type
-@pytest.mark.parametrize("n", [1, 255, 256, 257, 511, 512, 513, 767, 1025, 5000])
+@pytest.mark.parametrize("n", [1, 255, 256, 257, 5000, *slow(511, 512, 513, 767, 1025)])
 def test_agrees_at_every_edge_of_blocks(variant, covariance_type, n):
     skip_without(variant)
     for d, K in ((1, 1), (2, 3), (3, 5), (8, 4), (9, 33), (33, 2)):

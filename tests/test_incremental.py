@@ -240,6 +240,7 @@ def test_batches_are_unbiased_with_the_variance_of_sampling_without_replacement(
     np.testing.assert_allclose((z**2).mean(axis=0), 1.0, atol=4.5 * np.sqrt(2 / n_seeds))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFERENCES)
 @each_type
 def test_stepwise_em_comes_near_the_maximum(name, covariance_type):

@@ -99,6 +99,7 @@ def error_of_the_last_iterations(theta, n_draws):
     return solve_discrete_lyapunov(M, noise), observed
 
 
+@pytest.mark.slow
 def test_monte_carlo_em_ends_within_its_error(best):
     n_draws = 100
     growing = em.Growing(5, 1.03)

@@ -20,7 +20,6 @@ NUMBA = "fastgmm._kernels._numba"
 KERNELS = Path(kernels.__file__).parent / "_numba"
 K, D, N = 5, 6, 250
 #: Programs that compile within seconds.
-QUICK = [("spherical", 2, "float64")]
 
 
 @pytest.fixture(autouse=True)
@@ -671,8 +670,19 @@ def test_every_file_is_called():
     assert names - compilers == set(CHECKS)
 
 
+# most of their time is compilation
+LONG = (
+    observed, regression, accumulate_incomplete, posterior_incomplete, accumulate, posterior,
+    block_log_prob, moments_of_a_block,
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "check", list(dict.fromkeys(check for of in CHECKS.values() for check in of.values()))
+    "check",
+    [
+        pytest.param(check, marks=[pytest.mark.slow] if check in LONG else ())
+        for check in dict.fromkeys(check for of in CHECKS.values() for check in of.values())
+    ],
 )
 def test_python_calls_a_part(check):
     check()
@@ -686,6 +696,7 @@ def test_python_calls_the_parts_of_every_type(covariance_type):
     moments_of_a_block(covariance_type)
 
 
+@pytest.mark.slow
 def test_a_pass_and_its_parts_get_along(run_python, tmp_path):
     """What a compiled pass has made of a part is not what Python calls."""
     script = f"""
@@ -752,15 +763,17 @@ def program():
     return run
 
 
-SLOW = [pytest.mark.slow, pytest.mark.numba_alone]
+#: The one of these programs that is tried with the version of Numba at hand.
+PROGRAM = ("spherical", 2, "float64")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "covariance_type, d, dtype",
     [
         pytest.param(
             covariance_type, d, dtype,
-            marks=() if (covariance_type, d, dtype) in QUICK else SLOW,
+            marks=() if (covariance_type, d, dtype) == PROGRAM else pytest.mark.numba_alone,
         )
         for covariance_type in KERNEL_KINDS
         for d in (2, 5)

@@ -82,6 +82,7 @@ def test_variants_that_are_compared(variant):
     assert name == ("numba" if variant == "numba" else "cython")
 
 
+@pytest.mark.slow
 @compared
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[0] not in EDGES[3:]], ids=str)
 @each_kernel
