@@ -70,6 +70,23 @@ def test_true_number_of_components(seed):
     assert select(X, random_state=0).best.n_components == K
 
 
+def test_what_cannot_be_the_best_is_fitted_less_exactly():
+    """With more than 4,096 rows; all with a tol of one's own."""
+    X, K = simulated_mixture(4, largest=50_000)
+    assert len(X) > 4096
+    rough = select(X, range(1, K + 1), "tied", random_state=0)
+    exact = select(X, range(1, K + 1), "tied", random_state=0, tol=1e-7)
+    assert rough.best.n_components == exact.best.n_components == K
+    assert rough.best.bic == pytest.approx(exact.best.bic, abs=0.02)
+    pairs = list(zip(rough.candidates, exact.candidates, strict=True))
+    assert any(one.n_iter < other.n_iter for one, other in pairs)
+    for one, other in pairs:
+        assert one.converged
+        numbers = [iteration.number for iteration in one.estimator.history_]
+        assert numbers == list(range(1, one.n_iter + 1))
+        assert other.bic - 1e-6 <= one.bic < other.bic + 2.0
+
+
 @pytest.mark.slow
 @pytest.mark.one_backend
 def test_true_number_of_components_in_95_of_100():
@@ -152,11 +169,13 @@ def test_estimators_know_their_samples():
 
 
 @pytest.mark.parametrize(
-    "n_samples, criterion", [(600, "bic"), (600, "held-out"), (600_000, "bic")]
+    "n_samples, n_features, criterion",
+    [(600, 2, "bic"), (600, 2, "held-out"), (600, 60, "bic"), (600_000, 2, "bic")],
 )
-def test_n_jobs_changes_no_bit(n_samples, criterion):
+def test_n_jobs_changes_no_bit(n_samples, n_features, criterion):
+    """Threads share a fit or, of few rows with many features, each takes a candidate."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_samples, 2)) + 5.0 * rng.integers(0, 2, (n_samples, 1))
+    X = rng.normal(size=(n_samples, n_features)) + 5.0 * rng.integers(0, 2, (n_samples, 1))
     options = {"n_components": [1, 2], "random_state": 0, "criterion": criterion, "cv": 3}
     one, *others = (select(X, **options, n_jobs=n_jobs) for n_jobs in (1, 3))
     for other in others:

@@ -1,7 +1,7 @@
 """What the EM loop returns: a record of each iteration, and the parameters."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple
 
 import numpy as np
@@ -131,6 +131,26 @@ class EMResult(Generic[P]):
     def lower_bounds(self) -> list[float]:
         """The lower bound of every iteration."""
         return [iteration.lower_bound for iteration in self.history]
+
+
+def joined(first: EMResult[P], second: EMResult[P]) -> EMResult[P]:
+    """Return the outcome of two runs of which the second began where the first ended.
+
+    Parameters
+    ----------
+    first, second : EMResult
+
+    Returns
+    -------
+    EMResult
+        The second one, with the history of both.
+    """
+    history = list(first.history)
+    for iteration in second.history:
+        change = iteration.lower_bound - history[-1].lower_bound
+        history.append(iteration._replace(number=len(history) + 1, change=change))
+    since = {k: first.n_iter + number for k, number in second.collapsed.items()}
+    return replace(second, history=history, collapsed={**since, **first.collapsed})
 
 
 class CurrentIteration(Iteration):

@@ -1,11 +1,12 @@
 """Starting points, and the search for better ones."""
 
 from .api import starting_parameters
+from .automatic import scaled_seeds
 from .centers import initial_centers
 from .given import is_given
-from .moves import split_components, splits
-from .seeding import seeding_subsample
+from .seeding import Seeds, seeding_subsample, subsample
 from .split_merge import SplitMerge
+from .splits import split_components, splits
 from .starting_points import (
     INIT_PARAMS,
     draw_parameters,
@@ -13,10 +14,12 @@ from .starting_points import (
     initial_parameters,
     initial_posterior,
     initial_statistics,
+    parameters_from_seeds,
 )
 
 __all__ = [
     "INIT_PARAMS",
+    "Seeds",
     "SplitMerge",
     "draw_parameters",
     "draw_posterior",
@@ -25,8 +28,11 @@ __all__ = [
     "initial_posterior",
     "initial_statistics",
     "is_given",
+    "parameters_from_seeds",
+    "scaled_seeds",
     "seeding_subsample",
     "split_components",
     "splits",
     "starting_parameters",
+    "subsample",
 ]

@@ -22,7 +22,7 @@ from ..em.posteriors.exact import ExactPosterior
 from ..em.time_limit import time_is_up
 from ..em.updates.base import Update
 from ..model.parameters import MixtureParameters
-from .scalings import SCALINGS
+from .scalings import SCALINGS, Scaling
 from .seeding import Seeds, fit_kmeans, float64_rows, kmeans, nearest, one_thread, subsample
 
 # Starts on scaled samples, some for each scaling, are compared on few rows after few iterations.
@@ -107,48 +107,11 @@ def _better(
     seeding: Samples, problem: Problem, plain: Start, draws: np.random.RandomState
 ) -> Start:
     """Return the better of scikit-learn's start and the best of those on scaled samples."""
-    scaled = _advanced_scaled_start(seeding, problem, draws)
+    scaled = _best_scaled_start(seeding, problem, draws)
+    scaled = _advance(seeding, problem, scaled, LowerBoundChange(_TOL), _MAX_ITER)
     plain = _advance(seeding, problem, plain, LowerBoundChange(_TOL), _MAX_ITER)
     scaled = _catch_up(seeding, problem, scaled, plain.lower_bound - _EQUAL)
     return plain if scaled.lower_bound < plain.lower_bound - _EQUAL else scaled
-
-
-def best_scaled_start(
-    seeding: Samples, problem: Problem, random_state: np.random.RandomState
-) -> Callable[[], Start]:
-    """Return a function that returns the best of the starts on scaled samples.
-
-    It does not depend on units.
-
-    Parameters
-    ----------
-    seeding : Samples
-        The rows to use.
-    problem : Problem
-    random_state : RandomState
-
-    Returns
-    -------
-    callable
-        Returns a Start, which is computed already: later draws are others.
-
-    Raises
-    ------
-    CollapseError
-        If not even the covariance of all the samples is positive definite.
-    """
-    if problem.n_components == 1:
-        start = _plain_start(seeding, problem, random_state)
-    else:
-        start = _advanced_scaled_start(seeding, problem, random_state)
-    return lambda: start
-
-
-def _advanced_scaled_start(
-    seeding: Samples, problem: Problem, random_state: np.random.RandomState
-) -> Start:
-    scaled = _best_scaled_start(seeding, problem, random_state)
-    return _advance(seeding, problem, scaled, LowerBoundChange(_TOL), _MAX_ITER)
 
 
 def _plain_start(samples: Samples, problem: Problem, random_state: np.random.RandomState) -> Start:
@@ -184,27 +147,68 @@ def _scaled_starts(
 ) -> Iterator[MixtureParameters]:
     """Yield starts from clusters of scaled samples: of k-means, or about given means."""
     X, weight = float64_rows(samples)
-    # sums of squares of scaled samples overflow where weights are huge
-    relative = None if weight is None else weight / weight.max()
-    for make_scaling in SCALINGS:
-        with one_thread():
-            scaling = make_scaling(X, relative, problem.n_components)
-            Z = scaling(X)
-        if problem.means is not None:
-            seeds = Seeds(problem.means, nearest(Z, scaling(problem.means)))
-            yield problem.estimate(X, weight, seeds)
-            continue
-        step = -(-len(Z) // max(_KMEANS_ROWS, _ROWS_PER_COMPONENT * problem.n_components))
+    if problem.means is None:
+        found = scaled_seeds(samples, problem.n_components, random_state, _STARTS_PER_SCALING)
+    else:
+        scaled = _scaled(X, _relative(weight), problem.n_components)
+        found = (Seeds(problem.means, nearest(Z, scaling(problem.means))) for scaling, Z in scaled)
+    for seeds in found:
+        yield problem.estimate(X, weight, seeds)
+
+
+def scaled_seeds(
+    samples: Samples,
+    n_components: int,
+    random_state: np.random.RandomState,
+    n_starts: int = 1,
+    n_init: int = 1,
+) -> Iterator[Seeds]:
+    """Yield clusters of scaled samples; they do not depend on units.
+
+    Parameters
+    ----------
+    samples : Samples
+        K-means takes up to 1,024 rows of them, or 32 for each component.
+    n_components : int
+    random_state : RandomState
+    n_starts : int
+        For each scaling, of which there are three.
+    n_init : int
+        How many clusterings k-means tries for each start. It takes the one of the least inertia.
+
+    Yields
+    ------
+    Seeds
+        For all rows.
+    """
+    X, weight = float64_rows(samples)
+    relative = _relative(weight)
+    for _, Z in _scaled(X, relative, n_components):
+        step = -(-len(Z) // max(_KMEANS_ROWS, _ROWS_PER_COMPONENT * n_components))
         some, weight_of_some = Z[::step], None if relative is None else relative[::step]
-        for _ in range(_STARTS_PER_SCALING):
+        for _ in range(n_starts):
             with one_thread():
                 clusters = fit_kmeans(
-                    some, weight_of_some, problem.n_components, random_state, _KMEANS_ITERATIONS
+                    some, weight_of_some, n_components, random_state, _KMEANS_ITERATIONS, n_init
                 )
             centers = clusters.cluster_centers_
             chosen = step * _central_rows(some, centers, clusters.labels_)
             # whose coordinates are those of X
-            yield problem.estimate(X, weight, Seeds(X[chosen], nearest(Z, centers)))
+            yield Seeds(X[chosen], nearest(Z, centers))
+
+
+def _relative(weight: Array | None) -> Array | None:
+    """Return weights of at most 1: with huge ones sums of squares of scaled samples overflow."""
+    return None if weight is None else weight / weight.max()
+
+
+def _scaled(X: Array, weight: Array | None, n_components: int) -> Iterator[tuple[Scaling, Array]]:
+    """Yield each scaling of some rows, and the rows so scaled."""
+    for make_scaling in SCALINGS:
+        with one_thread():
+            scaling = make_scaling(X, weight, n_components)
+            Z = scaling(X)
+        yield scaling, Z
 
 
 def _central_rows(Z: Array, centers: Array, labels: NDArray[np.integer[Any]]) -> NDArray[np.intp]:

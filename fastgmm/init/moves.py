@@ -5,7 +5,7 @@ components are fitted to these samples and compared. This is done in the same wa
 merges.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -20,10 +20,10 @@ from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.updates.closed_form import ClosedForm, estimate
 from ..model.covariance_model import CollapseError, CovarianceModel
-from ..model.imputation import impute
 from ..model.parameters import MixtureParameters
 from ..model.prediction import best_components
 from ..model.statistics import SufficientStatistics
+from .splits import Split
 
 Rows = NDArray[np.int64]
 
@@ -38,19 +38,6 @@ _ITERATIONS = 10
 _TOL = 1e-3
 # Share of the outer part, when a component is split into a wide and a narrow one.
 _OUTER = 0.4
-# A variance, in units of the features' variances, that is rounding.
-_CONSTANT = 1e-9
-
-#: Returns masks of the halves of a component, to split it from.
-Sides = Callable[[NDArray[np.floating[Any]], MixtureParameters], Iterator[NDArray[np.bool_]]]
-
-
-class Split(NamedTuple):
-    """Split a component into two halves; gain is in nats per sample of the whole mixture."""
-
-    gain: float
-    component: int
-    halves: MixtureParameters
 
 
 class Move(NamedTuple):
@@ -85,7 +72,7 @@ def moves(
     ]
     candidates = [
         Move(gain - loss, k, halves, pair, merged)
-        for gain, k, halves in _splits(samples, groups, parameters, reg_covar, _longest_axis)
+        for gain, k, halves in _splits(samples, groups, parameters, reg_covar)
         for pair, loss, merged in merges
         if merged is not None and k not in pair and gain > 0.0
     ]
@@ -94,63 +81,6 @@ def moves(
         if not used & {move.split, move.pair}:
             used |= {move.split, move.pair}
             yield move
-
-
-def splits(
-    samples: Samples, parameters: MixtureParameters, reg_covar: float | Array, n_threads: int
-) -> list[Split]:
-    """Return splits of the heaviest components, by falling gain; they do not depend on units.
-
-    Parameters
-    ----------
-    samples : Samples
-        They must fit in memory as one array of floats.
-    parameters : MixtureParameters
-    reg_covar : float or (d,) array
-    n_threads : int
-
-    Returns
-    -------
-    list of Split
-        None of a component with too few samples.
-    """
-    groups = _groups(samples, parameters, n_threads)
-    if samples.gaps is not None:
-        weight = samples.sample_weight if samples.is_weighted else None
-        samples = Samples(impute(samples, parameters), weight)
-    found = _splits(samples, groups, parameters, reg_covar, _in_every_unit)
-    return sorted(found, key=lambda split: -split.gain)
-
-
-def split_components(parameters: MixtureParameters, chosen: Sequence[Split]) -> MixtureParameters:
-    """Return the mixture with as many more components as splits; each of another component.
-
-    A tied covariance stays as it is.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters
-    chosen : sequence of Split
-
-    Returns
-    -------
-    MixtureParameters
-    """
-    model, kept = parameters.covariance_model, np.ones(parameters.n_components, np.bool_)
-    kept[[split.component for split in chosen]] = False
-    weights, means = [parameters.weights[kept]], [parameters.means[kept]]
-    covariances = [parameters.covariances[kept]] if model.per_component else []
-    for _, component, halves in chosen:
-        weights.append(parameters.weights[component] * halves.weights)
-        means.append(halves.means)
-        covariances.append(halves.covariances)
-    together = np.concatenate(weights)
-    return MixtureParameters.from_covariances(
-        model,
-        together / together.sum(),
-        np.concatenate(means),
-        np.concatenate(covariances) if model.per_component else parameters.covariances,
-    )
 
 
 def apply(parameters: MixtureParameters, move: Move) -> MixtureParameters:
@@ -198,11 +128,10 @@ def _splits(
     groups: list[Rows],
     parameters: MixtureParameters,
     reg_covar: float | Array,
-    sides: Sides,
 ) -> list[Split]:
     """Return splits of the heaviest components."""
     heaviest = sorted(range(len(groups)), key=lambda k: -len(groups[k]))[:_SPLITS]
-    tried = [(k, *_split(samples, groups[k], parameters, reg_covar, sides)) for k in heaviest]
+    tried = [(k, *_split(samples, groups[k], parameters, reg_covar)) for k in heaviest]
     return [Split(gain, k, halves) for k, gain, halves in tried if halves is not None]
 
 
@@ -211,14 +140,13 @@ def _split(
     rows: Rows,
     parameters: MixtureParameters,
     reg_covar: float | Array,
-    sides: Sides,
 ) -> tuple[float, MixtureParameters | None]:
     """Return the gain of two components on the samples of one, and these two components."""
     local = _some(samples, rows)
     best, halves = -np.inf, None
     with suppress(CollapseError):
         one = _fit(local, np.zeros(local.n_samples), 1, parameters.covariance_model, reg_covar)
-        for side in sides(local.rows(slice(None)), one):
+        for side in _sides(local.rows(slice(None)), one):
             with suppress(CollapseError):
                 start = _fit(local, side, 2, parameters.covariance_model, reg_covar)
                 result = run(
@@ -285,30 +213,11 @@ def _fit(
     return MixtureParameters.from_covariances(covariance_model, *estimate(statistics, reg_covar))
 
 
-def _longest_axis(X: NDArray[np.floating], one: MixtureParameters) -> Iterator[NDArray[np.bool_]]:
+def _sides(X: NDArray[np.floating], one: MixtureParameters) -> Iterator[NDArray[np.bool_]]:
     """Yield masks to start from: half of the longest axis, and the outer part."""
     z = X - one.means[0]
     _, axes = np.linalg.eigh(z.T @ z)
     yield z @ axes[:, -1] > 0.0
-    yield _outer(X, one)
-
-
-def _in_every_unit(X: NDArray[np.floating], one: MixtureParameters) -> Iterator[NDArray[np.bool_]]:
-    """Yield masks that do not depend on units: half of the axis of two groups, and the outer part.
-
-    Of the features and the principal axes of their correlations, it is the axis of the least
-    kurtosis: 3 if the samples are normal along it, 1 if they are two points.
-    """
-    z = X - one.means[0]
-    deviations = np.sqrt((z**2).mean(axis=0))
-    z = z / np.where(deviations > 0.0, deviations, 1.0)
-    _, axes = np.linalg.eigh(z.T @ z)
-    z = np.concatenate([z, z @ axes], axis=1)
-    squares = z**2
-    variances = squares.mean(axis=0)
-    kurtosis = (squares**2).mean(axis=0) / np.where(variances > _CONSTANT, variances, np.nan) ** 2
-    if not np.isnan(kurtosis).all():
-        yield z[:, np.nanargmin(kurtosis)] > 0.0
     yield _outer(X, one)
 
 

@@ -154,13 +154,14 @@ def fit_kmeans(
     n_components: int,
     random_state: np.random.RandomState,
     max_iter: int = 300,  # of scikit-learn
+    n_init: int = 1,
 ) -> Any:
     """Return scikit-learn's fitted estimator."""
     from sklearn.cluster import KMeans  # what reads a model alone saves 18 MB
 
     if weight is not None:  # it multiplies by the inverse of a cluster's weight
         weight = np.maximum(weight, np.finfo(float).tiny)
-    model = KMeans(n_components, n_init=1, max_iter=max_iter, random_state=random_state)
+    model = KMeans(n_components, n_init=n_init, max_iter=max_iter, random_state=random_state)
     return model.fit(X, sample_weight=weight)
 
 

@@ -14,15 +14,12 @@ from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters, distances_from_origin
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
-from .automatic import Problem, Start, best_scaled_start, best_start, in_order
+from .automatic import Problem, best_start, in_order
 from .given import Resp, given_start, given_statistics, is_given
+from .seed_statistics import pooled_covariance, summarize
 from .seeding import SEEDING, Seeds, float64_rows, nearest, one_thread, seeding_subsample
 
 INIT_PARAMS: tuple[str, ...] = ("auto", *SEEDING)
-
-_Search = Callable[[Samples, Problem, np.random.RandomState], Callable[[], Start]]
-_SEARCHES: dict[str, _Search] = {"auto": best_start, "scaled": best_scaled_start}
-_RESP_ELEMENTS = 2**20
 
 
 def initial_parameters(samples: Samples, **options: Any) -> MixtureParameters:
@@ -55,9 +52,8 @@ def draw_parameters(
     n_components : int
     covariance_model : CovarianceModel
     init_params : str, array or callable
-        'auto', 'scaled', 'kmeans', 'k-means++', 'random' or 'random_from_data'. ``scaled`` is as
-        ``auto``, without the start that depends on units. Or labels, responsibilities, or a
-        function that returns them.
+        'auto', 'kmeans', 'k-means++', 'random' or 'random_from_data'. Or labels, responsibilities,
+        or a function that returns them.
     reg_covar : float or (d,) array
     random_state : RandomState
     n_threads : int
@@ -82,18 +78,47 @@ def draw_parameters(
         start = given_start(samples, init_params, n_components, covariance_model, random_state)
         return lambda: given.estimate_from(samples, start, n_components)
     seeding = seeding_subsample(samples, n_components, random_state)
-    if init_params not in _SEARCHES:
+    if init_params != "auto":
         X, weight, seeds = _seed(seeding, n_components, init_params, random_state)
         estimated = given.estimate_rest(X, weight, seeds)
         return lambda: estimated
     problem = Problem(n_components, given.estimate_rest, update, n_threads, means)
-    compute = _SEARCHES[init_params](seeding, problem, random_state)
+    compute = best_start(seeding, problem, random_state)
 
     def automatic() -> MixtureParameters:
         start = compute()
         return start.estimated if given.has_any else in_order(start.reached)
 
     return automatic
+
+
+def parameters_from_seeds(
+    samples: Samples,
+    seeds: Seeds,
+    covariance_model: CovarianceModel,
+    reg_covar: float | Array,
+    n_threads: int,
+) -> MixtureParameters:
+    """Return the parameters of the clusters that seeds stand for.
+
+    Parameters
+    ----------
+    samples : Samples
+        The rows that the seeds are for.
+    seeds : Seeds
+    covariance_model : CovarianceModel
+    reg_covar : float or (d,) array
+    n_threads : int
+
+    Raises
+    ------
+    CollapseError
+        If not even the covariance of all the samples is positive definite.
+    """
+    X, weight = float64_rows(samples)
+    update = ClosedForm(reg_covar, n_threads)
+    given = _Given(covariance_model, update, n_threads, None, None, None)
+    return given.estimate_rest(X, weight, seeds)
 
 
 @dataclass(frozen=True)
@@ -138,7 +163,7 @@ class _Given:
         if chosen is not None:
             centers = chosen if self.means is None else self.means
             seeds = Seeds(centers, nearest(X, centers))
-        statistics = _summarize(X, weight, seeds, self.covariance_model, self.n_threads)
+        statistics = summarize(X, weight, seeds, self.covariance_model, self.n_threads)
         weights, means, covariances = self._estimate(statistics)
         if chosen is not None and self.factored is not None:
             weights, means = np.full(len(weights), 1.0 / len(weights)), chosen
@@ -160,7 +185,7 @@ class _Given:
         factors, collapsed = model.factor(covariances, distances_from_origin(means))
         if not collapsed.any():
             return MixtureParameters(model, weights, means, covariances, factors)
-        pooled = _pooled(statistics, self.update.reg_covar)
+        pooled = pooled_covariance(statistics, self.update.reg_covar)
         covariances = model.replace(covariances, collapsed, self.update.lift(model, pooled))
         return MixtureParameters.from_covariances(model, weights, means, covariances)
 
@@ -201,7 +226,7 @@ def initial_statistics(
         single = SufficientStatistics.zeros(covariance_model, seeds.centers)
         single.moments.nk[:] = 1.0
         return replace(single, weight=float(n_components))
-    statistics = _summarize(X, weight, seeds, covariance_model, n_threads)
+    statistics = summarize(X, weight, seeds, covariance_model, n_threads)
     ratio = samples.total_weight / seeding.total_weight
     scaled = Moments(*(ratio * values for values in statistics.moments))
     return replace(statistics, moments=scaled, weight=samples.total_weight)
@@ -226,7 +251,7 @@ def initial_posterior(
         statistics.covariance_model,
         parameters.weights,
         parameters.means,
-        _pooled(statistics, reg_covar),
+        pooled_covariance(statistics, reg_covar),
     )
     return prior.posterior(statistics, reg_covar, pooled)[0]
 
@@ -263,7 +288,7 @@ def draw_posterior(
         seeding = seeding.with_weight(ratio * seeding.sample_weight)
 
     def estimate_posterior(X: Array, weight: Array | None, seeds: Seeds) -> VariationalParameters:
-        statistics = _summarize(X, weight, seeds, covariance_model, n_threads)
+        statistics = summarize(X, weight, seeds, covariance_model, n_threads)
         return initial_posterior(statistics, prior, reg_covar)
 
     update = ConjugatePrior(prior, reg_covar)
@@ -286,45 +311,3 @@ def _seed(
     # the order of sums in k-means and BLAS depends on their threads: one gives the same bits
     with one_thread():
         return X, weight, SEEDING[init_params](X, weight, n_components, random_state)
-
-
-def _summarize(
-    X: Array,
-    weight: Array | None,
-    seeds: Seeds,
-    covariance_model: CovarianceModel,
-    n_threads: int,
-) -> SufficientStatistics:
-    assert seeds.resp is not None
-    if weight is None:
-        weight = np.broadcast_to(np.float64(1.0), len(X))
-    statistics = SufficientStatistics.zeros(covariance_model, seeds.centers)
-    step = max(_RESP_ELEMENTS // len(seeds.centers), 1)
-    for start in range(0, len(X), step):
-        stop = min(start + step, len(X))
-        resp = seeds.resp(start, stop)
-        statistics.add_moments(X[start:stop], weight[start:stop], resp, n_threads)
-    return statistics
-
-
-def _pooled(statistics: SufficientStatistics, reg_covar: Any) -> Array:
-    """Return one covariance for every component: that of all samples about their centres.
-
-    If that is invalid, because the samples of each centre coincide, it is that of all samples about
-    their mean.
-    """
-    nk, means, _ = statistics.central()
-    center = np.broadcast_to(nk @ means / nk.sum(), means.shape)
-    model, distances = statistics.covariance_model, distances_from_origin(means)
-    pooled, total = (_one_for_all(statistics.recenter(c), reg_covar) for c in (means, center))
-    is_invalid = model.factor(pooled, distances)[1].any()
-    return total if is_invalid and not model.factor(total, distances)[1].any() else pooled
-
-
-def _one_for_all(statistics: SufficientStatistics, reg_covar: Any) -> Array:
-    """Return the covariance of all samples about the centres, for every component."""
-    model = statistics.covariance_model
-    nk, _, second = statistics.moments
-    if model.per_component:
-        nk, second = np.full(nk.shape, nk.sum()), np.broadcast_to(second.sum(axis=0), second.shape)
-    return model.regularize(model.estimate(second, nk, statistics.centers.shape[1]), reg_covar)

@@ -6,33 +6,37 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from .._kernels.blas import one_blas_thread
 from .._kernels.floating_point import numpys_rules
-from .._kernels.threads import count_threads
+from .._kernels.threads import count_threads, slot_bounds
 from ..data.samples import Samples
 from ..em.schedules import check_count
 from ..estimators import GaussianMixture
 from ..estimators._inputs import check_samples
-from ..estimators._restarts import best_of
-from ..model import criteria
-from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
-from ..model.prediction import log_assignment, log_likelihood
+from ..model.covariance import COVARIANCE_MODELS
 from ..model.regularization import added_to_samples
 from ..model.validation import check_magnitude, check_observed
+from .candidates import candidate_of, compare
 from .held_out import held_out_likelihoods
-from .search import Fit, Key, Setting, map_in_threads, search
+from .race import Setting
+from .search import Key, search
 from .table import CRITERIA, Candidate, Selection
 
-# Up to so many numbers, candidates are fitted side by side. Beyond, each fit takes all threads.
-_SIDE_BY_SIDE = 2**20
+# Each fit takes all threads, unless it has too few rows for these and works so long on each
+# iteration, in rows times squared features, that Python's own time does not matter: Python runs on
+# one thread. Then candidates are fitted side by side.
+_SIDE_BY_SIDE = 2**21
 # What the log-likelihood may still gain, in nats: 1/50 of a unit of BIC. It is divided by the sum
 # of the weights, within bounds.
 _TOL = 0.01
 _SMALLEST_TOL, _LARGEST_TOL = 1e-7, 1e-4
+# With more rows, so exact a fit takes long. There, a fit that cannot be the best may still gain a
+# unit of BIC.
+_FEW_ROWS = 4096
+_ROUGH_TOL = 0.5
 
 
 @numpys_rules()
@@ -94,11 +98,13 @@ def select(
         feature.
     tol : float or 'auto', default='auto'
         A fit stops when it is expected to gain less in all further iterations, in nats per sample.
-        ``auto``: 0.01 nats in total, but between 1e-7 and 1e-4 per sample.
+        ``auto``: 0.01 nats in total, but between 1e-7 and 1e-4 per sample. With more than 4,096
+        rows, 0.5 nats in total for candidates that lie ten units of BIC or more behind the best.
     max_iter : int, default=1000
         Largest number of iterations of a fit.
     n_init : int, default=1
-        Number of fresh starts of each candidate. Each is the best of nine, after a few iterations.
+        Number of fresh starts of each candidate in each of three scalings of the features. Each is
+        the best of three clusterings.
     cv : int, default=5
         Number of folds for ``criterion="held-out"``: of each fold, the fits to the others are
         evaluated.
@@ -158,7 +164,7 @@ def select(
         n_jobs=n_jobs,
     )
     keys = [Key(name, K) for name in _check_types(covariance_type, samples) for K in sizes]
-    setting = _setting(template, samples)
+    setting = _setting(template, samples, tol)
     with one_blas_thread(), warnings.catch_warnings():
         # of k-means, where rows are equal
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -167,14 +173,16 @@ def select(
         if criterion == "held-out":
             _check_folds(n_folds, samples)
             held_out = held_out_likelihoods(samples, keys, setting, n_folds)
-        candidates = map_in_threads(
-            lambda key: _candidate(template, X, samples, key, fits[key], held_out[key], setting),
-            keys,
-            setting.n_workers,
+        table = compare(
+            fits,
+            lambda key, fit: candidate_of(template, X, samples, key, fit, held_out[key], setting),
+            samples,
+            criterion,
+            setting,
         )
-    candidates = [_without_value(candidate, criterion) for candidate in candidates]
-    _check_any(candidates)
-    return Selection(candidates, criterion, samples.n_samples, samples.n_features)
+    table = [_without_value(candidate, criterion) for candidate in table]
+    _check_any(table)
+    return Selection(table, criterion, samples.n_samples, samples.n_features)
 
 
 def _prepare(X: Any, sample_weight: Any, **options: Any) -> tuple[GaussianMixture, Samples]:
@@ -233,20 +241,26 @@ def _check_folds(n_folds: int, samples: Samples) -> None:
         )
 
 
-def _setting(template: GaussianMixture, samples: Samples) -> Setting:
+def _setting(template: GaussianMixture, samples: Samples, tol: float | str) -> Setting:
+    rough_tol = template.tol
+    if isinstance(tol, str) and samples.n_samples > _FEW_ROWS:
+        rough_tol = float(np.clip(_ROUGH_TOL / samples.total_weight, template.tol, _LARGEST_TOL))
     n_threads = count_threads(template.n_jobs)
-    is_small = samples.n_samples * samples.n_features <= _SIDE_BY_SIDE
+    has_few_rows = len(slot_bounds(samples.n_samples)) - 1 < n_threads
+    work = samples.n_samples * samples.n_features**2
+    side_by_side = has_few_rows and work >= _SIDE_BY_SIDE
     reg_covar = added_to_samples(template.reg_covar, samples, n_threads)
     is_added = isinstance(reg_covar, np.ndarray) or reg_covar > 0.0
     return Setting(
         reg_covar=reg_covar,
         collapsed=reg_covar if is_added else added_to_samples("auto", samples, n_threads),
+        rough_tol=rough_tol,
         tol=template.tol,
         max_iter=template.max_iter,
         n_init=template.n_init,
         seed=_seed(template.random_state),
-        n_threads=1 if is_small else n_threads,
-        n_workers=n_threads if is_small else 1,
+        n_threads=1 if side_by_side else n_threads,
+        n_workers=n_threads if side_by_side else 1,
     )
 
 
@@ -256,46 +270,6 @@ def _seed(random_state: Any) -> int:
         return operator.index(random_state)
     except TypeError:
         return int(check_random_state(random_state).randint(2**31))
-
-
-def _candidate(
-    template: GaussianMixture,
-    X: Any,
-    samples: Samples,
-    key: Key,
-    fit: Fit,
-    held_out: float,
-    setting: Setting,
-) -> Candidate:
-    """Return a fit with its criteria, as a fitted estimator."""
-    name, K = key
-    n_covariances = get_covariance_model(name).n_parameters(K, samples.n_features)
-    p = n_covariances + K * samples.n_features + K - 1
-    if fit.reached is None:
-        return Candidate(name, K, p, fault=fit.fault)
-    start, result = fit.reached
-    estimator = clone(template).set_params(n_components=K, covariance_type=name)
-    known = ("n_features_in_", "feature_names_in_")
-    vars(estimator).update({key: vars(template)[key] for key in known if key in vars(template)})
-    estimator._fitted(result, X, samples, best_of([result])[1])
-    total = log_likelihood(samples, result.parameters, setting.n_threads)
-    bic = criteria.bic(total, p, samples.total_weight)
-    assigned = log_assignment(samples, result.parameters, setting.n_threads)
-    return Candidate(
-        name,
-        K,
-        p,
-        log_likelihood=total,
-        bic=bic,
-        icl=criteria.icl(bic, assigned),
-        aic=criteria.aic(total, p),
-        held_out=held_out,
-        start=start,
-        converged=result.converged,
-        n_iter=result.n_iter,
-        fault=fit.fault,
-        estimator=estimator,
-    )
 
 
 def _without_value(candidate: Candidate, criterion: str) -> Candidate:

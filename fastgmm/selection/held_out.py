@@ -7,7 +7,8 @@ import numpy as np
 
 from ..data.samples import Samples
 from ..model.prediction import log_likelihood
-from .search import Key, Setting, search
+from .race import Setting
+from .search import Key, search
 
 
 def held_out_likelihoods(
@@ -30,8 +31,9 @@ def held_out_likelihoods(
     totals = dict.fromkeys(keys, 0.0)
     for train, test in _folds(samples, n_folds, setting.seed):
         # as exact as a fit to all samples: tol is in nats per sample
-        tol = setting.tol * samples.total_weight / train.total_weight
-        fits = search(train, keys, replace(setting, tol=tol))
+        ratio = samples.total_weight / train.total_weight
+        own = replace(setting, tol=ratio * setting.tol, rough_tol=ratio * setting.rough_tol)
+        fits = search(train, keys, own)
         for key, fit in fits.items():
             totals[key] += (
                 np.nan

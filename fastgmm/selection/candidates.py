@@ -1,0 +1,131 @@
+"""Candidates with their criteria, and exact fits of those that may be the best."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from ..data.samples import Samples
+from ..estimators import GaussianMixture
+from ..estimators._restarts import best_of
+from ..model import criteria
+from ..model.covariance import get_covariance_model
+from ..model.prediction import log_assignment, log_likelihood
+from .race import Setting
+from .search import Fit, Key, map_in_threads, polish
+from .table import CRITERIA, Candidate
+
+# A difference of ten units of BIC is very strong evidence (Kass and Raftery 1995, Bayes factors,
+# J. Amer. Statist. Assoc. 90): candidates that lie further behind stay as they are.
+_DECIDED = 10.0
+
+
+def compare(
+    fits: dict[Key, Fit],
+    candidate: Callable[[Key, Fit], Candidate],
+    samples: Samples,
+    criterion: str,
+    setting: Setting,
+) -> list[Candidate]:
+    """Return all candidates; those that may be the best are fitted exactly.
+
+    Parameters
+    ----------
+    fits : dict of Key to Fit
+    candidate : callable
+        Returns the candidate of a fit.
+    samples : Samples
+    criterion : {'bic', 'icl', 'aic', 'held-out'}
+    setting : Setting
+
+    Returns
+    -------
+    list of Candidate
+        In the order of the fits.
+    """
+
+    def candidates_of(some: dict[Key, Fit]) -> dict[Key, Candidate]:
+        found = map_in_threads(lambda key: candidate(key, some[key]), [*some], setting.n_workers)
+        return dict(zip(some, found, strict=True))
+
+    candidates = candidates_of(fits)
+    exact: set[Key] = set()
+    while close := _close(candidates, exact, criterion, samples.total_weight):
+        polished = map_in_threads(
+            lambda key: polish(samples, fits[key], setting), close, setting.n_workers
+        )
+        candidates |= candidates_of(dict(zip(close, polished, strict=True)))
+        exact |= {*close}
+    return [candidates[key] for key in fits]
+
+
+def _close(
+    candidates: dict[Key, Candidate], exact: set[Key], criterion: str, weight: float
+) -> list[Key]:
+    """Return the candidates that may be the best, but for those that are exact."""
+    unit = -2.0 * weight if CRITERIA[criterion][1] else 1.0  # to units of BIC
+    values = {
+        key: unit * candidate.value(criterion)
+        for key, candidate in candidates.items()
+        if candidate.fault is None and not np.isnan(candidate.value(criterion))
+    }
+    least = min(values.values(), default=0.0)
+    return [key for key, value in values.items() if value < least + _DECIDED and key not in exact]
+
+
+def candidate_of(
+    template: GaussianMixture,
+    X: Any,
+    samples: Samples,
+    key: Key,
+    fit: Fit,
+    held_out: float,
+    setting: Setting,
+) -> Candidate:
+    """Return a fit with its criteria, as a fitted estimator.
+
+    Parameters
+    ----------
+    template : GaussianMixture
+        With the options that all candidates share.
+    X : array-like
+    samples : Samples
+    key : Key
+    fit : Fit
+    held_out : float
+        Mean log-likelihood of samples that a fit has not seen, or NaN.
+    setting : Setting
+
+    Returns
+    -------
+    Candidate
+    """
+    name, K = key
+    n_covariances = get_covariance_model(name).n_parameters(K, samples.n_features)
+    p = n_covariances + K * samples.n_features + K - 1
+    if fit.reached is None:
+        return Candidate(name, K, p, fault=fit.fault)
+    start, result = fit.reached
+    estimator = clone(template).set_params(n_components=K, covariance_type=name)
+    known = ("n_features_in_", "feature_names_in_")
+    vars(estimator).update({key: vars(template)[key] for key in known if key in vars(template)})
+    estimator._fitted(result, X, samples, best_of([result])[1])
+    total = log_likelihood(samples, result.parameters, setting.n_threads)
+    bic = criteria.bic(total, p, samples.total_weight)
+    assigned = log_assignment(samples, result.parameters, setting.n_threads)
+    return Candidate(
+        name,
+        K,
+        p,
+        log_likelihood=total,
+        bic=bic,
+        icl=criteria.icl(bic, assigned),
+        aic=criteria.aic(total, p),
+        held_out=held_out,
+        start=start,
+        converged=result.converged,
+        n_iter=result.n_iter,
+        fault=fit.fault,
+        estimator=estimator,
+    )

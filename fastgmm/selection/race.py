@@ -1,0 +1,161 @@
+"""A race of EM on few rows between the starts of a candidate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .._kernels.layout import Array
+from ..data.samples import Samples
+from ..em.acceleration import Acceleration
+from ..em.convergence import Convergence, Never
+from ..em.loop import run
+from ..em.posteriors.exact import ExactPosterior
+from ..em.result import EMResult
+from ..em.updates.closed_form import ClosedForm
+from ..model.parameters import MixtureParameters
+from ..model.statistics import SufficientStatistics
+
+# Rounds: how many iterations of EM each start gets, and how many of the best then go on.
+_ROUNDS = ((4, 2), (6, 1))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all candidates share.
+
+    Attributes
+    ----------
+    reg_covar : float or (d,) array
+        Added to the variances.
+    collapsed : float or (d,) array
+        Variances that are as small as this have collapsed.
+    rough_tol, tol : float
+        In nats per sample: of all fits, and of those that may be the best.
+    max_iter, n_init : int
+    seed : int
+    n_threads : int
+        Of each fit.
+    n_workers : int
+        How many fits run at a time.
+    """
+
+    reg_covar: float | Array
+    collapsed: float | Array
+    rough_tol: float
+    tol: float
+    max_iter: int
+    n_init: int
+    seed: int
+    n_threads: int
+    n_workers: int
+
+
+class Start(NamedTuple):
+    """Where EM begins; the kind of start is ``fresh`` or ``split``."""
+
+    kind: str
+    parameters: MixtureParameters
+
+
+def race(few: Samples, starts: Sequence[Start], setting: Setting) -> list[Start]:
+    """Return starts after some iterations of EM, the best one first.
+
+    Parameters
+    ----------
+    few : Samples
+    starts : sequence of Start
+    setting : Setting
+
+    Returns
+    -------
+    list of Start
+
+    Raises
+    ------
+    ValueError
+        If EM fails from every start.
+    """
+    behind: list[Start] = []
+    for n_iter, n_best in _ROUNDS:
+        if len(starts) == 1:
+            break
+        ahead = _advance_all(few, starts, n_iter, setting)
+        starts, behind = ahead[:n_best], [*ahead[n_best:], *behind]
+    return [*starts, *behind]
+
+
+def _advance_all(
+    few: Samples, starts: Sequence[Start], n_iter: int, setting: Setting
+) -> list[Start]:
+    """Return where some iterations of EM lead, the best one first.
+
+    Raises
+    ------
+    ValueError
+        If EM fails from every start.
+    """
+    reached: list[tuple[float, Start]] = []
+    failure = ValueError("there is no start")
+    for kind, parameters in starts:
+        try:
+            result = advance(few, parameters, n_iter, setting)
+        except ValueError as error:
+            failure = error
+            continue
+        reached.append((result.lower_bound, Start(kind, result.parameters)))
+    if not reached:
+        raise failure
+    return [start for _, start in sorted(reached, key=lambda pair: -pair[0])]
+
+
+def advance(
+    samples: Samples, parameters: MixtureParameters, n_iter: int, setting: Setting
+) -> EMResult[MixtureParameters]:
+    """Return where so many iterations of EM lead.
+
+    Parameters
+    ----------
+    samples : Samples
+    parameters : MixtureParameters
+    n_iter : int
+    setting : Setting
+
+    Returns
+    -------
+    EMResult
+    """
+    return run_em(samples, parameters, Never(), n_iter, None, setting)
+
+
+def run_em(
+    samples: Samples,
+    parameters: MixtureParameters,
+    convergence: Convergence,
+    max_iter: int,
+    acceleration: Acceleration[MixtureParameters, SufficientStatistics] | None,
+    setting: Setting,
+) -> EMResult[MixtureParameters]:
+    """Run EM with the setting that all candidates share.
+
+    Parameters
+    ----------
+    samples : Samples
+    parameters : MixtureParameters
+    convergence : Convergence
+    max_iter : int
+    acceleration : Acceleration or None
+    setting : Setting
+
+    Returns
+    -------
+    EMResult
+    """
+    return run(
+        samples,
+        parameters,
+        posterior=ExactPosterior(setting.n_threads),
+        update=ClosedForm(setting.reg_covar, setting.n_threads),
+        convergence=convergence,
+        max_iter=max_iter,
+        acceleration=acceleration,
+    )
