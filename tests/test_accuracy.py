@@ -52,8 +52,9 @@ def name_of(regime: Regime) -> str:
     )
 
 
+SLOW = [pytest.mark.slow, pytest.mark.one_backend]
 REGIMES = [
-    pytest.param(regime, id=name_of(regime), marks=() if is_quick(regime) else pytest.mark.slow)
+    pytest.param(regime, id=name_of(regime), marks=() if is_quick(regime) else SLOW)
     for regime in regimes()
 ]
 

@@ -12,7 +12,7 @@ from generators import (
     mixture,
     sample_weights,
 )
-from marks import slow
+from marks import slow_once
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 from test_gradients import differences, model_of
@@ -117,8 +117,8 @@ def test_two_components_are_exact_after_one_step(covariance_type):
     "update, covariance_type",
     [
         (em.GradientAscent, "full"),
-        *slow(*((em.GradientAscent, name) for name in COVARIANCE_TYPES[1:])),
-        *slow((em.GradientStep, "full")),
+        *slow_once(*((em.GradientAscent, name) for name in COVARIANCE_TYPES[1:])),
+        *slow_once((em.GradientStep, "full")),
     ],
 )
 def test_simultaneous_ascent_on_old_faithful(update, covariance_type):

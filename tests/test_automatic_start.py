@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sklearn.mixture
 from generators import COVARIANCE_TYPES, KERNEL_KINDS
-from marks import slow
+from marks import slow_once
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.metrics import adjusted_rand_score
@@ -109,7 +109,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("factor", [1e-9, 1e9, *slow(1e-3, 1e3)])
+@pytest.mark.parametrize("factor", [1e-9, 1e9, *slow_once(1e-3, 1e3)])
 @pytest.mark.parametrize("load, K", TABLES.values(), ids=TABLES)
 def test_units_change_no_label(load, K, factor):
     """As the command line fits by default."""

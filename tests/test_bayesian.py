@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.mixture
 from generators import KERNEL_KINDS, draw, mixture
-from marks import slow
+from marks import slow_once
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -316,7 +316,7 @@ def test_far_from_zero(covariance_type):
 
 
 @ignore_unconverged
-@pytest.mark.parametrize("init_params", ["auto", *slow(*SKLEARN_STARTS)])
+@pytest.mark.parametrize("init_params", ["auto", *slow_once(*SKLEARN_STARTS)])
 @each_prior
 @each_type
 def test_degenerate_data_gives_finite_numbers(covariance_type, prior_type, init_params):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.mixture
 from generators import COVARIANCE_TYPES, SHARED
-from marks import slow
+from marks import slow_once
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans, em
@@ -265,7 +265,9 @@ def test_mean_of_a_million_equal_values_in_float32(value):
 
 
 @any_warning
-@pytest.mark.parametrize("acceleration", [None, "quasi-newton", "subsample", *slow("split-merge")])
+@pytest.mark.parametrize(
+    "acceleration", [None, "quasi-newton", "subsample", *slow_once("split-merge")]
+)
 def test_the_last_lower_bound_is_the_lower_bound(acceleration):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(i, 1, (200, 2)) for i in (0, 3, 6)])

@@ -42,6 +42,7 @@ def test_a_fit_finds_the_kernels_on_disk(run_python, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.numba_alone
 def test_kernels_that_cannot_be_kept_are_an_error(run_python, tmp_path):
     skip_without("numba")
     script = f"""

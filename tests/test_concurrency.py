@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from backends import skip_without
+from marks import slow_alone
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 # a backend, and for Numba what it starts threads with
@@ -304,10 +305,10 @@ def test_fits_from_16_threads_at_once(run_layer, backend, layer, first):
 
 @pytest.mark.slow
 @each_layer
-def test_500_fits_from_16_threads_at_once(run_layer, backend, layer):
+def test_200_fits_from_16_threads_at_once(run_layer, backend, layer):
     """Every estimator, covariance type and dtype."""
-    output = run_layer(CONCURRENT, backend, layer, FIT="fit_any", COUNT="500", FIRST="serial")
-    assert_same_bits(output, 500, layer)
+    output = run_layer(CONCURRENT, backend, layer, FIT="fit_any", COUNT="200", FIRST="serial")
+    assert_same_bits(output, 200, layer)
 
 
 @needs_fork
@@ -326,7 +327,9 @@ def test_fork_while_another_thread_fits(run_layer, backend, layer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver", "loky", "threading"])
+@pytest.mark.parametrize(
+    "method", ["fork", "threading", "loky", *slow_alone("spawn", "forkserver")]
+)
 @each_layer
 def test_workers_compute_the_same_bits(run_layer, backend, layer, method):
     started = multiprocessing.get_all_start_methods()

@@ -26,8 +26,8 @@ def test_there_are_97_data_sets():
     "name", [pytest.param(name, marks=() if name in QUICK else SLOW) for name in CASES]
 )
 def test_finite_or_a_true_error(name, reg_covar):
-    """Every estimator, covariance type and dtype."""
-    for dtype in DTYPES:
+    """Every estimator and covariance type, and by default every dtype."""
+    for dtype in DTYPES if reg_covar == "auto" else DTYPES[:1]:
         case = in_type(CASES[name], dtype)
         for what, model in estimators(case, reg_covar, COVARIANCE_TYPES):
             fault = find_fault(model, case)

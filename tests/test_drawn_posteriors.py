@@ -5,7 +5,7 @@ from copy import copy
 import numpy as np
 import pytest
 from example_models import factors, load
-from marks import slow
+from marks import slow_once
 
 from fastgmm import em
 
@@ -310,7 +310,7 @@ class InSteps(ProbabilisticPCA):
         return InSteps(W, mean, self.variance + rate * (new.variance - self.variance))
 
 
-@pytest.mark.parametrize("model_type", [ProbabilisticPCA, *slow(InSteps)])
+@pytest.mark.parametrize("model_type", [ProbabilisticPCA, *slow_once(InSteps)])
 @pytest.mark.parametrize("n_steps", [1, 10])
 def test_variational_em_of_pca_reaches_the_maximum(model_type, n_steps):
     """Alternating and simultaneous steps turn z until its posterior is diagonal: no loss is left.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from backends import skip_without
 from generators import COVARIANCE_TYPES, dense, draw, mixture, sample_weights
-from marks import slow
+from marks import slow, slow_alone
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans
 from fastgmm.data.sample_data import load_sample
@@ -200,7 +200,7 @@ def sample_cases(compiled, compiled_float32):
         *itertools.product(("points", "blocks"), COVARIANCE_TYPES, ["float64"]),
         ("blocks", compiled_float32, "float32"),
     ]
-    cases = [*fast, *slow(*(case for case in every if case not in fast))]
+    cases = [*fast, *slow_alone(*(case for case in every if case not in fast))]
     return pytest.mark.parametrize("name, covariance_type, dtype", cases)
 
 
@@ -516,6 +516,7 @@ def test_as_plain_python(run_python):
 
 
 @pytest.mark.slow
+@pytest.mark.numba_alone
 def test_compiled_by_numba_alone(run_python):
     run_python(script("checks.check('full', 5, ks=(3,))"), FASTGMM_FAST_COMPILE="0")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from backends import skip_without
+from marks import slow_alone
 
 import fastgmm
 
@@ -478,15 +479,12 @@ DAMAGES = {
     "damage, ending",
     [
         ("cut short", ".nbi"),
-        *[
-            pytest.param(damage, ending, marks=pytest.mark.slow)
-            for damage, ending in [
-                ("empty", ".nbi"), ("garbage", ".nbi"), ("cut short", ".nbc"), ("empty", ".nbc"),
-                ("garbage", ".nbc"),
-            ]
-        ],
+        ("garbage", ".nbc"),
+        *slow_alone(
+            ("empty", ".nbi"), ("garbage", ".nbi"), ("cut short", ".nbc"), ("empty", ".nbc")
+        ),
     ],
-)  # fmt: skip
+)
 def test_damaged_cache(run, tmp_path, damage, ending):
     run(NORMALIZE)
     paths = [path for path in cached_files(tmp_path, ending) if "normalize" in path.name]

@@ -11,7 +11,7 @@ from generators import (
     mixture,
     sample_weights,
 )
-from marks import slow
+from marks import slow_once
 from test_references import FAITHFUL, FAITHFUL_FITS, IRIS, IRIS_FITS, LONG, PAIRS, SPECIES
 
 from fastgmm import em
@@ -128,7 +128,7 @@ def test_a_component_without_weight_stays_without(covariance_type, update):
         assert np.isfinite(values).all()
 
 
-@pytest.mark.parametrize("covariance_type", ["full", *slow(*COVARIANCE_TYPES[1:])])
+@pytest.mark.parametrize("covariance_type", ["full", *slow_once(*COVARIANCE_TYPES[1:])])
 @pytest.mark.parametrize(
     "update, X, labels, fits",
     [

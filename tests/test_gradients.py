@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from generators import COVARIANCE_TYPES, DTYPES, draw, em, mixture, sample_weights
-from marks import slow
+from marks import slow_once
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
@@ -19,7 +19,7 @@ from fastgmm.model.covariance_model import CollapseError
 from fastgmm.model.gradients import q_function, q_gradient
 from fastgmm.model.statistics import SufficientStatistics
 
-SHAPES = [(3, 4), (4, 1), *slow((1, 3), (9, 2))]
+SHAPES = [(3, 4), (4, 1), *slow_once((1, 3), (9, 2))]
 
 
 def log_likelihood(X, weight, weights, means, covariances, covariance_type):

@@ -241,6 +241,7 @@ def test_batches_are_unbiased_with_the_variance_of_sampling_without_replacement(
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", REFERENCES)
 @each_type
 def test_stepwise_em_comes_near_the_maximum(name, covariance_type):

@@ -100,6 +100,7 @@ def error_of_the_last_iterations(theta, n_draws):
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend
 def test_monte_carlo_em_ends_within_its_error(best):
     n_draws = 100
     growing = em.Growing(5, 1.03)

@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from marks import slow
+from marks import slow_once
 
 #: A table of samples x components would take 205 MB.
 SCRIPT = """
@@ -36,7 +36,7 @@ print(json.dumps({{" ".join(name): grown for name, grown in grown.items()}}))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("dtype", ["float32", *slow("float64")])
+@pytest.mark.parametrize("dtype", ["float32", *slow_once("float64")])
 def test_nothing_grows_with_samples_times_components(run_python, dtype):
     grown = json.loads(run_python(SCRIPT.format(dtype=dtype)))
     assert len(grown) == 16

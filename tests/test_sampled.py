@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from backends import available, using
 from generators import COVARIANCE_TYPES, DTYPES, draw, mixture, sample_weights
-from marks import slow
+from marks import slow_once
 from scipy.special import softmax
 from variants import (
     REFERENCES,
@@ -132,7 +132,7 @@ def test_backends_draw_the_same(name):
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-@pytest.mark.parametrize("covariance_type", ["full", *slow(*COVARIANCE_TYPES[1:])])
+@pytest.mark.parametrize("covariance_type", ["full", *slow_once(*COVARIANCE_TYPES[1:])])
 def test_parameters_stay_as_near_the_maximum_as_theory_says(name, covariance_type):
     """With the missing information's eigenvalues l the mean loss is sum l / (1 + l) / (2 m) nats.
 
