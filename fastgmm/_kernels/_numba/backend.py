@@ -17,6 +17,8 @@ NAME = "numba"
 # Chains take unequal time only where threads do.
 _PARTS_PER_THREAD = 4
 
+_ROUTINES = Routines(*map(np.uint64, (*ROUTINES, LETTERS.ctypes.data, SIGNS.ctypes.data)))
+
 
 def accumulate(
     X: NDArray[Any],
@@ -109,9 +111,8 @@ def inverse_factors(
 ) -> None:
     """Write U = R^-1 for (m, d, d) covariances R^T R into zeros, and which have no such R."""
     m, d = covariances.shape[:2]
-    rows = (covariances.reshape(-1), d, factors.reshape(-1), failed)
-    routines = Routines(*map(np.uint64, (*ROUTINES, LETTERS.ctypes.data, SIGNS.ctypes.data)))
-    launch_on_matrices("cholesky.inverse_factors", (*rows, routines), m, n_threads, m * d**3)
+    arguments = (covariances.reshape(-1), d, factors.reshape(-1), failed, _ROUTINES)
+    launch_on_matrices("cholesky.inverse_factors", arguments, m, n_threads, m * d**3)
 
 
 def gram(

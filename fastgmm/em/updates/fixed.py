@@ -53,10 +53,12 @@ def check_fixed_components(
         If it holds anything but components or a mask, or if a component shares its covariance with
         others, whose covariance is not fixed.
     """
+    mask = np.zeros(n_components, np.bool_)
+    if isinstance(components, tuple) and not components:  # the default, in each iteration
+        return mask
     values = np.empty(0, object)
     with contextlib.suppress(ValueError):  # rows of several lengths
         values = np.asarray(components)
-    mask = np.zeros(n_components, np.bool_)
     if values.dtype == np.bool_ and values.shape == (n_components,):
         mask |= values
     elif values.shape == (0,) and values.dtype != object:
