@@ -158,6 +158,23 @@ def test_ctrl_c_ends_all_starts_and_leaves_the_estimator_and_blas_as_they_were()
     assert blas() == threads
 
 
+def test_a_thread_whose_start_is_interrupted_ends_before_the_fit_does(monkeypatch):
+    """The pool does not know it yet, and does not wait for it."""
+    begin = threading.Thread.start
+
+    def interrupted(thread):
+        begin(thread)
+        raise KeyboardInterrupt
+
+    model = GaussianMixture(4, n_init=4, random_state=0, n_jobs=2, init_params="random")
+    model.set_params(max_iter=10**9, tol=0.0)
+    before = threading.enumerate()
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    assert set(threading.enumerate()) <= set(before)
+
+
 RESTARTS = """
 import warnings
 import numpy as np

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
+from itertools import count
+from time import perf_counter, sleep
 
 from sklearn import config_context, get_config
 
@@ -14,6 +16,9 @@ from ..init.seeding import one_thread
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ._progress import Report
+
+_pools = count()
+_SECONDS_TO_START = 10.0
 
 _Result = EMResult[MixtureParameters]
 Outcome = _Result | CollapseError | None
@@ -108,7 +113,8 @@ def _run_at_once(
 
     # a limit of BLAS that a worker sets and removes would else be removed while others compute;
     # the limit ends when all workers have
-    with one_thread(), ThreadPoolExecutor(n_workers) as pool:
+    name = f"fastgmm-starts-{next(_pools)}"
+    with one_thread(), ThreadPoolExecutor(n_workers, thread_name_prefix=name) as pool:
         try:
             futures = [
                 # threads do not inherit the limit of time
@@ -119,7 +125,20 @@ def _run_at_once(
         except BaseException:
             interrupted.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            _join(name)
             raise
+
+
+def _join(prefix: str) -> None:
+    """Wait for the threads of a pool; it does not know one whose start an interrupt cut short."""
+    deadline = perf_counter() + _SECONDS_TO_START
+    for thread in threading.enumerate():
+        while thread.name.startswith(prefix) and perf_counter() < deadline:
+            try:
+                thread.join()
+                break
+            except RuntimeError:  # it has not started yet
+                sleep(0.001)
 
 
 def best_of(outcomes: Sequence[Outcome]) -> tuple[_Result, list[Restart]]:

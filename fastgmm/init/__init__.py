@@ -1,7 +1,7 @@
 """Starting points, and the search for better ones."""
 
 from .api import starting_parameters
-from .automatic import scaled_seeds
+from .automatic import in_order, scaled_seeds
 from .centers import initial_centers
 from .given import is_given
 from .seeding import Seeds, seeding_subsample, subsample
@@ -23,6 +23,7 @@ __all__ = [
     "SplitMerge",
     "draw_parameters",
     "draw_posterior",
+    "in_order",
     "initial_centers",
     "initial_parameters",
     "initial_posterior",

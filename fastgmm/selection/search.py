@@ -16,7 +16,15 @@ from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
 from ..em.convergence import RemainingGain
 from ..em.result import EMResult, joined
-from ..init import Seeds, parameters_from_seeds, scaled_seeds, split_components, splits, subsample
+from ..init import (
+    Seeds,
+    in_order,
+    parameters_from_seeds,
+    scaled_seeds,
+    split_components,
+    splits,
+    subsample,
+)
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
@@ -211,7 +219,7 @@ def _first_without_fault(samples: Samples, starts: Sequence[Start], setting: Set
         try:
             result = run_em(
                 samples,
-                parameters,
+                in_order(parameters),
                 RemainingGain(setting.rough_tol),
                 setting.max_iter,
                 QuasiNewton(),
