@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from numbers import Integral
 
 import numpy as np
@@ -49,11 +49,13 @@ def count_threads(n_jobs: int | None = None) -> int:
     return available if n_jobs is None else max(1, available + 1 + int(n_jobs))
 
 
+@lru_cache(maxsize=64)
 def slot_bounds(n_samples: int, statistics_size: int = 0) -> NDArray[np.int64]:
     """Return the first row of each slot, and the end of the last.
 
     The bounds depend on the size of the problem and never on the number of threads. So every
-    machine adds the same sums in the same order.
+    machine adds the same sums in the same order. Do not write to the array: it is kept for the next
+    pass.
     """
     affordable = max(_SLOT_MEMORY // max(8 * statistics_size, 1), _SLOTS_AT_LEAST)
     most = max(1, min(_MAX_SLOTS, affordable, n_samples // _SLOT_ROWS))

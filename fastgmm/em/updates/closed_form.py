@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..._kernels.layout import Array
 from ..._kernels.threads import count_threads
 from ...data.samples import Samples
-from ...model.covariance_model import CovarianceModel
+from ...model.covariance_model import CovarianceModel, Mask
 from ...model.parameters import MixtureParameters, distances_from_origin
 from ...model.penalties import NormalInverseWishartPrior, check_prior
 from ...model.regularization import (
@@ -108,6 +108,7 @@ class ClosedForm(Update[Any, Any]):
         self._floor = 0.0 if isinstance(self.covariance_floor, str) else self.covariance_floor
         is_free = holds_none(fixed_components) and prior is None
         self.is_em_step = is_free and not np.any(self.covariance_floor != 0.0)
+        self._is_constrained = not self.is_em_step or bool(self.fixed)
 
     def start(self, samples: Samples, parameters: Any) -> None:
         """Check constraints, and resolve what depends on the samples."""
@@ -139,23 +140,20 @@ class ClosedForm(Update[Any, Any]):
     def _of_mixture(
         self, statistics: SufficientStatistics, previous: MixtureParameters
     ) -> Updated[MixtureParameters]:
-        model, K = statistics.covariance_model, previous.n_components
-        held = check_fixed_components(self.fixed_components, K, model, self.fixed)
-        still = held | ("means" in self.fixed)
-        weights, means, covariances = estimate(
-            statistics, self.reg_covar, self._prior, still, previous.means
-        )
-        weights = (
-            previous.weights
-            if "weights" in self.fixed
-            else share_weights(weights, previous.weights, held)
-        )
+        model, nk = statistics.covariance_model, statistics.moments.nk
+        is_dead: Mask = (nk <= 0) & (self._prior is None)
+        held: Mask | None = None
+        if self._is_constrained:
+            held = check_fixed_components(self.fixed_components, len(nk), model, self.fixed)
+            weights, means, covariances = self._constrained(statistics, previous, held)
+        else:
+            weights, means, covariances = estimate(statistics, self.reg_covar)
         if "covariances" in self.fixed:
             return Updated(replace(previous, weights=weights, means=means))
-        covariances = self.lift(model, covariances)
         factors, collapsed = model.factor(covariances, distances_from_origin(means), self.n_threads)
-        dead = (statistics.moments.nk <= 0) & (self._prior is None)
-        kept = collapsed | dead | held if model.per_component else collapsed
+        kept = collapsed | is_dead if model.per_component else collapsed
+        if held is not None and model.per_component:
+            kept |= held
         if not kept.any():
             return Updated(MixtureParameters(model, weights, means, covariances, factors))
         parameters = MixtureParameters(
@@ -165,8 +163,23 @@ class ClosedForm(Update[Any, Any]):
             model.replace(covariances, kept, previous.covariances),
             model.replace(factors, kept, previous.precisions_cholesky),
         )
-        failed = np.flatnonzero(collapsed & ~dead & ~held)
+        failed = np.flatnonzero(collapsed & ~is_dead & (True if held is None else ~held))
         return Updated(parameters, frozenset(failed.tolist()))
+
+    def _constrained(
+        self, statistics: SufficientStatistics, previous: MixtureParameters, held: Mask
+    ) -> tuple[Array, Array, Array]:
+        """Return the maximum under the constraints and the prior, without checks."""
+        still = held | ("means" in self.fixed)
+        weights, means, covariances = estimate(
+            statistics, self.reg_covar, self._prior, still, previous.means
+        )
+        weights = (
+            previous.weights
+            if "weights" in self.fixed
+            else share_weights(weights, previous.weights, held)
+        )
+        return weights, means, self.lift(statistics.covariance_model, covariances)
 
     def lift(self, model: CovarianceModel, covariances: Array) -> Array:
         """Return the best covariances that are not below the floor.
