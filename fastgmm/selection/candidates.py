@@ -50,7 +50,7 @@ def compare(
         return dict(zip(some, found, strict=True))
 
     candidates = candidates_of(fits)
-    exact: set[Key] = set()
+    exact = {*fits} if setting.rough_tol <= setting.tol else set[Key]()
     while close := _close(candidates, exact, criterion, samples.total_weight):
         polished = map_in_threads(
             lambda key: polish(samples, fits[key], setting), close, setting.n_workers

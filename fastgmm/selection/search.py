@@ -125,7 +125,7 @@ def polish(samples: Samples, fit: Fit, setting: Setting) -> Fit:
     assert fit.reached is not None
     start, first = fit.reached
     left = setting.max_iter - first.n_iter
-    if left <= 0 or setting.rough_tol <= setting.tol:
+    if left <= 0:
         return fit
     try:
         convergence = RemainingGain(setting.tol)
