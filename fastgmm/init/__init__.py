@@ -4,7 +4,7 @@ from .api import starting_parameters
 from .automatic import in_order, scaled_seeds
 from .centers import initial_centers
 from .given import is_given
-from .seeding import Seeds, seeding_subsample, subsample
+from .seeding import Seeds, subsample
 from .split_merge import SplitMerge
 from .splits import split_components, splits
 from .starting_points import (
@@ -31,7 +31,6 @@ __all__ = [
     "is_given",
     "parameters_from_seeds",
     "scaled_seeds",
-    "seeding_subsample",
     "split_components",
     "splits",
     "starting_parameters",

@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
-from ..em.acceleration import Acceleration
-from ..em.convergence import Convergence, Never
+from ..em.acceleration import QuasiNewton
+from ..em.convergence import Never, RemainingGain
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult
 from ..em.updates.closed_form import ClosedForm
 from ..model.parameters import MixtureParameters
-from ..model.statistics import SufficientStatistics
 
 # Rounds: how many iterations of EM each start gets, and how many of the best then go on.
 _ROUNDS = ((4, 2), (6, 1))
@@ -98,7 +97,7 @@ def _advance_all(
     failure = ValueError("there is no start")
     for kind, parameters in starts:
         try:
-            result = advance(few, parameters, n_iter, setting)
+            result = run_em(few, parameters, n_iter, setting)
         except ValueError as error:
             failure = error
             continue
@@ -108,32 +107,12 @@ def _advance_all(
     return [start for _, start in sorted(reached, key=lambda pair: -pair[0])]
 
 
-def advance(
-    samples: Samples, parameters: MixtureParameters, n_iter: int, setting: Setting
-) -> EMResult[MixtureParameters]:
-    """Return where so many iterations of EM lead.
-
-    Parameters
-    ----------
-    samples : Samples
-    parameters : MixtureParameters
-    n_iter : int
-    setting : Setting
-
-    Returns
-    -------
-    EMResult
-    """
-    return run_em(samples, parameters, Never(), n_iter, None, setting)
-
-
 def run_em(
     samples: Samples,
     parameters: MixtureParameters,
-    convergence: Convergence,
     max_iter: int,
-    acceleration: Acceleration[MixtureParameters, SufficientStatistics] | None,
     setting: Setting,
+    tol: float | None = None,
 ) -> EMResult[MixtureParameters]:
     """Run EM with the setting that all candidates share.
 
@@ -141,10 +120,11 @@ def run_em(
     ----------
     samples : Samples
     parameters : MixtureParameters
-    convergence : Convergence
     max_iter : int
-    acceleration : Acceleration or None
     setting : Setting
+    tol : float, optional
+        Run accelerated EM until it is expected to gain less, in nats per sample. Without it,
+        ``max_iter`` iterations are run as they are.
 
     Returns
     -------
@@ -155,7 +135,7 @@ def run_em(
         parameters,
         posterior=ExactPosterior(setting.n_threads),
         update=ClosedForm(setting.reg_covar, setting.n_threads),
-        convergence=convergence,
+        convergence=Never() if tol is None else RemainingGain(tol),
         max_iter=max_iter,
-        acceleration=acceleration,
+        acceleration=None if tol is None else QuasiNewton(),
     )

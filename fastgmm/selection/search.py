@@ -13,8 +13,6 @@ import numpy as np
 from .._kernels.floating_point import numpys_rules
 from .._kernels.threads import for_each
 from ..data.samples import Samples
-from ..em.acceleration import QuasiNewton
-from ..em.convergence import RemainingGain
 from ..em.result import EMResult, joined
 from ..init import (
     Seeds,
@@ -30,7 +28,7 @@ from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_enough
 from .faults import find_fault
-from .race import Setting, Start, advance, race, run_em
+from .race import Setting, Start, race, run_em
 
 # The race is run on so many rows, or so many for each component, if there are.
 _ROWS = 4096
@@ -123,17 +121,10 @@ def polish(samples: Samples, fit: Fit, setting: Setting) -> Fit:
     Fit
     """
     assert fit.reached is not None
-    start, first = fit.reached
-    left = setting.max_iter - first.n_iter
-    if left <= 0:
+    kind, result = fit.reached
+    if result.n_iter >= setting.max_iter:
         return fit
-    try:
-        convergence = RemainingGain(setting.tol)
-        more = run_em(samples, first.parameters, convergence, left, QuasiNewton(), setting)
-    except ValueError as error:
-        return Fit(None, str(error))
-    result = joined(first, more)
-    return Fit(Reached(start, result), find_fault(samples, result, setting.collapsed))
+    return _fit(samples, Start(kind, result.parameters), setting.tol, setting, result)
 
 
 def map_in_threads(
@@ -216,23 +207,30 @@ def _first_without_fault(samples: Samples, starts: Sequence[Start], setting: Set
     """Return the fit from the first start that leads to no spurious maximum, or else the first."""
     first = Fit(None, None)
     for kind, parameters in starts:
-        try:
-            result = run_em(
-                samples,
-                in_order(parameters),
-                RemainingGain(setting.rough_tol),
-                setting.max_iter,
-                QuasiNewton(),
-                setting,
-            )
-            fit = Fit(Reached(kind, result), find_fault(samples, result, setting.collapsed))
-        except ValueError as error:
-            fit = Fit(None, str(error))
+        fit = _fit(samples, Start(kind, in_order(parameters)), setting.rough_tol, setting)
         if fit.fault is None:
             return fit
         if first.reached is None:
             first = fit
     return first
+
+
+def _fit(
+    samples: Samples,
+    start: Start,
+    tol: float,
+    setting: Setting,
+    before: EMResult[MixtureParameters] | None = None,
+) -> Fit:
+    """Return where EM leads from a start, which may be the end of a run before."""
+    left = setting.max_iter - (0 if before is None else before.n_iter)
+    try:
+        result = run_em(samples, start.parameters, left, setting, tol)
+        if before is not None:
+            result = joined(before, result)
+        return Fit(Reached(start.kind, result), find_fault(samples, result, setting.collapsed))
+    except ValueError as error:
+        return Fit(None, str(error))
 
 
 def _grown(
@@ -247,7 +245,7 @@ def _grown(
             return
         if missing > len(found):  # no component is split twice
             parameters = split_components(parameters, found)
-            parameters = advance(few, parameters, _AFTER_A_SPLIT, setting).parameters
+            parameters = run_em(few, parameters, _AFTER_A_SPLIT, setting).parameters
             continue
         for first in range(min(_SPLITS, len(found) - missing + 1)):
             with suppress(CollapseError):
