@@ -31,6 +31,7 @@ _HOME = {
     "save": ".persistence",
     "select": ".selection",
     "show_versions": "._versions",
+    "sources": ".data.sources",
     "to_json": ".persistence",
 }
 
@@ -57,6 +58,7 @@ __all__ = [
     "save",
     "select",
     "show_versions",
+    "sources",
     "to_json",
 ]
 
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from . import em
     from ._kernels import backend_info
     from ._versions import show_versions
+    from .data import sources
     from .displays import (
         ConvergenceDisplay,
         GaussianMixtureDisplay,
@@ -81,7 +84,7 @@ else:
         if name not in _HOME:
             raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
         module = import_module(_HOME[name], __name__)
-        value = module if name == "em" else getattr(module, name)
+        value = module if name in ("em", "sources") else getattr(module, name)
         globals()[name] = value
         return value
 

@@ -81,7 +81,7 @@ def read_npy(source: str) -> NDArray[Any]:
         If the file cannot be read.
     """
     with Path(source).open("rb") as file:
-        header = _read_header(source, file, os.fstat(file.fileno()).st_size)
+        header = read_header(source, file, os.fstat(file.fileno()).st_size)
         return np.memmap(file, header.dtype, "r", header.offset, header.shape, header.order)
 
 
@@ -103,7 +103,7 @@ def read_npz(source: str) -> NDArray[Any]:
         info = members[_choose(path, name, sorted(members))]
         with damage_of(source):
             member = archive.open(info)
-        header = _read_header(source, member, info.file_size)
+        header = read_header(source, member, info.file_size)
         with damage_of(source):
             content = member.read()  # all of it: the last byte brings the check of the sum
             array = np.frombuffer(content, header.dtype)
@@ -123,7 +123,7 @@ def _choose(path: str, name: str | None, members: list[str]) -> str:
     )
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
     """What stands before the numbers of an array in a file."""
 
     shape: tuple[int, ...]
@@ -132,8 +132,27 @@ class _Header(NamedTuple):
     offset: int
 
 
-def _read_header(source: str, file: IO[bytes], size: int) -> _Header:
-    """Read the header of a .npy file, and check it against the size of the file."""
+def read_header(source: str, file: IO[bytes], size: int) -> Header:
+    """Read the header of a .npy file, and check it against the size of the file.
+
+    Parameters
+    ----------
+    source : str
+        For messages.
+    file : file
+        Open for reading, at its start.
+    size : int
+        In bytes.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or does not hold real numbers.
+    """
     with damage_of(source), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python 2 wrote other headers
         version = np.lib.format.read_magic(file)
@@ -151,4 +170,4 @@ def _read_header(source: str, file: IO[bytes], size: int) -> _Header:
         )
     if not prod(shape):
         raise ValueError(f"{source}: expected rows of numbers, got an array of shape {shape}.")
-    return _Header(shape, "F" if is_fortran else "C", dtype, offset)
+    return Header(shape, "F" if is_fortran else "C", dtype, offset)

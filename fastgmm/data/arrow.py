@@ -1,6 +1,6 @@
 """What text and Parquet files share: pyarrow's columns become one array of floats."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cells import Cells
-from .columns import Choice
+from .columns import Choice, Columns
+
+_NARROW = ("float", "halffloat")
+_NUMBERS = ("floating", "integer", "boolean", "decimal", "null")
 
 
 def import_pyarrow(source: str) -> Any:
@@ -26,6 +29,35 @@ def import_pyarrow(source: str) -> Any:
             f"{source}: reading it needs pyarrow: pip install 'fastgmm[cli]'"
         ) from error
     return pyarrow
+
+
+def check_numeric(columns: Columns, position: int, kind: Any) -> None:
+    """Raise ValueError unless a column of this Arrow type holds numbers.
+
+    Parameters
+    ----------
+    columns : Columns
+    position : int
+    kind : DataType
+    """
+    from pyarrow import types
+
+    content = kind.value_type if types.is_dictionary(kind) else kind
+    if not any(getattr(types, f"is_{numbers}")(content) for numbers in _NUMBERS):
+        raise ValueError(
+            f"{columns.source}, {columns.name(position)}: expected numbers, got "
+            f"{kind}. Choose features with --columns, or leave it out with --id."
+        )
+
+
+def float_name(kinds: Sequence[Any]) -> str:
+    """Return ``float32`` if all columns are of narrow floats, else ``float64``.
+
+    Parameters
+    ----------
+    kinds : sequence of DataType
+    """
+    return "float32" if all(str(kind) in _NARROW for kind in kinds) else "float64"
 
 
 def copy_cells(
@@ -59,12 +91,27 @@ def copy_cells(
 
 
 def _fill(out: NDArray[Any], column: Any) -> None:
-    import pyarrow
-
     start = 0
     for chunk in column.chunks:
-        if not pyarrow.types.is_floating(chunk.type):
-            chunk = chunk.cast(pyarrow.float64(), safe=False)
         with np.errstate(over="ignore"):  # a number too large for float32 is found later
-            out[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+            out[start : start + len(chunk)] = float_values(chunk)
         start += len(chunk)
+
+
+def float_values(chunk: Any) -> NDArray[Any]:
+    """Return the numbers of an Arrow array, with NaN for nulls.
+
+    Parameters
+    ----------
+    chunk : pyarrow.Array
+
+    Returns
+    -------
+    (m,) array
+    """
+    import pyarrow
+
+    if not pyarrow.types.is_floating(chunk.type):
+        chunk = chunk.cast(pyarrow.float64(), safe=False)
+    values: NDArray[Any] = chunk.to_numpy(zero_copy_only=False)
+    return values

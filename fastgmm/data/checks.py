@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import Array
-from .containers import Frame, column_label, to_array, to_table
+from .containers import column_label, to_array, to_table
+from .finite import LARGEST_ABSENT, not_finite
 from .samples import Samples
+from .source_samples import SourceSamples
+from .sources.base import Source
 
 # Numbers that are checked at a time: 8 MB.
 _CHECKED_ELEMENTS = 2**20
-# Kernels multiply squares by a weight of 0: they must be finite.
-_LARGEST_ABSENT = 1e100
 
 
 def check_samples(
@@ -47,8 +48,10 @@ def check_samples(
     TypeError, ValueError
         If X or the weights are not real and finite numbers in memory, or have another shape.
     """
+    if isinstance(X, Source):
+        return _check_source(X, sample_weight, n_features, min_samples, with_missing)
     table = to_table(X)
-    _check_shape(table, n_features, min_samples)
+    _check_shape(table.shape, n_features, min_samples)
     weight = check_sample_weight(sample_weight, table.shape[0])
     samples = Samples(table, weight, with_missing)
     if finite and not samples.is_integer:
@@ -95,9 +98,32 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
     return weight
 
 
-def _check_shape(table: NDArray[Any] | Frame, n_features: int | None, min_samples: int) -> None:
+def _check_source(
+    source: Source,
+    sample_weight: Any,
+    n_features: int | None,
+    min_samples: int,
+    with_missing: bool,
+) -> SourceSamples:
+    """Return the samples of a source, which is read once for it.
+
+    A source is always looked through: it may change between two fits, and counts its rows.
+    """
+    if sample_weight is not None:
+        raise ValueError(
+            "sample_weight should be None for samples from a source, which brings its own weights."
+        )
+    if with_missing:
+        raise ValueError("missing='marginalize' needs samples in memory, got a source.")
+    if n_features not in (None, source.n_features):
+        raise ValueError(f"X has {source.n_features} features, but {n_features} are expected.")
+    samples = SourceSamples(source)
+    _check_shape((samples.n_samples, samples.n_features), n_features, min_samples)
+    return samples
+
+
+def _check_shape(shape: tuple[int, ...], n_features: int | None, min_samples: int) -> None:
     """Raise ValueError unless there is a row for each sample and a column for each feature."""
-    shape = table.shape
     if len(shape) < 2:
         got = "1D array" if shape else "scalar array"
         raise ValueError(
@@ -135,7 +161,7 @@ def _check_finite(samples: Samples, X: Any) -> None:
         if len(bad):
             row, column = (int(i) for i in bad[0])
             where = f"in row {rows.start + row}, {column_label(X, column)}"
-            raise _not_finite(block[row, column], where)
+            raise not_finite(block[row, column], where)
 
 
 def _absent_rows_disturb(samples: Samples) -> bool:
@@ -150,19 +176,7 @@ def _absent_rows_disturb(samples: Samples) -> bool:
 
 
 def _disturbs(block: NDArray[Any], with_missing: bool) -> bool:
-    harmless = np.abs(block) <= np.float64(_LARGEST_ABSENT)
+    harmless = np.abs(block) <= np.float64(LARGEST_ABSENT)
     if with_missing:
         harmless |= np.isnan(block)
     return not harmless.all()
-
-
-def _not_finite(value: np.floating[Any], where: str) -> ValueError:
-    if np.isnan(value):
-        return ValueError(
-            f"Input X contains NaN, first {where}. Rows must be complete: leave out those with "
-            "missing values, fill the gaps, or use GaussianMixture(missing='marginalize'), which "
-            "needs neither."
-        )
-    return ValueError(
-        f"Input X contains infinity or a value too large for {value.dtype}: {value}, first {where}."
-    )

@@ -191,3 +191,13 @@ def _type_name(values: Any) -> str:
     kind = type(values)
     module = kind.__module__.partition(".")[0]
     return kind.__name__ if module == "builtins" else f"{module} {kind.__name__}"
+
+
+def is_float_array(table: Any) -> bool:
+    """Return whether kernels read this in place: native float64 or float32, aligned."""
+    return (
+        isinstance(table, np.ndarray)
+        and table.dtype in (np.float64, np.float32)
+        and table.dtype.isnative
+        and table.flags.aligned
+    )

@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from .arrow import copy_cells, import_pyarrow
+from .arrow import check_numeric, copy_cells, float_name, import_pyarrow
 from .cells import Cells, damage_of
 from .columns import Choice, Columns
-
-_NARROW = ("float", "halffloat")
-_NUMBERS = ("floating", "integer", "boolean", "decimal", "null")
 
 
 class ParquetFile:
@@ -44,10 +41,9 @@ class ParquetFile:
             If a column holds no numbers, or the file is damaged.
         """
         for i in choice.numbers:
-            self._check_numeric(i)
+            check_numeric(self.columns, i, self._types[i])
         if dtype is None:
-            narrow = all(str(self._types[i]) in _NARROW for i in choice.features)
-            dtype = "float32" if narrow else "float64"
+            dtype = float_name([self._types[i] for i in choice.features])
         names = {i: self._name(i) for i in choice.all}
         with damage_of(self.columns.source):
             table = self._file.read(list(names.values()))
@@ -62,14 +58,3 @@ class ParquetFile:
                 f"{self.columns.source}: several columns are named {names[position]!r}."
             )
         return names[position]
-
-    def _check_numeric(self, position: int) -> None:
-        from pyarrow import types
-
-        kind = self._types[position]
-        content = kind.value_type if types.is_dictionary(kind) else kind
-        if not any(getattr(types, f"is_{numbers}")(content) for numbers in _NUMBERS):
-            raise ValueError(
-                f"{self.columns.source}, {self.columns.name(position)}: expected numbers, got "
-                f"{kind}. Choose features with --columns, or leave it out with --id."
-            )

@@ -10,13 +10,32 @@ from numpy.typing import NDArray
 from .._kernels.layout import LARGEST_BLOCK, Array
 from .containers import Frame, to_table
 from .gaps import Gaps, find_gaps
+from .numbers import is_float_array
 
-# Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
-_CONVERTED_ELEMENTS = 2**21
+# Numbers in a part: 64 MB. A part has so many rows at the least, which statistics are merged for.
+_PART_ELEMENTS = 2**23
+_PART_ROWS = 2**15
+
+
+def part_rows(n_features: int) -> int:
+    """Return how many rows are added up at a time, wherever they are held.
+
+    The statistics of parts are added in their order, so samples in a file have the statistics of
+    the same samples in memory, to the bit.
+
+    Parameters
+    ----------
+    n_features : int
+
+    Returns
+    -------
+    int
+    """
+    return max(_PART_ELEMENTS // n_features, _PART_ROWS) // LARGEST_BLOCK * LARGEST_BLOCK
 
 
 class Samples:
-    """An (n, d) table of samples with one weight for each row.
+    """An (n, d) table of samples with one weight for each row, in memory.
 
     float64 and float32 arrays in any memory order (C, Fortran, strided, read-only maps) are read
     in place. Other numeric arrays, and data frames whose columns do not lie in one
@@ -109,10 +128,13 @@ class Samples:
             return values
         return np.asarray(values[self._present])
 
+    #: Whether any row is at hand; else rows are best read in their order.
+    in_memory = True
+
     @property
     def is_converted(self) -> bool:
         """Whether rows are converted block by block, and not read in place."""
-        return not _is_float_array(self._table)
+        return not is_float_array(self._table)
 
     @property
     def is_integer(self) -> bool:
@@ -146,13 +168,68 @@ class Samples:
 
     @property
     def total_weight(self) -> float:
-        """Sum of the weights."""
-        return float(self.sample_weight.sum()) if self.is_weighted else float(self.n_samples)
+        """Sum of the weights, part by part."""
+        if not self.is_weighted:
+            return float(self.n_samples)
+        return sum(float(self.weight(rows).sum()) for rows in self.block_slices())
+
+    @property
+    def n_present(self) -> int:
+        """How many samples have a positive weight."""
+        return int(np.count_nonzero(self.sample_weight)) if self.is_weighted else self.n_samples
+
+    @property
+    def has_equal_weights(self) -> bool:
+        """Whether all samples of positive weight have the same."""
+        if not self.is_weighted:
+            return True
+        weights = self.sample_weight[self.sample_weight > 0]
+        return bool((weights == weights[0]).all())
+
+    def once(self) -> "Samples":
+        """Return the same samples with a weight of 1 where theirs is positive.
+
+        Returns
+        -------
+        Samples
+        """
+        return self.with_weight((self.sample_weight > 0).astype(np.float64))
+
+    @property
+    def first_present(self) -> int:
+        """The first sample of positive weight."""
+        return int((self.sample_weight > 0).argmax())
+
+    @property
+    def largest_magnitude(self) -> float:
+        """The largest absolute value, missing ones apart."""
+        largest = 0.0
+        for X, _ in self.blocks():
+            if self.gaps is None:
+                extremes = X.max(), -X.min()
+            else:
+                extremes = np.fmax.reduce(X, axis=None), -np.fmin.reduce(X, axis=None)
+            largest = max(largest, *map(float, extremes))
+        return largest
+
+    def weight(self, rows: Any) -> Array:
+        """Return the weights of some rows.
+
+        Parameters
+        ----------
+        rows : slice or array of int
+
+        Returns
+        -------
+        (m,) array
+        """
+        some: Array = self.sample_weight[rows]
+        return some
 
     def blocks(self) -> Iterator[tuple[NDArray[Any], Array]]:
-        """Yield (X, sample_weight) in float arrays: one block where X can be read in place."""
+        """Yield (X, sample_weight) in float arrays, part by part."""
         for rows in self.block_slices():
-            yield self.rows(rows), self.sample_weight[rows]
+            yield self.rows(rows), self.weight(rows)
 
     def block_slices(self, largest: int | None = None) -> Iterator[slice]:
         """Yield the rows of each block.
@@ -160,13 +237,11 @@ class Samples:
         Parameters
         ----------
         largest : int, optional
-            Largest number of rows in a block. None: all where X can be read in place.
+            Largest number of rows in a block. None: those of a part.
         """
-        step = self.n_samples if largest is None else largest
-        if self.is_converted:
-            step = min(step, _CONVERTED_ELEMENTS // self.n_features)
-        if step < self.n_samples:
-            step = max(step // LARGEST_BLOCK, 1) * LARGEST_BLOCK
+        step = part_rows(self.n_features)
+        if largest is not None:
+            step = max(min(step, largest) // LARGEST_BLOCK, 1) * LARGEST_BLOCK
         for start in range(0, self.n_samples, step):
             yield slice(start, min(start + step, self.n_samples))
 
@@ -185,7 +260,7 @@ class Samples:
         selected = self.unconverted_rows(rows)
         if isinstance(selected, Frame):
             selected = selected.to_array()
-        if _is_float_array(selected):
+        if is_float_array(selected):
             return selected
         with np.errstate(over="ignore"):  # a long double may be too large: it becomes infinite
             return np.require(selected, self.dtype, "A")
@@ -202,13 +277,3 @@ class Samples:
         array or Frame
         """
         return self._table[rows]
-
-
-def _is_float_array(table: Any) -> bool:
-    """Return whether kernels read this in place: native float64 or float32, aligned."""
-    return (
-        isinstance(table, np.ndarray)
-        and table.dtype in (np.float64, np.float32)
-        and table.dtype.isnative
-        and table.flags.aligned
-    )

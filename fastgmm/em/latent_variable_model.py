@@ -250,7 +250,7 @@ def sum_up(samples: Any, model: LatentVariableModel) -> Any:
     total = None
     for rows in samples.block_slices(_ROWS):
         X = np.asarray(samples.rows(rows), np.float64)
-        part = model.summarize(X, samples.sample_weight[rows])
+        part = model.summarize(X, samples.weight(rows))
         total = part if total is None else total + part
     assert total is not None
     check_bound(total.lower_bound, model, "summarize")

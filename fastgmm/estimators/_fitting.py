@@ -201,8 +201,9 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
         is_one = warm or (is_given(self.init_params) and not callable(self.init_params))
         n_starts = 1 if is_one else self.n_init
         n_threads = count_threads(self.n_jobs)
-        # who looks on sees one start after the other
-        n_workers = 1 if callback or self.verbose else min(n_starts, n_threads)
+        # who looks on sees one start after the other; a source is read by one
+        in_order = callback or self.verbose or not samples.in_memory
+        n_workers = 1 if in_order else min(n_starts, n_threads)
         lower_bound = self.lower_bound_ if warm else -math.inf
         setting = Setting(given, random_state, reg_covar, n_threads // n_workers, lower_bound)
 

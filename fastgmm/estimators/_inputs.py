@@ -13,6 +13,7 @@ from .._kernels.layout import Array
 from ..data import checks
 from ..data.containers import is_frame
 from ..data.samples import Samples
+from ..data.sources import Source
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import Features
 from ..model.validation import check_covariances, check_means, check_precisions, check_weights
@@ -42,9 +43,27 @@ def check_samples(
     samples = checks.check_samples(
         X, sample_weight, min_samples=min_samples, finite=finite, with_missing=with_missing
     )
-    known = X if is_frame(X) else np.broadcast_to(0.0, (samples.n_samples, samples.n_features))
+    known: Any = X
+    if isinstance(X, Source) and X.feature_names is not None:
+        known = _Named(X.feature_names)
+    elif not is_frame(X):
+        known = np.broadcast_to(0.0, (samples.n_samples, samples.n_features))
     validate_data(estimator, known, reset=reset, skip_check_array=True)
     return samples
+
+
+class _Named:
+    """What scikit-learn asks of a data frame: the names of its columns."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.shape = 1, len(names)
+        self._names = names
+
+    def __dataframe__(self) -> "_Named":
+        return self
+
+    def column_names(self) -> list[str]:
+        return self._names
 
 
 @contextmanager

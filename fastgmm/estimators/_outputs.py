@@ -44,7 +44,7 @@ def check_out(
     for word, is_so in flags.items():
         if not is_so:
             raise ValueError(f"out should be {word}, but got an array that is not.")
-    X = samples.unconverted_rows(slice(None))
+    X = samples.unconverted_rows(slice(None)) if samples.in_memory else None
     if isinstance(X, np.ndarray) and np.may_share_memory(X, out):
         raise ValueError("out should not overlap X, but got an array in the same memory.")
     return out

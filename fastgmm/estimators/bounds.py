@@ -181,7 +181,7 @@ def _q_function(
 ) -> float:
     statistics = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
     for rows in samples.block_slices():
-        X, weight = samples.rows(rows), samples.sample_weight[rows]
+        X, weight = samples.rows(rows), samples.weight(rows)
         statistics.add_moments(X, weight, resp[rows], n_threads)
     return q_function(statistics, parameters)
 

@@ -1,7 +1,5 @@
 """How many samples each component of a mixture has."""
 
-import numpy as np
-
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..em.posteriors.exact import ExactPosterior
@@ -20,10 +18,6 @@ def component_sizes(samples: Samples, parameters: MixtureParameters) -> Array:
     -------
     (K,) array
     """
-    present = samples.sample_weight > 0.0
-    weights = samples.sample_weight[present] if samples.is_weighted else np.ones(1)
-    if (weights == weights[0]).all():
-        rows = len(weights) if samples.is_weighted else samples.n_samples
-        return parameters.weights * rows
-    once = samples.with_weight(present.astype(np.float64))
-    return ExactPosterior(1).summarize(once, parameters).moments.nk
+    if samples.has_equal_weights:
+        return parameters.weights * samples.n_present
+    return ExactPosterior(1).summarize(samples.once(), parameters).moments.nk

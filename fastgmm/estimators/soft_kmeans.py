@@ -222,8 +222,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.lower_bounds_ = result.lower_bounds
         self.history_ = result.history
         self._samples_dtype = result.dtype
-        labels = best_components(samples, result.parameters, count_threads(self.n_jobs))
-        self.labels_ = samples.in_all_rows(labels)
+        if samples.in_memory:
+            labels = best_components(samples, result.parameters, count_threads(self.n_jobs))
+            self.labels_ = samples.in_all_rows(labels)
         put_attributes_like(self, X)
         return self
 

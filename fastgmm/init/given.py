@@ -63,6 +63,8 @@ def given_start(
     if not callable(init_params):
         values = to_array(init_params, _NAME)
         return _responsibilities(samples, samples.of_present(values), n_components, _NAME)
+    if not samples.in_memory:
+        raise ValueError(f"{_NAME} is a function of all samples, which needs them in memory.")
     X = samples.rows(slice(None)).view()
     X.flags.writeable = False
     result = init_params(X, n_components, random_state)

@@ -18,6 +18,7 @@ from threadpoolctl import ThreadpoolController
 from .._kernels.blas import one_blas_thread, set_threads, threads_of
 from .._kernels.layout import Array
 from ..data.samples import Samples
+from ..data.source_samples import SourceSamples
 from .filling import filled_rows
 
 # Up to so many rows, or so many for each component, seeding uses all, as scikit-learn does.
@@ -56,6 +57,8 @@ def subsample(samples: Samples, size: int, random_state: np.random.RandomState) 
     Rows of weight 0, and rows without any value, are left out. Where a feature would have few
     values, rows that have it are added.
     """
+    if isinstance(samples, SourceSamples):
+        return _of_source(samples, size, random_state)
     rows: Any = slice(None)
     n_samples = samples.n_samples
     if samples.is_weighted or samples.gaps is not None:
@@ -71,6 +74,15 @@ def subsample(samples: Samples, size: int, random_state: np.random.RandomState) 
         if samples.gaps is not None:
             rows = _with_every_feature(samples, rows)
     return samples.take(rows)
+
+
+def _of_source(samples: SourceSamples, size: int, random_state: np.random.RandomState) -> Samples:
+    """Return the rows of a source that would be drawn if it were in memory."""
+    n_samples = samples.n_present
+    if size >= n_samples:
+        return samples.take_present(np.arange(n_samples))
+    chosen = sample_without_replacement(n_samples, size, random_state=random_state)
+    return samples.take_present(np.sort(chosen))
 
 
 def _with_every_feature(samples: Samples, rows: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -94,7 +106,7 @@ def seeding_subsample(
 
 def float64_rows(samples: Samples) -> tuple[Array, Array | None]:
     """Return all rows in float64, without gaps, and their weights where they have some."""
-    X, weight = next(samples.blocks())
+    X, weight = samples.rows(slice(None)), samples.weight(slice(None))
     if samples.gaps is not None:
         X = filled_rows(samples)
     return np.asarray(X, np.float64), weight if samples.is_weighted else None

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils.random import sample_without_replacement
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
@@ -24,9 +23,12 @@ from ..em.updates.closed_form import ClosedForm
 from ..model.covariance_model import CollapseError
 from ..model.parameters import MixtureParameters
 from .moves import Move, apply, moves
+from .seeding import subsample
 
-# A subsample has an eighth of the rows, but at least so many rows for each free parameter.
+# A subsample has an eighth of the rows, up to 128 MB of them, but at least so many rows for each
+# free parameter.
 _FRACTION = 8
+_ELEMENTS = 2**24
 _ROWS_PER_PARAMETER = 10
 # Iterations on the subsample: at first, for a move on trial, and for a move that passed the trial.
 # On image patches, moves that had not regained 92 % of their first loss never gained.
@@ -167,14 +169,12 @@ class SplitMerge:
         )
 
     def _subsample(self, samples: Samples, parameters: MixtureParameters) -> Samples:
-        rows = np.arange(samples.n_samples)
-        if samples.is_weighted:
-            rows = np.flatnonzero(samples.sample_weight)
-        size = max(len(rows) // _FRACTION, _ROWS_PER_PARAMETER * parameters.n_parameters)
-        if size < len(rows):
-            chosen = sample_without_replacement(len(rows), size, random_state=self.random_state)
-            rows = rows[np.sort(chosen)]
-        return samples.take(rows)
+        most = _ELEMENTS // samples.n_features
+        size = max(
+            min(samples.n_present // _FRACTION, most),
+            _ROWS_PER_PARAMETER * parameters.n_parameters,
+        )
+        return subsample(samples, size, self.random_state)
 
 
 class _Record:

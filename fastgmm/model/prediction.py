@@ -48,9 +48,13 @@ def log_density(
 @numpys_rules()
 def log_likelihood(samples: Samples, parameters: MixtureParameters, n_threads: int) -> float:
     """Return sum w log p(x), in nats."""
-    log_prob_norm = log_density(samples, parameters, n_threads)
-    weighted = samples.is_weighted
-    return float(samples.sample_weight @ log_prob_norm if weighted else log_prob_norm.sum())
+    components, total = parameters.components(), 0.0
+    for rows, kernel in _pieces(samples, None):
+        log_prob_norm = np.empty(_count(rows))
+        kernel(samples.rows(rows), components, n_threads, log_prob_norm=log_prob_norm)
+        weighted = samples.is_weighted
+        total += float(samples.weight(rows) @ log_prob_norm if weighted else log_prob_norm.sum())
+    return total
 
 
 @numpys_rules()
@@ -77,7 +81,7 @@ def log_assignment(samples: Samples, parameters: MixtureParameters, n_threads: i
         X = samples.rows(rows)
         resp = np.empty((len(X), parameters.n_components))
         kernel(X, components, n_threads, resp=resp)
-        total += float(samples.sample_weight[rows] @ np.log(resp.max(axis=1)))
+        total += float(samples.weight(rows) @ np.log(resp.max(axis=1)))
     return total
 
 
@@ -126,6 +130,11 @@ def _evaluate(
             np.maximum(parts[name], np.finfo(np.float32).min, out=parts[name])
         for name in copied:
             outputs[name][rows] = parts[name]
+
+
+def _count(rows: Any) -> int:
+    """Return how many rows a slice or an array of numbers stands for."""
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
 
 
 def _pieces(samples: Samples, largest: int | None) -> Iterator[tuple[Any, Callable[..., None]]]:

@@ -218,7 +218,7 @@ def sample_moments(
     """
     if samples.gaps is not None:
         return _observed_moments(samples)
-    present = int((samples.sample_weight > 0).argmax())
+    present = samples.first_present
     first = np.asarray(samples.rows(slice(present, present + 1)), np.float64)
     # in two steps: the first sample may be far from the others
     _, center, _ = _moments_about(samples, Spherical(), first, n_threads).central()
@@ -257,5 +257,5 @@ def _moments_about(
     for start in range(0, samples.n_samples, _ROWS):
         rows = slice(start, min(start + _ROWS, samples.n_samples))
         X, resp = samples.rows(rows), np.ones((rows.stop - start, 1))
-        total.add_moments(X, samples.sample_weight[rows], resp, n_threads)
+        total.add_moments(X, samples.weight(rows), resp, n_threads)
     return total

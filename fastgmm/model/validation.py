@@ -209,7 +209,7 @@ def check_enough(samples: Samples, n_components: int, name: str = "n_components"
     n_samples = samples.n_samples
     kind = " of positive weight" if samples.is_weighted else ""
     if samples.is_weighted:
-        n_samples = int(np.count_nonzero(samples.sample_weight))
+        n_samples = samples.n_present
     if samples.gaps is not None:
         n_samples -= int(np.count_nonzero(samples.gaps.blank & (samples.sample_weight > 0)))
         kind += " with a value"
@@ -245,17 +245,13 @@ def check_complete(samples: Samples, caller: str) -> None:
 def check_magnitude(samples: Samples) -> None:
     """Raise ValueError where weighted sums of squares of the samples overflow float64."""
     limit = _largest_magnitude(samples.n_features * max(samples.total_weight, 1.0))
-    for X, _ in samples.blocks():
-        if samples.gaps is None:
-            largest = max(X.max(), -X.min())
-        else:
-            largest = max(np.fmax.reduce(X, axis=None), -np.fmin.reduce(X, axis=None))
-        if largest > limit:
-            raise ValueError(
-                "X is too large for float64, where sums of its squares overflow: its magnitude "
-                f"should be at most {limit:.3g} with a total weight of {samples.total_weight:.3g}, "
-                f"but got {largest:.3g}. Scale the input data."
-            )
+    largest = samples.largest_magnitude
+    if largest > limit:
+        raise ValueError(
+            "X is too large for float64, where sums of its squares overflow: its magnitude "
+            f"should be at most {limit:.3g} with a total weight of {samples.total_weight:.3g}, "
+            f"but got {largest:.3g}. Scale the input data."
+        )
 
 
 def check_warm_start(

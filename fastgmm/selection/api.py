@@ -233,7 +233,9 @@ def _check_types(covariance_type: Any, samples: Samples) -> list[str]:
 
 
 def _check_folds(n_folds: int, samples: Samples) -> None:
-    n_samples = int(np.count_nonzero(samples.sample_weight))
+    if not samples.in_memory:
+        raise ValueError("criterion='held-out' needs samples in memory, got a source.")
+    n_samples = samples.n_present
     if not 2 <= n_folds <= n_samples:
         raise ValueError(
             "cv should be an integer from 2 to the number of samples of positive weight, which is "
@@ -248,7 +250,7 @@ def _setting(template: GaussianMixture, samples: Samples, tol: float | str) -> S
     n_threads = count_threads(template.n_jobs)
     has_few_rows = len(slot_bounds(samples.n_samples)) - 1 < n_threads
     work = samples.n_samples * samples.n_features**2
-    side_by_side = has_few_rows and work >= _SIDE_BY_SIDE
+    side_by_side = has_few_rows and work >= _SIDE_BY_SIDE and samples.in_memory
     reg_covar = added_to_samples(template.reg_covar, samples, n_threads)
     is_added = isinstance(reg_covar, np.ndarray) or reg_covar > 0.0
     return Setting(

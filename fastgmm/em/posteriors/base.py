@@ -149,7 +149,7 @@ class BlockwisePosterior(Posterior[MixtureParameters, SufficientStatistics]):
         components = parameters.components()
         bound = 0.0
         for rows in row_blocks(samples, self.width(parameters.n_components)):
-            X, weight = samples.rows(rows), samples.sample_weight[rows]
+            X, weight = samples.rows(rows), samples.weight(rows)
             log_prob_norm = np.empty(len(X))
             resp = np.empty((len(X), parameters.n_components))
             kernels.posterior(X, components, self.n_threads, log_prob_norm=log_prob_norm, resp=resp)

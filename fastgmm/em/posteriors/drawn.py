@@ -50,7 +50,7 @@ class _DrawnPosterior(Posterior[LatentVariableModel, Sums]):
         total = None
         for rows in row_blocks(samples, n_draws * n_latent):
             X = np.ascontiguousarray(samples.rows(rows), np.float64)
-            weight = samples.sample_weight[rows]
+            weight = samples.weight(rows)
             draws = np.empty((len(X), n_draws, n_latent))
             bounds = self._draw(parameters, theta, X, rows, draws)
             bound = float(weight @ np.where(weight > 0, bounds, 0.0))

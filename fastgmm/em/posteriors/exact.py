@@ -86,7 +86,7 @@ def add_up(
             kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks, workspace)
     else:
         for rows, is_complete in samples.gaps.parts():
-            X, weight = samples.rows(rows), samples.sample_weight[rows]
+            X, weight = samples.rows(rows), samples.weight(rows)
             if is_complete:
                 kernels.accumulate(X, weight, components, *sums, n_threads, workspace=workspace)
             else:

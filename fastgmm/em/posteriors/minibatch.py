@@ -37,6 +37,11 @@ class Batches:
     """
 
     def __init__(self, samples: Samples, batch_size: Callable[[int], int], seed: int) -> None:
+        if not samples.in_memory:
+            raise ValueError(
+                "Random batches need samples in memory, got a source: it would be read once for "
+                "each batch. partial_fit takes the batches of a stream."
+            )
         self.samples = samples
         self.batch_size = batch_size
         self.seed = seed

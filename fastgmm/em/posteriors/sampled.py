@@ -197,7 +197,7 @@ class MetropolisPosterior(Posterior[MixtureParameters, SufficientStatistics]):
         components = parameters.components()
         bound = 0.0
         for rows in row_blocks(samples, max(parameters.n_components, 2 * self.n_steps)):
-            X, weight = samples.rows(rows), samples.sample_weight[rows]
+            X, weight = samples.rows(rows), samples.weight(rows)
             log_prob = self._log_joint(X, components)
             q = self._walk(log_prob, rows)
             total.add_moments(X, weight, q, self.n_threads)
