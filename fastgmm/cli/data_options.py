@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .options import character, name, names
+from .source_data import add_memory, is_read_in_parts, read_in_parts
 
 if TYPE_CHECKING:
     from ..data.table import Table
 
 DATA = (
     "a .csv, .tsv, .csv.gz, .parquet, .npy or .npz file (FILE.npz:NAME for one of its arrays), "
-    "- for text on standard input, or sample:NAME (patches, pixels or iris)"
+    "- for text on standard input, or sample:NAME (patches, pixels or iris); a folder, a pattern "
+    "such as 'data/*.parquet', or a .zarr folder is read part by part"
 )
 WEIGHTS = (
     "one weight for each sample: a column of DATA, or a file if it ends as the files of DATA do"
@@ -37,6 +39,7 @@ def add_data_options(add: Callable[..., object]) -> None:
     add("--encoding", type=name, metavar="NAME", help=encoding)
     header = "whether the first row of a text file holds names (default: if it has no number)"
     add("--header", action=argparse.BooleanOptionalAction, help=header)
+    add_memory(add)
 
 
 def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = False) -> "Table":
@@ -53,6 +56,8 @@ def read_data(args: argparse.Namespace, model: Any = None, keep_ids: bool = Fals
     from ..data.csv_layout import TextFormat
     from ..data.table import is_file, read_table
 
+    if is_read_in_parts(args):
+        return read_in_parts(args, model)
     keep_missing = _keep_missing(args, model)
     weights = getattr(args, "weights", None)
     weights_file = weights if weights is not None and is_file(weights) else None

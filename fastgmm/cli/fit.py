@@ -129,7 +129,7 @@ def _read_and_fit(
     seconds = {"reading": perf_counter() - start}
     start = perf_counter()
     progress.phase("initializing (the first run also compiles the kernels, about 6 s)")
-    progress.n_samples = len(table.X)
+    progress.n_samples = table.X.shape[0]
     model = _fit_and_save(args, table, progress)
     em = sum(progress.seconds)
     seconds |= {"initialization": perf_counter() - start - em, "EM": em}

@@ -18,10 +18,10 @@ Report = dict[str, Any]
 
 def evaluate(model: Any, X: NDArray[Any], sample_weight: Array | None) -> Report:
     """Return log-likelihood, AIC and BIC of the model's parameters, from one pass over X."""
-    mean = float(model.score(X, sample_weight=sample_weight))
-    total = float(len(X) if sample_weight is None else np.sum(sample_weight, dtype=np.float64))
+    log_likelihood, total = model._log_likelihood("score", X, sample_weight)
+    mean = log_likelihood / total
     return {
-        "n_samples": len(X),
+        "n_samples": X.shape[0],
         "sum_of_weights": total,
         "mean_log_likelihood": mean,
         "log_likelihood": mean * total,

@@ -159,16 +159,23 @@ class SourceSamples(Samples):
         start, stop, _ = rows.indices(self.n_samples)
         if not self.is_weighted:
             return np.broadcast_to(np.float64(1.0), (stop - start,))
-        pieces = [part.sample_weight for part in self._window.pieces(start, stop)]
-        return np.concatenate([piece for piece in pieces if piece is not None])
+        weight = np.empty(stop - start)
+        at = 0
+        for part in self._window.pieces(start, stop):
+            weight[at : at + len(part.X)] = part.sample_weight
+            at += len(part.X)
+        return weight
 
     def unconverted_rows(self, rows: Any) -> NDArray[Any]:
         """Return a copy of some rows: a slice, or an array of their numbers in ascending order."""
         if not isinstance(rows, slice):
             return self.source.select(np.asarray(rows, np.intp), self._part_rows).X
         start, stop, step = rows.indices(self.n_samples)
-        pieces = [part.X for part in self._window.pieces(start, stop)]
-        X = np.concatenate(pieces) if pieces else np.empty((0, self.n_features), self.dtype)
+        X = np.empty((stop - start, self.n_features), self.dtype)
+        at = 0
+        for part in self._window.pieces(start, stop):
+            X[at : at + len(part.X)] = part.X
+            at += len(part.X)
         return X[::step]
 
     def take(self, rows: Any) -> Samples:

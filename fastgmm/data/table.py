@@ -28,7 +28,7 @@ class Table(NamedTuple):
 
     Attributes
     ----------
-    X : array of shape (n_samples, n_features)
+    X : array of shape (n_samples, n_features), or Source
         Finite, or NaN where a missing value is kept. A read-only memory map for a .npy file.
     names : list of str or None
         Names of the features, where the columns have names.

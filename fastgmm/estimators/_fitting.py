@@ -28,6 +28,7 @@ from ..model.validation import check_enough, check_magnitude, check_observed, ch
 from ._array_api import like, put_attributes_like
 from ._exchange import ScikitLearnExchange
 from ._inputs import check_samples, unchanged_on_error
+from ._memory import check_memory
 from ._mixture import FittedMixture
 from ._progress import Verbose
 from ._restarts import Compute, Run, best_of, draw, run_starts
@@ -170,6 +171,8 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
     def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:
         self._validate_params()
         with unchanged_on_error(self), numpys_rules(), time_limit(self.max_time):
+            acceleration = getattr(self, "acceleration", None)
+            check_memory(X, self.n_components, self.covariance_type, acceleration)
             samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
             check_enough(samples, self.n_components)
             check_observed(samples)

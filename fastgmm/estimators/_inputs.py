@@ -45,25 +45,18 @@ def check_samples(
     )
     known: Any = X
     if isinstance(X, Source) and X.feature_names is not None:
-        known = _Named(X.feature_names)
+        known = _header(X.feature_names)
     elif not is_frame(X):
         known = np.broadcast_to(0.0, (samples.n_samples, samples.n_features))
     validate_data(estimator, known, reset=reset, skip_check_array=True)
     return samples
 
 
-class _Named:
-    """What scikit-learn asks of a data frame: the names of its columns."""
+def _header(names: list[str]) -> Any:
+    """Return a data frame without rows: the sources that know names read them with pyarrow."""
+    import pyarrow
 
-    def __init__(self, names: list[str]) -> None:
-        self.shape = 1, len(names)
-        self._names = names
-
-    def __dataframe__(self) -> "_Named":
-        return self
-
-    def column_names(self) -> list[str]:
-        return self._names
+    return pyarrow.table({name: pyarrow.array([], pyarrow.float64()) for name in names})
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from ..model.prediction import best_components, result_dtype
 from ..model.validation import check_enough, check_magnitude, check_means
 from ._array_api import like, put_attributes_like
 from ._inputs import check_samples, unchanged_on_error
+from ._memory import check_memory
 from ._mixture import FittedMixture
 from ._progress import Report
 from ._restarts import Compute, Run, best_of, run_starts
@@ -193,6 +194,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         self._validate_params()
         with unchanged_on_error(self), numpys_rules(), time_limit(self.max_time):
+            check_memory(X, self.n_clusters, "tied-spherical")
             samples = check_samples(self, X, sample_weight, reset=True)
             check_enough(samples, self.n_clusters, "n_clusters")
             check_magnitude(samples)

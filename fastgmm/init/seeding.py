@@ -45,10 +45,10 @@ class Seeds(NamedTuple):
     resp: Callable[[int, int], Array] | None = None
 
 
-def seeding_size(samples: Samples, n_components: int) -> int:
-    """Return how many rows seeding uses at the most."""
+def seeding_size(samples: Any, n_components: int) -> int:
+    """Return how many rows of samples or a source seeding uses at the most."""
     rows = max(_SEEDING_ELEMENTS // samples.n_features, _LEAST_SEEDING_ROWS)
-    return max(min(rows, _SEEDING_ROWS), _SEEDING_ROWS_PER_COMPONENT * n_components)
+    return int(max(min(rows, _SEEDING_ROWS), _SEEDING_ROWS_PER_COMPONENT * n_components))
 
 
 def subsample(samples: Samples, size: int, random_state: np.random.RandomState) -> Samples:

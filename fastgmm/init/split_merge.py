@@ -8,6 +8,7 @@ subsample, where an iteration costs a fraction, and are kept if EM then ends at 
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,16 @@ _WORTHWHILE = 1e-4
 _FAILURES = 6
 _LATER_FAILURES = 12
 _SEARCHES_IN_VAIN = 2
+
+
+def largest_subsample(samples: Any) -> int:
+    """Return how many rows a subsample has at the most, if parameters are few.
+
+    Parameters
+    ----------
+    samples : Samples or Source
+    """
+    return int(_ELEMENTS // samples.n_features)
 
 
 class SplitMerge:
@@ -169,9 +180,8 @@ class SplitMerge:
         )
 
     def _subsample(self, samples: Samples, parameters: MixtureParameters) -> Samples:
-        most = _ELEMENTS // samples.n_features
         size = max(
-            min(samples.n_present // _FRACTION, most),
+            min(samples.n_present // _FRACTION, largest_subsample(samples)),
             _ROWS_PER_PARAMETER * parameters.n_parameters,
         )
         return subsample(samples, size, self.random_state)

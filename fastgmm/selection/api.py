@@ -16,6 +16,7 @@ from ..data.samples import Samples
 from ..em.schedules import check_count
 from ..estimators import GaussianMixture
 from ..estimators._inputs import check_samples
+from ..estimators._memory import check_memory
 from ..model.covariance import COVARIANCE_MODELS
 from ..model.regularization import added_to_samples
 from ..model.validation import check_magnitude, check_observed
@@ -163,6 +164,8 @@ def select(
         random_state=random_state,
         n_jobs=n_jobs,
     )
+    for name in _check_types(covariance_type, samples):
+        check_memory(X, max(sizes), name)
     keys = [Key(name, K) for name in _check_types(covariance_type, samples) for K in sizes]
     setting = _setting(template, samples, tol)
     with one_blas_thread(), warnings.catch_warnings():

@@ -87,6 +87,7 @@ class ArrayFiles(Source):
         yield from assembly.parts(self._pieces(assembly))
 
     def _pieces(self, assembly: Assembly) -> Iterator[Piece]:
+        row = 0
         for number, path in enumerate(self._files.paths):
             self._files.check(number)
             table = _Table(path, self._headers[number])
@@ -95,7 +96,8 @@ class ArrayFiles(Source):
             while start < self._counts[number]:
                 stop = min(start + assembly.missing, self._counts[number])
                 weight = None if weights is None else weights.rows(start, stop).ravel()
-                yield Piece(table.rows(start, stop), weight)
+                row += stop - start
+                yield Piece(table.rows(start, stop), weight, row == self.n_samples)
                 start = stop
             self._files.check(number)
 

@@ -35,10 +35,13 @@ class Piece(NamedTuple):
     values : (m, d) array, or list of d arrays of shape (m,)
         In rows, or in columns.
     sample_weight : (m,) array or None
+    is_last : bool
+        Whether it is known that no rows follow.
     """
 
     values: NDArray[Any] | list[NDArray[Any]]
     sample_weight: NDArray[Any] | None = None
+    is_last: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -101,6 +104,11 @@ class Source(ABC):
         ValueError
             If what is read is damaged, or not what it was when the source was made.
         """
+
+    @property
+    def shape(self) -> tuple[int | None, int]:
+        """Numbers of samples and of features, as of an array."""
+        return self.n_samples, self.n_features
 
     def place(self, row: int) -> str:  # noqa: ARG002  of sources that know
         """Return where a row is found, for messages: " (row group 2 of x.parquet)" or nothing.
@@ -186,7 +194,8 @@ class Assembly:
         Part
         """
         for piece in pieces:
-            if self.filled == 0 and piece.n_rows == self.n_rows and self._is_part(piece):
+            is_whole = piece.n_rows == self.n_rows or piece.is_last
+            if self.filled == 0 and is_whole and self._is_part(piece):
                 yield Part(piece.values, piece.sample_weight)  # type: ignore[arg-type]
                 continue
             done = 0

@@ -12,8 +12,8 @@ from .base import Assembly, Part, Piece, Source
 from .files import Files, paths_of
 
 # Rows that are decoded at a time, and bytes that are read of each column.
-_ROWS = 2**16
-_BUFFER = 2**20
+_ROWS = 2**14
+_BUFFER = 2**16
 
 
 class Parquet(Source):

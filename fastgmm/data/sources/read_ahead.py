@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
@@ -30,5 +31,6 @@ def read_ahead(items: Generator[_Item, None, None]) -> Iterator[_Item]:
             yield item
             del item
     finally:
-        reader.submit(items.close)
+        with suppress(RuntimeError):  # the interpreter ends
+            reader.submit(items.close)
         reader.shutdown(wait=False)  # the garbage collector may run this in any thread

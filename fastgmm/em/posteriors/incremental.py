@@ -203,7 +203,7 @@ def implied_statistics(parameters: MixtureParameters, weight: float) -> Sufficie
 
 
 def _select(samples: Samples, rows: Any) -> Samples:
-    weight = samples.sample_weight[rows] if samples.is_weighted else None
+    weight = samples.weight(rows) if samples.is_weighted else None
     return Samples(samples.unconverted_rows(rows), weight)
 
 
