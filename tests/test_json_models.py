@@ -178,7 +178,7 @@ DAMAGE = {
     ),
     "deep": (
         lambda t: '{"format": 1, "class": ' + damage.DEEP,
-        "expected what save writes, found this: ",
+        "expected what fastgmm writes, found this: ",
     ),
 }
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 import fastgmm
-from fastgmm.persistence import files, replacing
+from fastgmm.data import replaced_files as files
+from fastgmm.persistence import replacing
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and signals of POSIX")
 #: Writes half a file, says so, and waits to be killed.
 WRITER = """
 import sys, time
-from fastgmm.persistence import files, replacing
+from fastgmm.data import replaced_files as files
+from fastgmm.persistence import replacing
 {setup}
 with replacing(sys.argv[1]) as file:
     file.write(b"half")

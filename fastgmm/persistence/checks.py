@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
+from ..data.archive import Mismatch
 from ..em.updates.fixed import check_fixed, check_fixed_components
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CovarianceModel
@@ -19,7 +20,6 @@ from ..model.validation import (
     check_means,
     check_weights,
 )
-from .archive import Mismatch
 
 # How far products of factors may be from what they were computed from, in units of the rounding
 # error of a sum over d products. 2400 fits of condition 1 to 1e16 were at most 2 away.

@@ -5,8 +5,7 @@ are numbers.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from numbers import Integral
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._versions import __version__
-from .archive import Mismatch, check_array
+from ..data.archive import Mismatch, OtherFileError, check_array
 from .checks import check_end, check_values
 from .layouts import (
     LAYOUTS,
@@ -29,8 +28,6 @@ from .layouts import (
 )
 
 FORMAT = 1
-
-_LONGEST_MESSAGE = 300
 
 Reader = Callable[[str, ArrayField], NDArray[Any] | None]
 
@@ -67,33 +64,6 @@ def to_content(model: Any, verb: str) -> tuple[str, dict[str, NDArray[Any]]]:
     except ValueError as error:
         raise ValueError(f"{name} cannot be {verb}: {error}") from error
     return header, arrays
-
-
-class OtherFileError(Mismatch):
-    """A file that is no model of this version, and need not be damaged."""
-
-
-@contextmanager
-def one_line_errors(path: str) -> Iterator[None]:
-    """Turn whatever is raised for a damaged file into a ValueError of one line."""
-    try:
-        yield
-    except OtherFileError as error:
-        raise ValueError(f"{path}: {_one_line(str(error))}.") from error
-    except Mismatch as error:
-        raise ValueError(f"{path}: damaged model file, {_one_line(str(error))}.") from error
-    except Exception as error:
-        # zipfile, NumPy and json raise a dozen kinds, RecursionError and struct.error among them
-        found = _one_line(str(error) or type(error).__name__)
-        raise ValueError(
-            f"{path}: damaged model file, expected what save writes, found this: {found}"
-        ) from error
-
-
-def _one_line(text: str) -> str:
-    line = text.strip().partition("\n")[0]
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}..."
 
 
 def _names() -> str:

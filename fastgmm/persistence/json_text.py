@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .archive import Mismatch
+from ..data.archive import Mismatch, OtherFileError, one_line_errors
 from .content import (
-    OtherFileError,
     check_header,
     given,
-    one_line_errors,
     read_json,
     restore,
     to_content,
@@ -106,7 +104,7 @@ def from_json(text: str | bytes) -> Any:
     """
     if not isinstance(text, str | bytes):
         raise TypeError(f"text should be a str or bytes, got {type(text).__name__}.")
-    with one_line_errors("JSON"):
+    with one_line_errors("JSON", "model file"):
         return from_text(text)
 
 

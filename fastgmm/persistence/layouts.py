@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.archive import Mismatch
 from ..data.containers import to_array
 from ..em.result import Iteration
 from ..model.covariance import get_covariance_model
 from ..model.penalties import NormalInverseWishartPrior
-from .archive import Mismatch
 
 #: Parameters that are not stored: where a fit starts is no part of its outcome.
 STARTING_VALUES = ("weights_init", "means_init", "precisions_init", "covariances_init")

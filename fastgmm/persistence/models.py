@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .archive import Archive, ShortReads, write_archive
-from .content import OtherFileError, check_optional, one_line_errors, parse, restore, to_content
-from .files import PathLike, replacing
+from ..data.archive import (
+    Archive,
+    OtherFileError,
+    ShortReads,
+    one_line_errors,
+    write_archive,
+)
+from ..data.replaced_files import PathLike, replacing
+from .content import check_optional, parse, restore, to_content
 from .json_text import from_text, is_json
 from .layouts import ArrayField
 
@@ -94,7 +100,7 @@ def load(path: PathLike) -> Any:
     name = os.fspath(path)
     if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
         raise ValueError(f"{name}: expected a model saved by fastgmm, found a device.")
-    with ShortReads(io.FileIO(name)) as file, one_line_errors(name):
+    with ShortReads(io.FileIO(name)) as file, one_line_errors(name, "model file"):
         if not zipfile.is_zipfile(file):
             file.seek(0)
             if is_json(file.read()):

@@ -10,7 +10,8 @@ import io
 import math
 import struct
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _END_OF_ARCHIVE = 22  # bytes of the last record of a zip archive, whose last tw
 _LOCAL_HEADER = 30  # bytes before each member, apart from its name
 _SEAL = b"sha256:"
 _SEAL_BYTES = len(_SEAL) + 2 * hashlib.sha256().digest_size
+_LONGEST_MESSAGE = 300
 
 
 class Mismatch(ValueError):  # noqa: N818
@@ -29,6 +31,40 @@ class Mismatch(ValueError):  # noqa: N818
 
     def __init__(self, expected: str, found: str) -> None:
         super().__init__(f"expected {expected}, found {found}")
+
+
+class OtherFileError(Mismatch):
+    """A file of another kind or version, which need not be damaged."""
+
+
+@contextmanager
+def one_line_errors(path: str, kind: str) -> Iterator[None]:
+    """Turn whatever is raised for a damaged file into a ValueError of one line.
+
+    Parameters
+    ----------
+    path : str
+    kind : str
+        What the file should be.
+    """
+    try:
+        yield
+    except OtherFileError as error:
+        raise ValueError(f"{path}: {_one_line(str(error))}.") from error
+    except Mismatch as error:
+        raise ValueError(f"{path}: damaged {kind}, {_one_line(str(error))}.") from error
+    except Exception as error:
+        # zipfile, NumPy and json raise a dozen kinds, RecursionError and struct.error among them
+        found = _one_line(str(error) or type(error).__name__)
+        raise ValueError(
+            f"{path}: damaged {kind}, expected what fastgmm writes, found this: {found}"
+        ) from error
+
+
+def _one_line(text: str) -> str:
+    line = text.strip().partition("\n")[0]
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}..."
 
 
 class ShortReads(io.BufferedReader):
@@ -90,7 +126,7 @@ class Archive:
         name : str
         shape : tuple of int or None
             None: any length.
-        dtype : {'float64', 'int64', 'str'}
+        dtype : {'float64', 'int64', 'uint8', 'str'}
         largest : int, default=8
             Bytes of the longest string.
 

@@ -48,6 +48,7 @@ def replacing(path: PathLike) -> Iterator[IO[bytes]]:
             if sys.platform == "win32":
                 file.close()  # no open file can be moved
             temporary.replace(target)  # while the lock is held
+            _sync_folder(target.parent)
         finally:
             file.close()
             temporary.unlink(missing_ok=True)
@@ -105,6 +106,18 @@ def _remove_abandoned(folder: Path) -> None:
                 if sys.platform != "win32":
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()  # Windows refuses it for a file that is open elsewhere
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder outlast a failure of power, where the system can do that."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _copy_permissions(target: Path, file: IO[bytes]) -> None:
