@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._versions import __version__
 from .automatic import check_goes_with_auto, choose
 from .data_options import DATA, WEIGHTS, add_data_options, naming_columns, read_data
+from .kept_fit import add_checkpoint_options, check_checkpoint_options, kept_fit, remove_checkpoint
 from .options import name, number, number_or
 from .output_file import add_force, writing
 
@@ -65,6 +66,7 @@ def add_options(add: Callable[..., object]) -> None:
     add("--standardize", action="store_true", help=standardize)
     add("-o", "--output", type=name, metavar="MODEL", help="file for the model, such as model.npz")
     add_force(add)
+    add_checkpoint_options(add)
     add("--quiet", action="store_true", help="no progress and no summary")
     add("--json", action="store_true", help="summary as one JSON object")
 
@@ -92,6 +94,7 @@ def run(args: argparse.Namespace) -> None:
         args.error("--variance goes with --covariance-type tied-spherical alone")
     if args.n_components == "auto":
         check_goes_with_auto(args)
+    check_checkpoint_options(args)
     progress = Progress(args.quiet, args.max_iter, args.n_init)
     try:
         table, model, seconds = _read_and_fit(args, progress)
@@ -115,6 +118,7 @@ def run(args: argparse.Namespace) -> None:
         "speed": describe_speed(progress, args.n_components),
     }
     _print(args, report)
+    remove_checkpoint(args)
     _warn_not_converged(model)
 
 
@@ -166,13 +170,16 @@ def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -
         progress.phase("choosing the number of components")
         args.selection, start = choose(args, X, table.weights)
     model: Any = GaussianMixture(**_parameters(args) | start)
-    with Interruption(lambda: args.output is not None and bool(progress.seconds)) as interruption:
+    with (
+        kept_fit(args) as checkpoint,
+        Interruption(lambda: args.output is not None and bool(progress.seconds)) as interruption,
+    ):
 
         def callback(iteration: Any) -> bool:
             progress(iteration)
             return interruption.requested
 
-        model.fit(X, sample_weight=table.weights, callback=callback)
+        model.fit(X, sample_weight=table.weights, callback=callback, checkpoint=checkpoint)
     restore(model)
     return model, interruption.requested
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TypeVar
 
-from ..em.progress_bar import ProgressBar, state, title
+from ..em.progress_bar import ProgressBar, begins_start, state, title
 from ..em.result import Iteration
 
 _LINE_SECONDS = 10.0
@@ -28,6 +28,7 @@ class Progress:
         self.seconds: list[float] = []
         self._n_init = n_init
         self._start = 0
+        self._last = 0
         self._quiet = quiet
         self._last_line = perf_counter()
         self._bar: ProgressBar | None = None
@@ -42,7 +43,8 @@ class Progress:
     def __call__(self, iteration: Iteration) -> None:
         """Show an iteration."""
         self.seconds.append(iteration.seconds)
-        self._start += iteration.number == 1
+        self._start += begins_start(iteration, self._last)
+        self._last = iteration.number
         if self._bar is not None:
             self._bar.n_samples = self.n_samples
             self._bar(iteration)

@@ -66,6 +66,8 @@ class SourceSamples(Samples):
         self._present = None
         self._part_rows = n_rows = part_rows(source.n_features)
         self._window = Window(lambda: _harmless(source.parts(n_rows)))
+        # rows of a weighted source that were read last: their weights are asked for next
+        self._last: tuple[int, int, Part] | None = None
         survey = Survey(source)
         for part in read_ahead(self._parts()):
             survey.add(part)
@@ -142,6 +144,7 @@ class SourceSamples(Samples):
         """
         n = 0
         self._window.close()
+        self._last = None
         for X, weight in read_ahead(self._parts()):
             n += len(X)
             yield X, np.broadcast_to(np.float64(1.0), (len(X),)) if weight is None else weight
@@ -156,27 +159,35 @@ class SourceSamples(Samples):
 
     def weight(self, rows: Any) -> Array:
         """Return the weights of some rows, given by a slice."""
-        start, stop, _ = rows.indices(self.n_samples)
+        start, stop, step = rows.indices(self.n_samples)
         if not self.is_weighted:
-            return np.broadcast_to(np.float64(1.0), (stop - start,))
-        weight = np.empty(stop - start)
-        at = 0
-        for part in self._window.pieces(start, stop):
-            weight[at : at + len(part.X)] = part.sample_weight
-            at += len(part.X)
-        return weight
+            return np.broadcast_to(np.float64(1.0), (len(range(start, stop, step)),))
+        weight = self._read(start, stop).sample_weight
+        assert weight is not None
+        return weight[::step]
 
     def unconverted_rows(self, rows: Any) -> NDArray[Any]:
         """Return a copy of some rows: a slice, or an array of their numbers in ascending order."""
         if not isinstance(rows, slice):
             return self.source.select(np.asarray(rows, np.intp), self._part_rows).X
         start, stop, step = rows.indices(self.n_samples)
+        return self._read(start, stop).X[::step]
+
+    def _read(self, start: int, stop: int) -> Part:
+        """Return a copy of the rows from start to stop, which may be those of the call before."""
+        if self._last is not None and self._last[:2] == (start, stop):
+            return self._last[2]
         X = np.empty((stop - start, self.n_features), self.dtype)
+        weight = np.empty(stop - start) if self.is_weighted else None
         at = 0
         for part in self._window.pieces(start, stop):
-            X[at : at + len(part.X)] = part.X
-            at += len(part.X)
-        return X[::step]
+            some = slice(at, at + len(part.X))
+            X[some], at = part.X, some.stop
+            if weight is not None:
+                weight[some] = part.sample_weight
+        copied = Part(X, weight)
+        self._last = (start, stop, copied) if self.is_weighted else None
+        return copied
 
     def take(self, rows: Any) -> Samples:
         """Return some samples with their weights, in memory.

@@ -10,6 +10,7 @@ _HOME = {
     "Acceleration": ".acceleration",
     "AmortizedPosterior": ".posteriors.amortized",
     "BlockwisePosterior": ".posteriors.base",
+    "Checkpoint": ".checkpoints.settings",
     "ClosedForm": ".updates.closed_form",
     "CollapseError": "..model.covariance_model",
     "ConjugatePrior": ".updates.conjugate",
@@ -62,6 +63,7 @@ __all__ = [
     "Acceleration",
     "AmortizedPosterior",
     "BlockwisePosterior",
+    "Checkpoint",
     "ClosedForm",
     "CollapseError",
     "ConjugatePrior",
@@ -121,6 +123,7 @@ if TYPE_CHECKING:
     from .acceleration import Acceleration, NoAcceleration, QuasiNewton
     from .api import fit
     from .ascent import gradient_ascent
+    from .checkpoints.settings import Checkpoint
     from .convergence import Convergence, LowerBoundChange, Never, RemainingGain
     from .latent_variable_model import LatentVariableModel, Sums
     from .mixture_result import MixtureResult

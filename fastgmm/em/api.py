@@ -7,6 +7,7 @@ from ..data.checks import check_samples
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_observed
 from .acceleration import Acceleration, NoAcceleration
+from .checkpoints.current import CheckpointLike, checkpointing
 from .convergence import Convergence, LowerBoundChange, Never
 from .latent_variable_model import P
 from .loop import run
@@ -35,6 +36,7 @@ def fit(
     max_time: float | None = None,
     missing: str = "error",
     callback: Callback | None = None,
+    checkpoint: CheckpointLike | None = None,
 ) -> MixtureResult: ...
 
 
@@ -52,6 +54,7 @@ def fit(
     max_time: float | None = None,
     missing: str = "error",
     callback: Callback | None = None,
+    checkpoint: CheckpointLike | None = None,
 ) -> EMResult[P]: ...
 
 
@@ -69,6 +72,7 @@ def fit(
     max_time: float | None = None,
     missing: str = "error",
     callback: Callback | None = None,
+    checkpoint: CheckpointLike | None = None,
 ) -> EMResult[Any]:
     r"""Run EM, or a variant of it, from given parameters.
 
@@ -104,6 +108,9 @@ def fit(
         Called with an Iteration (number, lower_bound, change, seconds) after each iteration, whose
         `Iteration.partial` is the result so far. If it returns True, the run ends there, with the
         parameters of that iteration.
+    checkpoint : str, path or Checkpoint, optional
+        File that keeps the state of the run, by default once a minute. The same call goes on from
+        there to the same bits; see `Checkpoint`.
 
     Returns
     -------
@@ -115,9 +122,10 @@ def fit(
     ------
     ValueError
         If X, a weight, ``max_iter`` or ``max_time`` is not valid, or if one policy needs what
-        another does not offer. The policies are checked before the data is read.
+        another does not offer. The policies are checked before the data is read. If ``checkpoint``
+        is damaged or belongs to another run, or cannot be written.
     TypeError
-        If a policy works with other parameters.
+        If a policy works with other parameters, or its state cannot be kept by ``checkpoint``.
 
     References
     ----------
@@ -159,7 +167,10 @@ def fit(
     def complete(result: EMResult[Any]) -> EMResult[Any]:
         return _mixture_result(result, missing)
 
-    with time_limit(max_time):
+    def settings() -> dict[str, Any]:
+        return {"parameters": parameters, "max_iter": max_iter, "missing": missing}
+
+    with time_limit(max_time), checkpointing(checkpoint, samples, settings):
         return complete(
             run(
                 samples,

@@ -7,11 +7,14 @@ from typing import Any
 from .._kernels.blas import one_blas_thread
 from ..data.samples import Samples
 from .acceleration import Acceleration, NoAcceleration
+from .checkpoints.current import begin_run
+from .checkpoints.journal import RunRecord
 from .convergence import Convergence
 from .latent_variable_model import P
 from .policies import Policies
 from .posteriors.base import Posterior
 from .result import Callback, EMResult, Iteration, stops
+from .run_state import RunState
 from .time_limit import time_is_up
 from .updates.base import Update
 
@@ -60,58 +63,61 @@ def run(
     policies = Policies(posterior, update, convergence, acceleration or NoAcceleration())
     policies.check(parameters)
     policies.start(samples, parameters)
+    state = RunState(parameters, parameters, lower_bound)
+    record = begin_run(samples, policies, state)
     with one_blas_thread():
-        return _run(
-            samples,
-            parameters,
-            policies,
-            max_iter,
-            lower_bound,
-            callback,
-        )
+        return _run(samples, state, policies, max_iter, callback, record)
 
 
 def _run(
     samples: Samples,
-    parameters: P,
+    state: RunState[P],
     policies: Policies,
     max_iter: int,
-    lower_bound: float,
     callback: Callback | None,
+    record: RunRecord | None,
 ) -> EMResult[P]:
-    posterior, update, convergence, acceleration = policies
-    history: list[Iteration] = []
-    collapsed: dict[int, int] = {}
-    converged = stopped = out_of_time = False
-    point = parameters
+    stopped = out_of_time = False
 
     def result() -> EMResult[P]:
-        outcome = parameters, converged, lower_bound, list(history), collapsed
-        return EMResult(*outcome, stopped, samples.dtype, out_of_time)
+        outcome = state.parameters, state.converged, state.lower_bound, list(state.history)
+        return EMResult(*outcome, state.collapsed, stopped, samples.dtype, out_of_time)
 
-    while not (converged or stopped or out_of_time) and len(history) < max_iter:
-        start = perf_counter()
-        statistics = posterior.summarize(samples, point)
-        _check_finite(statistics.lower_bound, len(history) + 1)
-        change = 0.0
-        if acceleration.accepts(statistics.lower_bound):
-            updated = update(statistics, point)
-            parameters = updated.parameters
-            if updated.collapsed:
-                failed = sorted(updated.collapsed)
-                collapsed = dict.fromkeys(failed, len(history) + 1) | collapsed
-            own_bound = updated.lower_bound
-            bound = statistics.lower_bound if own_bound is None else own_bound
-            _check_own_bound(bound, len(history) + 1)
-            change, lower_bound = bound - lower_bound, bound
-            point = acceleration.advance(statistics, point, parameters)
-            converged = posterior.settled and convergence(change, acceleration.remaining())
-        else:
-            point = acceleration.retreat()
-        history.append(Iteration(len(history) + 1, lower_bound, change, perf_counter() - start))
-        stopped = stops(callback, history[-1], result)
-        out_of_time = not (converged or stopped) and time_is_up()
+    if state.history:  # the run goes on: whether it stops there was not kept
+        stopped = stops(callback, state.history[-1], result)
+    while not (state.converged or stopped or out_of_time) and len(state.history) < max_iter:
+        _iterate(samples, state, policies)
+        if record is not None:
+            record.keep()
+        stopped = stops(callback, state.history[-1], result)
+        out_of_time = not (state.converged or stopped) and time_is_up()
+        if record is not None:
+            record.write_if_due()
     return result()
+
+
+def _iterate(samples: Samples, state: RunState[P], policies: Policies) -> None:
+    """Take one iteration."""
+    posterior, update, convergence, acceleration = policies
+    start, number = perf_counter(), len(state.history) + 1
+    statistics = posterior.summarize(samples, state.point)
+    _check_finite(statistics.lower_bound, number)
+    change = 0.0
+    if acceleration.accepts(statistics.lower_bound):
+        updated = update(statistics, state.point)
+        state.parameters = updated.parameters
+        if updated.collapsed:
+            state.collapsed = dict.fromkeys(sorted(updated.collapsed), number) | state.collapsed
+        own_bound = updated.lower_bound
+        bound = statistics.lower_bound if own_bound is None else own_bound
+        _check_own_bound(bound, number)
+        change, state.lower_bound = bound - state.lower_bound, bound
+        state.point = acceleration.advance(statistics, state.point, state.parameters)
+        state.converged = posterior.settled and convergence(change, acceleration.remaining())
+    else:
+        state.point = acceleration.retreat()
+    seconds = perf_counter() - start
+    state.history.append(Iteration(number, state.lower_bound, change, seconds))
 
 
 def _check_own_bound(bound: float, number: int) -> None:

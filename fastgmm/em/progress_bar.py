@@ -36,6 +36,7 @@ class ProgressBar:
         self.n_samples = 0
         self._n_init = n_init
         self._start = 0
+        self._last = 0
         self._bar = open_bar(max_iter, leave)
 
     def phase(self, text: str) -> None:
@@ -44,13 +45,16 @@ class ProgressBar:
 
     def __call__(self, iteration: Iteration) -> None:
         """Show an iteration."""
-        self._start += iteration.number == 1
+        begins = begins_start(iteration, self._last)
+        self._start += begins
         self._bar.set_postfix_str(state(iteration, self.n_samples), refresh=False)
-        if iteration.number == 1:
+        if begins:
             self._bar.bar_format = "{desc} {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}"
             self._bar.set_description_str(title(self._start, self._n_init), refresh=False)
             self._bar.reset()
-        self._bar.update()
+            self._last = 0
+        self._bar.update(iteration.number - self._last)
+        self._last = iteration.number
 
     def refresh(self) -> None:
         """Draw the bar now."""
@@ -72,6 +76,20 @@ def open_bar(total: int, leave: bool = False) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(total=total, file=sys.stderr, leave=leave, bar_format="{desc}", **_shape())
+
+
+def begins_start(iteration: Iteration, last: int) -> bool:
+    """Return whether an iteration is the first one that is seen of its start.
+
+    A fit that goes on from a checkpoint need not begin with the number 1.
+
+    Parameters
+    ----------
+    iteration : Iteration
+    last : int
+        Number of the one before; 0 if there was none.
+    """
+    return last == 0 or iteration.number <= last
 
 
 def title(start: int, n_init: int) -> str:

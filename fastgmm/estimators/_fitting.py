@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._kernels.floating_point import numpys_rules
@@ -29,6 +28,7 @@ from ._array_api import like, put_attributes_like
 from ._exchange import ScikitLearnExchange
 from ._inputs import check_samples, unchanged_on_error
 from ._memory import check_memory
+from ._keeping import CheckpointLike, is_kept, keeping, stream
 from ._mixture import FittedMixture
 from ._progress import Verbose
 from ._restarts import Compute, Run, best_of, draw, run_starts
@@ -103,6 +103,7 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
         sample_weight: Any = None,
         *,
         callback: Callback | None = None,
+        checkpoint: CheckpointLike | None = None,
     ) -> _Self:
         """Estimate the parameters.
 
@@ -118,6 +119,9 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
             whose ``partial()`` is a fitted estimator of that iteration. If it returns True, the fit
             ends there, also if other starts were to follow. The estimator then holds the best start
             so far; ``converged_`` is False unless that start had converged.
+        checkpoint : str, path or em.Checkpoint, optional
+            File that keeps the state of the fit, by default once a minute. The same call goes on
+            from there to the same bits; see `em.Checkpoint`.
 
         Returns
         -------
@@ -127,7 +131,8 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
         Raises
         ------
         ValueError
-            If X, a weight or a parameter is not valid, or if the starting covariances collapse.
+            If X, a weight or a parameter is not valid, if the starting covariances collapse, or if
+            ``checkpoint`` is damaged, belongs to another fit or cannot be written.
 
         Warns
         -----
@@ -136,7 +141,7 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
             the fit, if a component's covariance collapsed or has too few samples, or if
             ``reg_covar`` makes up more than 1 % of a variance.
         """
-        self._fit(X, sample_weight, callback)
+        self._fit(X, sample_weight, callback, checkpoint)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
@@ -163,12 +168,18 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
         ConvergenceWarning
             As ``fit``.
         """
-        samples = self._fit(X, sample_weight, None)
+        samples = self._fit(X, sample_weight)
         labels = best_components(samples, self._parameters(), count_threads(self.n_jobs))
         labels = samples.in_all_rows(labels)
         return like(X, labels)
 
-    def _fit(self, X: Any, sample_weight: Any, callback: Any) -> Samples:
+    def _fit(
+        self,
+        X: Any,
+        sample_weight: Any,
+        callback: Callback | None = None,
+        checkpoint: CheckpointLike | None = None,
+    ) -> Samples:
         self._validate_params()
         with unchanged_on_error(self), numpys_rules(), time_limit(self.max_time):
             acceleration = getattr(self, "acceleration", None)
@@ -182,7 +193,8 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
                 callback,
                 lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
             )
-            result, restarts = self._best_run(samples, reg_covar, fitted)
+            with keeping(self, checkpoint, samples):
+                result, restarts = self._best_run(samples, reg_covar, fitted)
             self._fitted(result, X, samples, restarts)
         warn_about(self, result, samples, reg_covar)
         return samples
@@ -195,7 +207,7 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
     ) -> tuple[EMResult[MixtureParameters], list[Restart]]:
         """Run EM from each start; return the run with the largest lower bound, and a record."""
         given = self._prepare(samples)
-        random_state = check_random_state(self.random_state)
+        random_state = stream(self.random_state)
         warm = self.warm_start and hasattr(self, "converged_")
         if warm:
             model = get_covariance_model(self.covariance_type)
@@ -204,9 +216,10 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
         is_one = warm or (is_given(self.init_params) and not callable(self.init_params))
         n_starts = 1 if is_one else self.n_init
         n_threads = count_threads(self.n_jobs)
-        # who looks on sees one start after the other; a source is read by one
-        in_order = callback or self.verbose or not samples.in_memory
-        n_workers = 1 if in_order else min(n_starts, n_threads)
+        # who looks on sees one start after the other, a checkpoint keeps one run at a time, and a
+        # source is read by one
+        is_in_turn = callback or self.verbose or is_kept() or not samples.in_memory
+        n_workers = 1 if is_in_turn else min(n_starts, n_threads)
         lower_bound = self.lower_bound_ if warm else -math.inf
         setting = Setting(given, random_state, reg_covar, n_threads // n_workers, lower_bound)
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,6 +31,7 @@ from ..model.validation import check_enough, check_magnitude, check_means
 from ._array_api import like, put_attributes_like
 from ._inputs import check_samples, unchanged_on_error
 from ._memory import check_memory
+from ._keeping import CheckpointLike, is_kept, keeping, stream
 from ._mixture import FittedMixture
 from ._progress import Report
 from ._restarts import Compute, Run, best_of, run_starts
@@ -160,6 +160,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         sample_weight: Any = None,
         *,
         callback: Callback | None = None,
+        checkpoint: CheckpointLike | None = None,
     ) -> "SoftKMeans":
         """Find the centres.
 
@@ -175,6 +176,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             whose ``partial()`` is a fitted estimator of that iteration. If it returns True, the fit
             ends there, also if other starts were to follow. The estimator then holds the best start
             so far; ``converged_`` is False unless that start had converged.
+        checkpoint : str, path or em.Checkpoint, optional
+            File that keeps the state of the fit, by default once a minute. The same call goes on
+            from there to the same bits; see `em.Checkpoint`.
 
         Returns
         -------
@@ -184,7 +188,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         Raises
         ------
         ValueError
-            If X, a weight or a parameter is not valid.
+            If X, a weight or a parameter is not valid, or if ``checkpoint`` is damaged, belongs to
+            another fit or cannot be written.
 
         Warns
         -----
@@ -202,7 +207,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
                 callback,
                 lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
             )
-            result, restarts = self._best_run(samples, fitted)
+            with keeping(self, checkpoint, samples):
+                result, restarts = self._best_run(samples, fitted)
             self._fitted(result, X, samples, restarts)
         warn_about_convergence(self, result, stacklevel=3)
         return self
@@ -286,9 +292,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self, samples: Samples, callback: Callback | None
     ) -> tuple[EMResult[MixtureParameters], list[Restart]]:
         given = not isinstance(self.init, str)
-        random_state = check_random_state(self.random_state)
+        random_state = stream(self.random_state)
         n_starts, n_threads = 1 if given else self.n_init, count_threads(self.n_jobs)
-        n_workers = 1 if callback else min(n_starts, n_threads)
+        n_workers = 1 if callback or is_kept() else min(n_starts, n_threads)
 
         def next_start() -> tuple[Compute, Run]:
             start = self._start(samples, random_state)

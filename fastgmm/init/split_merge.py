@@ -111,14 +111,12 @@ class SplitMerge:
         in_vain = 0 if self.with_moves else _SEARCHES_IN_VAIN
         while in_vain < _SEARCHES_IN_VAIN and record.wants_more(max_iter):
             in_vain += 1
-            record.best = best
             found, moved = self._search(samples, best.parameters, _LATER_FAILURES)
             if not moved:
                 continue
-            before = len(record.history)
-            result = self._em(samples, found, convergence, max_iter - before, record)
-            since = {k: before + number for k, number in result.collapsed.items()}
-            result = replace(result, collapsed=since)
+            record.begin(best)
+            result = self._em(samples, found, convergence, max_iter - record.before, record)
+            result = record.renumbered(result)
             if result.lower_bound > best.lower_bound + _WORTHWHILE:
                 in_vain = 0
             if result.lower_bound > best.lower_bound:
@@ -194,7 +192,8 @@ class _Record:
         self.history: list[Iteration] = []
         self.stopped = False
         self.out_of_time = False
-        self.best: EMResult[MixtureParameters] | None = None  # of the runs before
+        self.best: EMResult[MixtureParameters] | None = None  # of the runs before this one
+        self.before = 0  # iterations of these
         self._callback = callback
 
     def wants_more(self, max_iter: int) -> bool:
@@ -203,27 +202,43 @@ class _Record:
         self.out_of_time = may_go_on and time_is_up()
         return may_go_on and not self.out_of_time
 
+    def begin(self, best: EMResult[MixtureParameters]) -> None:
+        """Begin another run, after those of which this is the best."""
+        self.best, self.before = best, len(self.history)
+
     def __call__(self, iteration: Iteration) -> bool:
         """Add an iteration and pass it on; return whether the callback stops the fit."""
-        best = self.history[-1].lower_bound if self.history else -np.inf
-        lower_bound = max(best, iteration.lower_bound)
-        number = len(self.history) + 1
-        change = lower_bound - best
-        self.history.append(Iteration(number, lower_bound, change, iteration.seconds))
-        before = number - iteration.number
+        if self.before + iteration.number > len(self.history) + 1:
+            # a run that a checkpoint keeps goes on after iterations that were not seen here
+            for earlier in iteration.partial().history[:-1]:
+                self._add(earlier)
+        self._add(iteration)
         self.stopped = stops(
-            self._callback, self.history[-1], lambda: self._best_so_far(iteration.partial(), before)
+            self._callback, self.history[-1], lambda: self._best_so_far(iteration.partial())
         )
         return self.stopped
 
-    def _best_so_far(
-        self, result: EMResult[MixtureParameters], before: int
-    ) -> EMResult[MixtureParameters]:
-        """Return the better one of this run and those before it, which took ``before``."""
+    def _add(self, iteration: Iteration) -> None:
+        best = self.history[-1].lower_bound if self.history else -np.inf
+        lower_bound = max(best, iteration.lower_bound)
+        number, change = len(self.history) + 1, lower_bound - best
+        self.history.append(Iteration(number, lower_bound, change, iteration.seconds))
+
+    def _best_so_far(self, result: EMResult[MixtureParameters]) -> EMResult[MixtureParameters]:
+        """Return the better one of this run and those before it."""
         if self.best is not None and result.lower_bound <= self.best.lower_bound:
             return self.complete(self.best)
-        since = {k: before + number for k, number in result.collapsed.items()}
-        return self.complete(replace(result, collapsed=since))
+        return self.complete(self.renumbered(result))
+
+    def renumbered(self, result: EMResult[MixtureParameters]) -> EMResult[MixtureParameters]:
+        """Return the result of this run with the numbers of iterations of all runs.
+
+        Parameters
+        ----------
+        result : EMResult
+        """
+        since = {k: self.before + number for k, number in result.collapsed.items()}
+        return replace(result, collapsed=since)
 
     def complete(self, best: EMResult[MixtureParameters]) -> EMResult[MixtureParameters]:
         """Return the best result with the history of all runs, and how they ended."""

@@ -70,6 +70,7 @@ class Batches:
         if self._taken == n:
             bits = Philox(key=np.array([self.seed, self._epoch], np.uint64))
             self._order = Generator(bits).permutation(self._order)
+            self._order.flags.writeable = False  # a checkpoint need not copy it each time
             self._epoch += 1
             self._taken = 0
         first, rest = self._taken, n - self._taken
