@@ -33,8 +33,8 @@ from variants import (
 
 from fastgmm import em
 from fastgmm.data.samples import Samples
-from fastgmm.em.posteriors.incremental import implied_statistics
 from fastgmm.em.posteriors.minibatch import Batches
+from fastgmm.em.posteriors.stepwise import implied_statistics
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 EVERY = {

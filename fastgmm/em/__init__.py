@@ -43,7 +43,8 @@ _HOME = {
     "SampledPosterior": ".posteriors.sampled",
     "Restart": ".result",
     "Samples": "..data.samples",
-    "StepwisePosterior": ".posteriors.incremental",
+    "StepSizes": ".step_sizes",
+    "StepwisePosterior": ".posteriors.stepwise",
     "SufficientStatistics": "..model.statistics",
     "Sums": ".latent_variable_model",
     "TemperedPosterior": ".posteriors.restricted",
@@ -96,6 +97,7 @@ __all__ = [
     "Restart",
     "SampledPosterior",
     "Samples",
+    "StepSizes",
     "StepwisePosterior",
     "SufficientStatistics",
     "Sums",
@@ -131,13 +133,14 @@ if TYPE_CHECKING:
     from .posteriors.base import BlockwisePosterior, Posterior
     from .posteriors.drawn import GaussianPosterior, MCMCPosterior
     from .posteriors.exact import ExactPosterior
-    from .posteriors.incremental import IncrementalPosterior, StepwisePosterior
+    from .posteriors.incremental import IncrementalPosterior
     from .posteriors.minibatch import MiniBatchPosterior
     from .posteriors.restricted import HardPosterior, TemperedPosterior, TruncatedPosterior
     from .posteriors.sampled import MetropolisPosterior, SampledPosterior
+    from .posteriors.stepwise import StepwisePosterior
     from .result import EMResult, Iteration, Restart
     from .schedules import Growing
-    from .step_sizes import Decaying
+    from .step_sizes import Decaying, StepSizes
     from .unconstrained import Unconstrained
     from .updates.base import Update, Updated
     from .updates.closed_form import ClosedForm
