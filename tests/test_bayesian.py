@@ -66,13 +66,14 @@ def test_parameters_and_defaults_are_those_of_scikit_learn():
     ours["init_params"] = "kmeans"
     assert ours.pop("n_jobs") is None
     assert ours.pop("max_time") is None
+    assert ours.pop("step_sizes") is None
     assert ours == sklearn.mixture.BayesianGaussianMixture().get_params()
 
 
 def test_fitted_attributes_are_those_of_scikit_learn():
     ours, theirs = fit_both(make_data(), n_components=2, random_state=0)
     more = {"history_", "lower_bounds_", "collapsed_", "restarts_", "n_samples_seen_"}
-    more |= {"n_jobs", "max_time"}
+    more |= {"n_jobs", "max_time", "step_sizes"}
     public = {name for name in vars(ours) if not name.startswith("_")}
     assert set(vars(theirs)) | more == public
     assert not hasattr(ours, "aic")

@@ -75,6 +75,7 @@ def test_parameters_and_defaults_are_those_of_scikit_learn():
     assert ours.pop("prior") is None
     assert ours.pop("covariance_floor") == 0.0
     assert ours.pop("missing") == "error"
+    assert ours.pop("step_sizes") is None
     assert ours["init_params"] == "auto"
     assert {**ours, "init_params": "kmeans"} == sklearn.mixture.GaussianMixture().get_params()
 
@@ -151,6 +152,7 @@ def test_fitted_attributes_are_those_of_scikit_learn():
         "missing",
         "n_jobs",
         "restarts_",
+        "step_sizes",
     }
     assert isinstance(ours.converged_, bool)
     assert isinstance(ours.n_iter_, int)

@@ -24,6 +24,7 @@ def check_samples(
     min_samples: int = 1,
     finite: bool = True,
     with_missing: bool = False,
+    may_be_absent: bool = False,
 ) -> Samples:
     """Return samples and weights that are valid, from any container, without a copy of all.
 
@@ -42,6 +43,8 @@ def check_samples(
         Whether to check that X is finite.
     with_missing : bool, default=False
         Whether NaN stands for a missing value; else it is refused.
+    may_be_absent : bool, default=False
+        Whether all weights may be 0.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def check_samples(
         return _check_source(X, sample_weight, n_features, min_samples, with_missing)
     table = to_table(X)
     _check_shape(table.shape, n_features, min_samples)
-    weight = check_sample_weight(sample_weight, table.shape[0])
+    weight = check_sample_weight(sample_weight, table.shape[0], may_be_absent)
     samples = Samples(table, weight, with_missing)
     if finite and not samples.is_integer:
         _check_finite(samples, X)
@@ -61,13 +64,16 @@ def check_samples(
     return samples
 
 
-def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
+def check_sample_weight(
+    sample_weight: Any, n_samples: int, may_be_absent: bool = False
+) -> Array | None:
     """Return weights as a float64 array of shape (n_samples,); None stays None.
 
     Raises
     ------
     ValueError
-        If a weight is negative, not a number or infinite, if all are zero, or if the shape differs.
+        If a weight is negative, not a number or infinite, or if the shape differs. If all are zero,
+        unless ``may_be_absent``.
     """
     if sample_weight is None:
         return None
@@ -86,7 +92,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
             "sample_weight should be finite and non-negative, "
             f"but got {weight[bad[0]]} for sample {bad[0]}."
         )
-    if not weight.any():
+    if not (may_be_absent or weight.any()):
         raise ValueError("sample_weight should have a positive weight, but all are zero.")
     with np.errstate(over="ignore"):
         total = weight.sum()

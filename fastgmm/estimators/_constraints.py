@@ -11,7 +11,7 @@ from ..em.updates.fixed import check_fixed, check_fixed_components, holds_none, 
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.penalties import check_prior
-from ..model.regularization import added_to_samples, check_covariance_floor
+from ..model.regularization import added_to_samples, added_variances, check_covariance_floor
 from ..model.validation import check_complete
 from ._inputs import check_given
 
@@ -50,6 +50,35 @@ def prepare(estimator: Any, samples: Samples) -> tuple[dict[str, Any], dict[str,
         "fixed_components": held if held.any() else (),
         "prior": check_prior(estimator.prior, samples, model, K),
         "covariance_floor": added_to_samples(floor, samples, count_threads(estimator.n_jobs)),
+    }
+
+
+def constraints_of_stream(estimator: Any, parameters: MixtureParameters) -> dict[str, Any]:
+    """Return the constraints for `em.ClosedForm` where no call has all samples.
+
+    Parameters
+    ----------
+    estimator : GaussianMixture
+    parameters : MixtureParameters
+        Of the stream so far: a floor of ``auto`` is relative to their variances.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not valid, or needs all samples.
+    """
+    model, (K, d) = parameters.covariance_model, parameters.means.shape
+    fixed, floor = check_fixed(estimator.fixed), estimator.covariance_floor
+    held = check_fixed_components(estimator.fixed_components, K, model, fixed)
+    variances = model.variances(parameters.covariances, K, d)
+    prior = estimator.prior
+    return {
+        "fixed": fixed,
+        "fixed_components": held if held.any() else (),
+        "prior": None if prior is None else prior.checked(model, K, d),
+        "covariance_floor": added_variances(
+            check_covariance_floor(floor, d), parameters.weights, parameters.means, variances
+        ),
     }
 
 

@@ -140,7 +140,7 @@ class ScikitLearnExchange(BaseEstimator):
         given = model.get_params(deep=False)
         ours: Any = cls(**{name: value for name, value in given.items() if name in known})
         if is_bayesian:
-            ours._keep_prior(_prior(model))
+            ours._keep_prior(fitted_prior(model))
         ours._set_result(_result(model, is_bayesian))
         ours.n_features_in_ = ours.means_.shape[1]
         if hasattr(model, "feature_names_in_"):
@@ -200,7 +200,8 @@ def _float64(model: Any, name: str) -> Array:
     return np.array(to_array(getattr(model, name), name), np.float64)
 
 
-def _prior(model: Any) -> NormalWishartPrior:
+def fitted_prior(model: Any) -> NormalWishartPrior:
+    """Return the prior of a fitted estimator of variational Bayes, ours or scikit-learn's."""
     return NormalWishartPrior(
         model.weight_concentration_prior_type,
         float(model.weight_concentration_prior_),

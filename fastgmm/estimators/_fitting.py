@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -27,12 +27,12 @@ from ..model.validation import check_enough, check_magnitude, check_observed, ch
 from ._array_api import like, put_attributes_like
 from ._exchange import ScikitLearnExchange
 from ._inputs import check_samples, unchanged_on_error
-from ._memory import check_memory
 from ._keeping import CheckpointLike, is_kept, keeping, stream
-from ._mixture import FittedMixture
+from ._memory import check_memory
 from ._progress import Verbose
 from ._restarts import Compute, Run, best_of, draw, run_starts
-from ._warnings import warn_about
+from ._streams import StreamedMixture
+from ._warnings import collapses, faults, warn_about
 
 POSITIVE = Interval(Real, 0.0, None, closed="neither")
 _Self = TypeVar("_Self", bound="IteratedMixture")
@@ -62,7 +62,7 @@ class Setting:
     lower_bound: float = -math.inf
 
 
-class IteratedMixture(ScikitLearnExchange, FittedMixture):
+class IteratedMixture(ScikitLearnExchange, StreamedMixture):
     """A mixture that is fitted by EM or a variant of it, from one start or several.
 
     Subclasses define the starting point (``_draw_start``) and the run from it (``_run``).
@@ -72,7 +72,6 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
     tol: float
     reg_covar: float | Literal["auto"]
     max_iter: int
-    max_time: float | None
     n_init: int
     init_params: Any
     warm_start: bool
@@ -94,6 +93,7 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
+        **StreamedMixture._parameter_constraints,
     }
 
     def fit(
@@ -185,19 +185,33 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
             acceleration = getattr(self, "acceleration", None)
             check_memory(X, self.n_components, self.covariance_type, acceleration)
             samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
-            check_enough(samples, self.n_components)
-            check_observed(samples)
             check_magnitude(samples)
-            reg_covar = added_to_samples(self.reg_covar, samples, count_threads(self.n_jobs))
-            fitted = passing_on(
-                callback,
-                lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
-            )
-            with keeping(self, checkpoint, samples):
-                result, restarts = self._best_run(samples, reg_covar, fitted)
-            self._fitted(result, X, samples, restarts)
+            result, reg_covar = self._fit_samples(X, samples, callback, checkpoint)
         warn_about(self, result, samples, reg_covar)
         return samples
+
+    def _fit_samples(
+        self,
+        X: Any,
+        samples: Samples,
+        callback: Callback | None = None,
+        checkpoint: CheckpointLike | None = None,
+    ) -> tuple[EMResult[MixtureParameters], float | Array]:
+        """Fit checked samples, in arrays like X; return the result, and what was added."""
+        check_enough(samples, self.n_components)
+        check_observed(samples)
+        reg_covar = added_to_samples(self.reg_covar, samples, count_threads(self.n_jobs))
+        fitted = passing_on(
+            callback,
+            lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
+        )
+        with keeping(self, checkpoint, samples):
+            result, restarts = self._best_run(samples, reg_covar, fitted)
+        self._fitted(result, X, samples, restarts)
+        return result, reg_covar
+
+    def _fit_first(self, X: Any, samples: Samples) -> Iterable[str]:
+        return faults(self, *self._fit_samples(X, samples), samples)
 
     def _best_run(
         self,
@@ -266,10 +280,28 @@ class IteratedMixture(ScikitLearnExchange, FittedMixture):
         restarts: list[Restart],
     ) -> _Self:
         """Return the estimator with a result, in arrays like X."""
+        self._forget_stream()
         self.restarts_ = restarts
         self.n_samples_seen_ = samples.total_weight
         self._set_result_like(X, result)
         return self
+
+    def _n_free(self, n_features: int) -> int:
+        K = self.n_components
+        model = get_covariance_model(self.covariance_type)
+        return K - 1 + K * n_features + model.n_parameters(K, n_features)
+
+    def _check_shape(self, parameters: MixtureParameters) -> None:
+        """Raise ValueError where the fitted parameters are those of another model."""
+        model, shape = get_covariance_model(self.covariance_type), parameters.means.shape
+        wanted = self.n_components, shape[1]
+        check_warm_start(model, self.means_, self.covariances_, *wanted, "partial_fit")
+
+    def _set_batch(self, X: Any, samples: Samples, result: EMResult[MixtureParameters]) -> None:
+        self._set_result_like(X, result)
+
+    def _collapses(self, components: set[int]) -> Iterable[str]:
+        return collapses(self, components)
 
     def _set_result_like(self, X: Any, result: EMResult[MixtureParameters]) -> None:
         """Set the attributes of a result, as arrays of the library and on the device of X."""

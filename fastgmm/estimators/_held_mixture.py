@@ -42,6 +42,10 @@ class HeldMixture(BaseEstimator):
     def _parameters(self) -> MixtureParameters:
         return self._mixture()
 
+    def _not_fitted(self) -> str | None:
+        """Return why it is not fitted; None: what scikit-learn says."""
+        return None
+
     def _mixture(self) -> MixtureParameters:
         """Return the mixture of the attributes; factor covariances that were set by hand."""
         missing = [name for name in _PARTS if not hasattr(self, name)]
@@ -71,12 +75,24 @@ class HeldMixture(BaseEstimator):
         return checksum
 
     def _checked(
-        self, method: str, X: Any, sample_weight: Any = None, with_missing: bool | None = None
+        self,
+        method: str,
+        X: Any,
+        sample_weight: Any = None,
+        with_missing: bool | None = None,
+        may_be_absent: bool = False,
     ) -> tuple[Samples, MixtureParameters, int]:
         """Return samples, checked by ``check_samples``, the mixture, and the number of threads."""
         parameters = self.to_parameters()
         check_same_home(X, getattr(self, self._located_by), f"{type(self).__name__}.{method}")
-        samples = check_samples(self, X, sample_weight, reset=False, with_missing=with_missing)
+        samples = check_samples(
+            self,
+            X,
+            sample_weight,
+            reset=False,
+            with_missing=with_missing,
+            may_be_absent=may_be_absent,
+        )
         if samples.n_features != parameters.n_features:  # means that were set by hand
             raise ValueError(
                 f"X has {samples.n_features} features, but {type(self).__name__} is expecting "
@@ -99,7 +115,7 @@ class HeldMixture(BaseEstimator):
         ValueError
             If attributes that were set by hand are no mixture.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, msg=self._not_fitted())
         return self._parameters()
 
     def to_numba(self) -> "Model":

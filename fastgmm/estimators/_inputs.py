@@ -27,6 +27,7 @@ def check_samples(
     reset: bool,
     min_samples: int = 1,
     with_missing: bool | None = None,
+    may_be_absent: bool = False,
 ) -> Samples:
     """Return checked samples and weights; check or set the features that the estimator knows.
 
@@ -41,7 +42,12 @@ def check_samples(
     if with_missing is None:
         with_missing = getattr(estimator, "missing", "error") == "marginalize"
     samples = checks.check_samples(
-        X, sample_weight, min_samples=min_samples, finite=finite, with_missing=with_missing
+        X,
+        sample_weight,
+        min_samples=min_samples,
+        finite=finite,
+        with_missing=with_missing,
+        may_be_absent=may_be_absent,
     )
     known: Any = X
     if isinstance(X, Source) and X.feature_names is not None:

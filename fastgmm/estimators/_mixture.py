@@ -211,7 +211,7 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
 
     def _draw(self, n: int, random_state: Any, name: str) -> tuple[Array, NDArray[np.int64]]:
         """Return n draws and their components; the user calls n by a name."""
-        check_is_fitted(self)
+        check_is_fitted(self, msg=self._not_fitted())
         if not isinstance(n, Integral):
             raise TypeError(f"Invalid value for {name!r}: expected an integer, got {n!r}.")
         if not 1 <= n < 2**63:

@@ -59,7 +59,7 @@ class DescribedMixture(HeldMixture):
             1  0.625018   5.0  14.000      2.829
             0  0.374982   3.0   1.000      0.816
         """
-        check_is_fitted(self)
+        check_is_fitted(self, msg=self._not_fitted())
         report = describe_model(self, self._sizes("summary", X, sample_weight))
         return MixtureSummary(report, self._names())
 
@@ -103,7 +103,7 @@ class DescribedMixture(HeldMixture):
         >>> model.to_frame()["x0 std"].tolist()
         [1.0, 2.0]
         """
-        check_is_fitted(self)
+        check_is_fitted(self, msg=self._not_fitted())
         try:
             import pandas as pd
         except ImportError as error:

@@ -1,7 +1,7 @@
 """Warnings after a fit: what a user should know before trusting it."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def warn_about(
     estimator: Any, result: EMResult[MixtureParameters], samples: Samples, reg_covar: float | Array
 ) -> None:
     """Warn of what is wrong with a fit; each kind of fault gives one warning."""
-    for text in _faults(estimator, result, samples, reg_covar):
+    for text in faults(estimator, result, reg_covar, samples):
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
     warn_about_convergence(estimator, result, stacklevel=5)
 
@@ -68,19 +68,28 @@ def warn_about_convergence(
     warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
-def _faults(
-    estimator: Any, result: EMResult[MixtureParameters], samples: Samples, reg_covar: float | Array
-) -> Iterator[str]:
-    remedy = (
+def collapses(estimator: Any, components: Collection[int]) -> Iterator[str]:
+    """Yield a text where there are components that collapsed."""
+    if components:
+        yield (
+            f"The covariance of component(s) {_some(sorted(components))} was not positive "
+            "definite, or too narrow for float64, in some iteration and was kept as it was. "
+            f"{_remedy(estimator)}"
+        )
+
+
+def _remedy(estimator: Any) -> str:
+    return (
         f"Increase reg_covar (now {_shown(estimator)}) or decrease n_components "
         f"(now {estimator.n_components})."
     )
-    if result.collapsed:
-        yield (
-            f"The covariance of component(s) {_some(sorted(result.collapsed))} was not positive "
-            "definite, or too narrow for float64, in some iteration and was kept as it was. "
-            f"{remedy}"
-        )
+
+
+def faults(
+    estimator: Any, result: EMResult[MixtureParameters], reg_covar: float | Array, samples: Samples
+) -> Iterator[str]:
+    """Yield a text for each kind of fault, but for convergence."""
+    yield from collapses(estimator, result.collapsed)
     if not result.history or "covariances" in getattr(estimator, "fixed", ()):
         return  # no covariance was estimated
     few, needed = _with_few_samples(result.parameters, samples)
@@ -89,7 +98,8 @@ def _faults(
     if few.any():
         yield (
             f"Component(s) {_some(np.flatnonzero(few).tolist())} have fewer samples than their "
-            f"covariance needs, which is {needed}: what they lack comes from reg_covar. {remedy}"
+            f"covariance needs, which is {needed}: what they lack comes from reg_covar. "
+            f"{_remedy(estimator)}"
         )
     yield from _regularized(estimator, result.parameters, samples, reg_covar, few | held)
 

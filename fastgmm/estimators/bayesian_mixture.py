@@ -14,6 +14,7 @@ from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
+from ..em.step_sizes import StepSizes
 from ..em.updates.conjugate import ConjugatePrior
 from ..init import draw_posterior, initial_posterior, initial_statistics, is_given
 from ..model.covariance import get_covariance_model
@@ -27,6 +28,7 @@ from ..model.priors import (
 )
 from ..model.statistics import sample_moments
 from ..model.validation import check_covariance_prior, check_degrees_of_freedom, check_mean_prior
+from ._exchange import fitted_prior
 from ._fitting import POSITIVE, IteratedMixture, Setting
 from ._pruning import Pruning
 from ._restarts import Compute
@@ -95,6 +97,8 @@ class BayesianGaussianMixture(Pruning, IteratedMixture):
         starts and every ``verbose_interval``-th iteration, 2 also time and change.
     verbose_interval : int, default=10
         Number of iterations between two lines.
+    step_sizes : em.StepSizes, optional
+        Of ``partial_fit``. Default: ``em.StepSizes()``, for a stream that does not change.
     n_jobs : int or None, default=None
         Number of threads. None, -1: all cores that affinity and cgroup quota allow.
 
@@ -199,6 +203,7 @@ class BayesianGaussianMixture(Pruning, IteratedMixture):
         warm_start: bool = False,
         verbose: int = 0,
         verbose_interval: int = 10,
+        step_sizes: StepSizes | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -219,6 +224,7 @@ class BayesianGaussianMixture(Pruning, IteratedMixture):
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+        self.step_sizes = step_sizes
         self.n_jobs = n_jobs
 
     def _prepare(self, samples: Samples) -> NormalWishartPrior:
@@ -294,6 +300,10 @@ class BayesianGaussianMixture(Pruning, IteratedMixture):
             lower_bound=setting.lower_bound,
             callback=callback,
         )
+
+    def _batch_update(self, parameters: MixtureParameters) -> ConjugatePrior:
+        self._check_shape(parameters)
+        return ConjugatePrior(fitted_prior(self), self.reg_covar)
 
     def _set_result(self, result: EMResult[MixtureParameters]) -> None:
         super()._set_result(result)

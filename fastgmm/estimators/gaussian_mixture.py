@@ -13,12 +13,13 @@ from ..em.convergence import STOP_RULES
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult, Iteration
+from ..em.step_sizes import StepSizes
 from ..em.updates.closed_form import ClosedForm
 from ..init import SplitMerge, draw_parameters
 from ..model.covariance import get_covariance_model
 from ..model.parameters import MixtureParameters
 from ..model.penalties import NormalInverseWishartPrior
-from ._constraints import check_all_given, count_free, prepare
+from ._constraints import check_all_given, constraints_of_stream, count_free, prepare
 from ._fitting import POSITIVE, IteratedMixture, Setting
 from ._known_parameters import KnownMixture
 from ._restarts import Compute
@@ -108,6 +109,8 @@ class GaussianMixture(KnownMixture):
     missing : {'error', 'marginalize'}, default='error'
         What NaN and nulls in X mean: a mistake, or values that are missing at random. All methods
         then use the density of what is there. It does not go with ``acceleration='split-merge'``.
+    step_sizes : em.StepSizes, optional
+        Of ``partial_fit``. Default: ``em.StepSizes()``, for a stream that does not change.
     n_jobs : int or None, default=None
         Number of threads. None, -1: all cores that affinity and cgroup quota allow. Starts run at
         once, unless there is a callback or ``verbose``.
@@ -216,6 +219,7 @@ class GaussianMixture(KnownMixture):
         prior: NormalInverseWishartPrior | Literal["mclust"] | None = None,
         covariance_floor: Any = 0.0,
         missing: str = "error",
+        step_sizes: StepSizes | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -241,6 +245,7 @@ class GaussianMixture(KnownMixture):
         self.prior = prior
         self.covariance_floor = covariance_floor
         self.missing = missing
+        self.step_sizes = step_sizes
         self.n_jobs = n_jobs
 
     def _prepare(self, samples: Samples) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -288,6 +293,21 @@ class GaussianMixture(KnownMixture):
             lower_bound=setting.lower_bound,
             callback=callback,
         )
+
+    def _batch_update(self, parameters: MixtureParameters) -> ClosedForm:
+        self._check_shape(parameters)
+        constraints = constraints_of_stream(self, parameters)
+        return ClosedForm(self.reg_covar, self.n_jobs, **constraints)
+
+    def _check_streamed(self) -> None:
+        if self.prior == "mclust":
+            raise ValueError(
+                "prior='mclust' is computed from all samples: partial_fit needs prior=None or an "
+                "em.NormalInverseWishartPrior."
+            )
+
+    def _n_free(self, n_features: int) -> int:
+        return count_free(self, (self.n_components, n_features))
 
     @property
     def n_parameters_(self) -> int:

@@ -1,5 +1,6 @@
 """SoftKMeans: k-means with soft assignments of a fixed stiffness."""
 
+import zlib
 from collections.abc import Callable
 from copy import copy
 from numbers import Integral, Real
@@ -7,13 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _kernels as kernels
 from .._kernels.floating_point import numpys_rules
-from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.containers import to_array
 from ..data.samples import Samples
@@ -21,27 +20,25 @@ from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
 from ..em.result import Callback, EMResult, Restart, passing_on
+from ..em.step_sizes import StepSizes
 from ..em.time_limit import time_limit
 from ..em.updates.means_only import MeansOnly
 from ..init import initial_centers
-from ..model.covariance import Spherical
 from ..model.parameters import MixtureParameters
-from ..model.prediction import best_components, result_dtype
+from ..model.prediction import best_components
 from ..model.validation import check_enough, check_magnitude, check_means
-from ._array_api import like, put_attributes_like
+from ._array_api import put_attributes_like
+from ._distances import CenterDistances, mixture_about
 from ._inputs import check_samples, unchanged_on_error
-from ._memory import check_memory
 from ._keeping import CheckpointLike, is_kept, keeping, stream
-from ._mixture import FittedMixture
+from ._memory import check_memory
 from ._progress import Report
 from ._restarts import Compute, Run, best_of, run_starts
+from ._streams import StreamedMixture
 from ._warnings import warn_about_convergence
 
-# Distances that are computed at a time: 8 MB.
-_DISTANCES = 2**20
 
-
-class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, FittedMixture):
+class SoftKMeans(ClusterMixin, CenterDistances, StreamedMixture):
     r"""Cluster by soft k-means: EM for means, with equal weights and one fixed variance.
 
     .. math:: r_{ik} = \frac{e^{-\beta |x_i - \mu_k|^2}}{\sum_j e^{-\beta |x_i - \mu_j|^2}},
@@ -72,6 +69,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         Converged when the mean log-likelihood changes by less, in nats per sample.
     random_state : int, RandomState instance or None, default=None
         For the starting centres, and for ``sample``.
+    step_sizes : em.StepSizes, optional
+        Of ``partial_fit``. Default: ``em.StepSizes()``, for a stream that does not change.
     n_jobs : int or None, default=None
         Number of threads. None, -1: all cores that affinity and cgroup quota allow.
 
@@ -126,6 +125,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
+        **StreamedMixture._parameter_constraints,
     }
 
     _located_by = "cluster_centers_"
@@ -141,6 +141,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         max_time: float | None = None,
         tol: float = 1e-6,
         random_state: Any = None,
+        step_sizes: StepSizes | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.n_clusters = n_clusters
@@ -151,6 +152,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.max_time = max_time
         self.tol = tol
         self.random_state = random_state
+        self.step_sizes = step_sizes
         self.n_jobs = n_jobs
 
     def fit(
@@ -201,17 +203,27 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         with unchanged_on_error(self), numpys_rules(), time_limit(self.max_time):
             check_memory(X, self.n_clusters, "tied-spherical")
             samples = check_samples(self, X, sample_weight, reset=True)
-            check_enough(samples, self.n_clusters, "n_clusters")
             check_magnitude(samples)
-            fitted = passing_on(
-                callback,
-                lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
-            )
-            with keeping(self, checkpoint, samples):
-                result, restarts = self._best_run(samples, fitted)
-            self._fitted(result, X, samples, restarts)
+            result = self._fit_samples(X, samples, callback, checkpoint)
         warn_about_convergence(self, result, stacklevel=3)
         return self
+
+    def _fit_samples(
+        self,
+        X: Any,
+        samples: Samples,
+        callback: Callback | None = None,
+        checkpoint: CheckpointLike | None = None,
+    ) -> EMResult[MixtureParameters]:
+        check_enough(samples, self.n_clusters, "n_clusters")
+        fitted = passing_on(
+            callback,
+            lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
+        )
+        with keeping(self, checkpoint, samples):
+            result, restarts = self._best_run(samples, fitted)
+        self._fitted(result, X, samples, restarts)
+        return result
 
     def _fitted(
         self,
@@ -221,8 +233,13 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         restarts: list[Restart],
     ) -> "SoftKMeans":
         """Return the estimator with a result, in arrays like X."""
+        self._forget_stream()
         self.restarts_ = restarts
         self.n_samples_seen_ = samples.total_weight
+        self._set_batch(X, samples, result)
+        return self
+
+    def _set_batch(self, X: Any, samples: Samples, result: EMResult[MixtureParameters]) -> None:
         self.cluster_centers_ = result.parameters.means
         self.converged_ = result.converged
         self.n_iter_ = result.n_iter
@@ -234,7 +251,6 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             labels = best_components(samples, result.parameters, count_threads(self.n_jobs))
             self.labels_ = samples.in_all_rows(labels)
         put_attributes_like(self, X)
-        return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
         """Find the centres and return the nearest one of each sample.
@@ -256,45 +272,15 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         return self.fit(X, sample_weight=sample_weight).labels_
 
-    @numpys_rules()
-    def transform(self, X: Any) -> NDArray[np.floating[Any]]:
-        """Return the Euclidean distance of each sample from each centre.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_clusters)
-            float32 where X and the samples of the fit are float32, computed in float64.
-
-        Raises
-        ------
-        NotFittedError
-            If ``fit`` has not been called.
-        ValueError
-            If X is not finite or has another number of features.
-        """
-        samples, parameters, n_threads = self._checked("transform", X)
-        # with this beta the variance is 1: the kernels' distances are those of the samples
-        components = self._mixture_about(parameters.means, 0.5).components()
-        shape = samples.n_samples, parameters.n_components
-        dtype = result_dtype(samples, parameters, self._samples_dtype)
-        distances = np.empty(shape, dtype)
-        for rows in samples.block_slices(_DISTANCES // shape[1]):
-            squares = np.empty((rows.stop - rows.start, shape[1]))
-            kernels.mahalanobis(samples.rows(rows), components, squares, n_threads)
-            distances[rows] = np.sqrt(squares, out=squares)
-        return like(X, distances)
-
     def _best_run(
         self, samples: Samples, callback: Callback | None
     ) -> tuple[EMResult[MixtureParameters], list[Restart]]:
         given = not isinstance(self.init, str)
         random_state = stream(self.random_state)
         n_starts, n_threads = 1 if given else self.n_init, count_threads(self.n_jobs)
-        n_workers = 1 if callback or is_kept() else min(n_starts, n_threads)
+        n_workers = (
+            1 if callback or is_kept() or not samples.in_memory else min(n_starts, n_threads)
+        )
 
         def next_start() -> tuple[Compute, Run]:
             start = self._start(samples, random_state)
@@ -307,9 +293,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     def _start(self, samples: Samples, random_state: np.random.RandomState) -> MixtureParameters:
         K, d, n_threads = self.n_clusters, samples.n_features, count_threads(self.n_jobs)
         if not isinstance(self.init, str):
-            return self._mixture_about(check_means(self.init, K, d, "init"), self.beta)
+            return mixture_about(check_means(self.init, K, d, "init"), self.beta)
         centers = initial_centers(samples, K, self.init, self.beta, random_state, n_threads)
-        return self._mixture_about(centers, self.beta)
+        return mixture_about(centers, self.beta)
 
     def _run(
         self,
@@ -328,16 +314,28 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             callback=callback,
         )
 
-    def _mixture_about(self, centers: Array, beta: float) -> MixtureParameters:
-        K = len(centers)
-        factors = np.full(K, np.sqrt(2.0 * beta))
-        weights = np.full(K, 1.0 / K)
-        return MixtureParameters.from_precisions_cholesky(Spherical(), weights, centers, factors)
-
     def _mixture(self) -> MixtureParameters:
         centers = to_array(self.cluster_centers_, "cluster_centers_")
         K, d = centers.shape
-        return self._mixture_about(check_means(centers, K, d, "cluster_centers_"), self.beta)
+        return mixture_about(check_means(centers, K, d, "cluster_centers_"), self.beta)
+
+    def _fit_first(self, X: Any, samples: Samples) -> list[str]:
+        self._fit_samples(X, samples)
+        return []
+
+    def _batch_update(self, parameters: MixtureParameters) -> MeansOnly:
+        check_means(self.cluster_centers_, self.n_clusters, parameters.n_features, "centers")
+        return MeansOnly()
+
+    def _n_parts(self) -> int:
+        return self.n_clusters
+
+    def _n_free(self, n_features: int) -> int:
+        return self.n_clusters * n_features
+
+    def _sum_up(self) -> int:
+        centers = to_array(self.cluster_centers_, "cluster_centers_")
+        return zlib.crc32(np.ascontiguousarray(centers), zlib.crc32(repr(self.beta).encode()))
 
     def _fitted_sizes(self) -> None:
         """Return None: the weights are equal, whatever the samples."""
@@ -345,9 +343,5 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     @property
     def n_parameters_(self) -> int:
         """Number of free parameters: the coordinates of the centres."""
-        check_is_fitted(self)
+        check_is_fitted(self, msg=self._not_fitted())
         return int(self.cluster_centers_.size)
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.cluster_centers_)

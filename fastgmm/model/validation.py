@@ -255,7 +255,12 @@ def check_magnitude(samples: Samples) -> None:
 
 
 def check_warm_start(
-    model: CovarianceModel, means: Any, covariances: Any, n_components: int, n_features: int
+    model: CovarianceModel,
+    means: Any,
+    covariances: Any,
+    n_components: int,
+    n_features: int,
+    caller: str = "warm_start=True",
 ) -> None:
     """Raise ValueError where the parameters of the last fit are those of another model."""
     for name, values, expected in (
@@ -265,7 +270,7 @@ def check_warm_start(
         shape = to_array(values, name).shape
         if shape != expected:
             raise ValueError(
-                f"warm_start=True continues from {name} of shape {expected} "
+                f"{caller} continues from {name} of shape {expected} "
                 f"(n_components={n_components}, n_features={n_features}, "
                 f"covariance_type={model.name!r}), but {name} has shape {shape}."
             )

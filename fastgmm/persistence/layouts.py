@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..data.archive import Mismatch
 from ..data.containers import to_array
 from ..em.result import Iteration
+from ..em.step_sizes import StepSizes
 from ..model.covariance import get_covariance_model
 from ..model.penalties import NormalInverseWishartPrior
 
@@ -109,6 +110,7 @@ _LONGEST_NAME = 4 * 2**12  # bytes, 4 for each character
 _PARAMETERS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "max_time", "n_init"),
     *("init_params", "random_state", "warm_start", "verbose", "verbose_interval", "n_jobs"),
+    "step_sizes",
 )
 _SCALARS = {
     "n_features_in_": _n_features,
@@ -119,8 +121,8 @@ _SCALARS = {
 }
 _MIXTURE_SCALARS = {**_SCALARS, "collapsed_": _collapsed}
 #: Version 0.1 said neither how many samples there were nor which components had collapsed, and had
-#: no limit on the time.
-_ALWAYS_LATER: dict[str, Any] = {"n_samples_seen_": 0.0, "max_time": None}
+#: no limit on the time. It took no streams.
+_ALWAYS_LATER: dict[str, Any] = {"n_samples_seen_": 0.0, "max_time": None, "step_sizes": None}
 _LATER: dict[str, Any] = {**_ALWAYS_LATER, "collapsed_": []}
 
 #: What a fit of a `GaussianMixture` may not change, or is drawn to.
@@ -205,7 +207,7 @@ LAYOUTS = {
     "SoftKMeans": Layout(
         (
             *("n_clusters", "beta", "init", "n_init", "max_iter", "max_time", "tol"),
-            *("random_state", "n_jobs"),
+            *("random_state", "n_jobs", "step_sizes"),
         ),
         _SCALARS,
         _centers_arrays,
@@ -229,6 +231,8 @@ def to_parameter(name: str, value: Any) -> Any:
         raise Mismatch(f"{name} to be a name", repr(value))
     if name == "prior" and isinstance(value, dict) and value:
         return NormalInverseWishartPrior(**value)
+    if name == "step_sizes" and isinstance(value, dict):
+        return StepSizes(**value)
     return tuple(value) if name.startswith("fixed") and isinstance(value, list) else value
 
 

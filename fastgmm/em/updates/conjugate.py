@@ -1,14 +1,19 @@
 """Variational Bayes: the M step under a conjugate prior, and the bound on the evidence."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from ..._kernels.layout import Array
+from ..._kernels.layout import Array, Moments
 from ...model.parameters import MixtureParameters
 from ...model.priors import NormalWishartPrior, VariationalParameters
 from ...model.regularization import RegCovar, added_variances, check_reg_covar
 from ...model.statistics import SufficientStatistics
 from .base import Update, Updated
 from .closed_form import estimate
+
+# Of the numbers of a posterior, relatively.
+_ROUNDING = 16.0 * np.finfo(np.float64).eps
 
 
 class ConjugatePrior(Update[MixtureParameters, SufficientStatistics]):
@@ -50,6 +55,38 @@ class ConjugatePrior(Update[MixtureParameters, SufficientStatistics]):
         bound = entropy(statistics, previous) + parameters.log_partition()
         failed = np.flatnonzero(collapsed & (statistics.moments.nk > 0))
         return Updated(parameters, frozenset(failed.tolist()), bound)
+
+    def implied_statistics(self, posterior: VariationalParameters) -> SufficientStatistics:
+        """Return the statistics of which it is the posterior.
+
+        Parameters
+        ----------
+        posterior : VariationalParameters
+
+        Returns
+        -------
+        SufficientStatistics
+            Their weight is that of the samples.
+        """
+        prior, model = self.prior, posterior.covariance_model
+        kappa, d = posterior.mean_precision, posterior.n_features
+        nk = np.maximum(kappa - prior.mean_precision, 0.0)
+        # what is left of a component without samples is rounding
+        nk = np.where(nk > _ROUNDING * kappa, nk, 0.0)
+        pull = np.where(nk > 0.0, prior.mean_precision / np.where(nk > 0.0, nk, 1.0), 0.0)
+        centroids = posterior.means + pull[:, np.newaxis] * (posterior.means - prior.mean)
+        nu = np.asarray(posterior.degrees_of_freedom)
+        scale = nu.reshape((*nu.shape, *[1] * (posterior.covariances.ndim - nu.ndim)))
+        scatter = scale * posterior.covariances - prior.covariance
+        deviation = centroids - prior.mean
+        second = model.second_moments(scatter, np.ones_like(nk), d)
+        second = second - model.outer(nk * prior.mean_precision / kappa, deviation, deviation)
+        moments = Moments(nk, np.zeros_like(centroids), second)
+        statistics = SufficientStatistics(model, centroids, moments, weight=float(nk.sum()))
+        added = self._added_variances(statistics)
+        ridge = model.regularize(np.zeros_like(posterior.covariances), added)
+        second = second - model.second_moments(ridge, nk, d)
+        return replace(statistics, moments=moments._replace(second=second))
 
     def _added_variances(self, statistics: SufficientStatistics) -> float | Array:
         if not isinstance(self.reg_covar, str):
