@@ -190,7 +190,9 @@ def test_every_page_is_reached_from_the_readme(page):
     assert f"docs/{page.name}" in LINK.findall(text)
 
 
-@pytest.mark.parametrize("name", ["fastgmm", "fastgmm.em", "fastgmm.embed", "fastgmm.embed.numba"])
+@pytest.mark.parametrize(
+    "name", ["fastgmm", "fastgmm.em", "fastgmm.embed", "fastgmm.embed.numba", "fastgmm.distributed"]
+)
 def test_reference_lists_every_public_name(name):
     if name == "fastgmm.embed.numba":
         skip_without("numba")

@@ -29,6 +29,7 @@ ORDER = (
     "init",
     "estimators",
     "selection",
+    "distributed",
     "displays",
     "embed",
     "benchmark",
@@ -37,7 +38,7 @@ ORDER = (
     "__main__",
 )
 #: Nothing imports these, but the command line, beyond which there is nothing.
-EDGES = {"displays", "embed", "benchmark", "persistence", "cli"}
+EDGES = {"distributed", "displays", "embed", "benchmark", "persistence", "cli"}
 COMMAND_LINE = {"cli", "__main__"}
 #: Made inside a function, for those who ask for it: a result becomes an estimator, an estimator a
 #: value for compiled code.

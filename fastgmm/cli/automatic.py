@@ -16,6 +16,7 @@ def check_goes_with_auto(args: argparse.Namespace) -> None:
         "--equal-weights": args.equal_weights,
         "--variance": args.variance is not None,
         "--init": args.init_params != "auto",
+        "--distributed": args.distributed is not None,
     }
     for option in [option for option, is_given in given.items() if is_given]:
         args.error(f"-K auto does not go with {option}")

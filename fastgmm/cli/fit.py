@@ -12,6 +12,7 @@ from .data_options import DATA, WEIGHTS, add_data_options, naming_columns, read_
 from .kept_fit import add_checkpoint_options, check_checkpoint_options, kept_fit, remove_checkpoint
 from .options import name, number, number_or
 from .output_file import add_force, writing
+from .source_data import add_distributed, connected, estimator_of, to_fit
 
 if TYPE_CHECKING:
     from ..data.table import Table
@@ -66,6 +67,7 @@ def add_options(add: Callable[..., object]) -> None:
     add("--standardize", action="store_true", help=standardize)
     add("-o", "--output", type=name, metavar="MODEL", help="file for the model, such as model.npz")
     add_force(add)
+    add_distributed(add)
     add_checkpoint_options(add)
     add("--quiet", action="store_true", help="no progress and no summary")
     add("--json", action="store_true", help="summary as one JSON object")
@@ -96,13 +98,14 @@ def run(args: argparse.Namespace) -> None:
         check_goes_with_auto(args)
     check_checkpoint_options(args)
     progress = Progress(args.quiet, args.max_iter, args.n_init)
-    try:
-        table, model, seconds = _read_and_fit(args, progress)
-    finally:
-        progress.close()
-    start = perf_counter()
-    score = evaluate(model, table.X, table.weights)
-    seconds["scoring"] = perf_counter() - start
+    with connected(args):
+        try:
+            table, model, seconds = _read_and_fit(args, progress)
+        finally:
+            progress.close()
+        start = perf_counter()
+        score = evaluate(model, to_fit(args, table.X), table.weights, table.X.shape[0])
+        seconds["scoring"] = perf_counter() - start
     data = {"source": args.data, "weights": args.weights, "dtype": str(table.X.dtype)}
     data |= dict(zip(("n_samples", "n_features"), table.X.shape, strict=True))
     report = {
@@ -160,7 +163,6 @@ def _fit_and_save(args: argparse.Namespace, table: "Table", progress: "Progress"
 
 def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -> tuple[Any, bool]:
     """Return the model in the features' own units, and whether Ctrl-C stopped it."""
-    from ..estimators import GaussianMixture
     from .interruption import Interruption
 
     X, restore = _prepared(args, table)
@@ -169,7 +171,7 @@ def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -
     if args.n_components == "auto":
         progress.phase("choosing the number of components")
         args.selection, start = choose(args, X, table.weights)
-    model: Any = GaussianMixture(**_parameters(args) | start)
+    model: Any = estimator_of(args)(**_parameters(args) | start)
     with (
         kept_fit(args) as checkpoint,
         Interruption(lambda: args.output is not None and bool(progress.seconds)) as interruption,
@@ -187,7 +189,7 @@ def _fit_model(args: argparse.Namespace, table: "Table", progress: "Progress") -
 def _prepared(args: argparse.Namespace, table: "Table") -> tuple[Any, Callable[[Any], None]]:
     """Return the samples of the fit, and what turns its model into one of the table."""
     if not args.standardize:
-        return table.X, lambda _model: None
+        return to_fit(args, table.X), lambda _model: None
     from .standardized import Standardized
 
     standardized = Standardized(table.X, table.weights)

@@ -4,7 +4,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._kernels.layout import Array
 from ..model import criteria
@@ -16,12 +15,12 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 
 
-def evaluate(model: Any, X: NDArray[Any], sample_weight: Array | None) -> Report:
+def evaluate(model: Any, X: Any, sample_weight: Array | None, n_samples: int) -> Report:
     """Return log-likelihood, AIC and BIC of the model's parameters, from one pass over X."""
     log_likelihood, total = model._log_likelihood("score", X, sample_weight)
     mean = log_likelihood / total
     return {
-        "n_samples": X.shape[0],
+        "n_samples": n_samples,
         "sum_of_weights": total,
         "mean_log_likelihood": mean,
         "log_likelihood": mean * total,

@@ -42,4 +42,4 @@ def run(args: argparse.Namespace) -> None:
         densities = model.score_samples(table.X)
         write_table(args.output, {**table.ids, _DENSITY: densities}, densities)
     else:
-        print(format_score(evaluate(model, table.X, table.weights)))
+        print(format_score(evaluate(model, table.X, table.weights, table.X.shape[0])))

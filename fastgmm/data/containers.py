@@ -67,9 +67,14 @@ def is_frame(values: Any) -> bool:
 
 def column_label(X: Any, column: int) -> str:
     """Return how to name a feature: by its number, and by its name where columns have names."""
-    names = getattr(X, "column_names", None)
-    names = getattr(X, "columns", None) if names is None else names
+    names = column_names(X)
     return f"feature {column}" if names is None else f"feature {column} ({names[column]!r})"
+
+
+def column_names(X: Any) -> Any:
+    """Return the names of the columns, in order; None where they have none."""
+    names = getattr(X, "column_names", None)
+    return getattr(X, "columns", None) if names is None else names
 
 
 class Frame:

@@ -51,9 +51,10 @@ def _refuse_elsewhere(values: Any, name: str) -> None:
     """Raise TypeError for data that is not here as an array: lazy, distributed or sparse."""
     method = loader(values)
     if method is not None:
+        other = " Or fit it where it is, by fastgmm.distributed." if method == "compute" else ""
         raise TypeError(
             f"{name}, a {_type_name(values)}, is not in memory. Load it first, with "
-            f"{name}.{method}()."
+            f"{name}.{method}().{other}"
         )
     if hasattr(values, "toarray") or hasattr(values, "todense"):
         remedy = "toarray" if hasattr(values, "toarray") else "todense"

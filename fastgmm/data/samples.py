@@ -1,8 +1,8 @@
 """Samples and their weights, given to the kernels block by block, without a copy of all."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ def part_rows(n_features: int) -> int:
     int
     """
     return max(_PART_ELEMENTS // n_features, _PART_ROWS) // LARGEST_BLOCK * LARGEST_BLOCK
+
+
+T = TypeVar("T")
 
 
 class Samples:
@@ -184,7 +187,7 @@ class Samples:
         if not self.is_weighted:
             return True
         weights = self.sample_weight[self.sample_weight > 0]
-        return bool((weights == weights[0]).all())
+        return bool((weights == weights[:1]).all())
 
     def once(self) -> "Samples":
         """Return the same samples with a weight of 1 where theirs is positive.
@@ -225,6 +228,26 @@ class Samples:
         """
         some: Array = self.sample_weight[rows]
         return some
+
+    def sum(self, function: Callable[..., T], *arguments: Any, n_threads: int) -> T:
+        """Return ``function(samples, *arguments, n_threads)``, a sum over the rows.
+
+        Whoever needs no more than a sum asks for it here. So the rows may lie in parts on several
+        machines: there the function is called with each part, and what it returns is added up.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module, so that another process can find it. Its results can be added by ``+``.
+        *arguments
+        n_threads : int
+            Does not change the result.
+
+        Returns
+        -------
+        object
+        """
+        return function(self, *arguments, n_threads)
 
     def blocks(self) -> Iterator[tuple[NDArray[Any], Array]]:
         """Yield (X, sample_weight) in float arrays, part by part."""

@@ -56,8 +56,10 @@ _HOME = {
     "fit": ".api",
     "gradient_ascent": ".ascent",
     "linear_features": ".posteriors.amortized",
+    "merge": ".parts",
     "quadratic_features": ".posteriors.amortized",
     "starting_parameters": "..init.api",
+    "summarize": ".parts",
 }
 
 __all__ = [
@@ -110,8 +112,10 @@ __all__ = [
     "fit",
     "gradient_ascent",
     "linear_features",
+    "merge",
     "quadratic_features",
     "starting_parameters",
+    "summarize",
 ]
 
 if TYPE_CHECKING:
@@ -129,6 +133,7 @@ if TYPE_CHECKING:
     from .convergence import Convergence, LowerBoundChange, Never, RemainingGain
     from .latent_variable_model import LatentVariableModel, Sums
     from .mixture_result import MixtureResult
+    from .parts import merge, summarize
     from .posteriors.amortized import AmortizedPosterior, linear_features, quadratic_features
     from .posteriors.base import BlockwisePosterior, Posterior
     from .posteriors.drawn import GaussianPosterior, MCMCPosterior

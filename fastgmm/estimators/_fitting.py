@@ -182,9 +182,7 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
     ) -> Samples:
         self._validate_params()
         with unchanged_on_error(self), numpys_rules(), time_limit(self.max_time):
-            acceleration = getattr(self, "acceleration", None)
-            check_memory(X, self.n_components, self.covariance_type, acceleration)
-            samples = check_samples(self, X, sample_weight, reset=True, min_samples=2)
+            samples = self._samples_to_fit(X, sample_weight)
             check_magnitude(samples)
             result, reg_covar = self._fit_samples(X, samples, callback, checkpoint)
         warn_about(self, result, samples, reg_covar)
@@ -209,6 +207,11 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
             result, restarts = self._best_run(samples, reg_covar, fitted)
         self._fitted(result, X, samples, restarts)
         return result, reg_covar
+
+    def _samples_to_fit(self, X: Any, sample_weight: Any) -> Samples:
+        acceleration = getattr(self, "acceleration", None)
+        check_memory(X, self.n_components, self.covariance_type, acceleration)
+        return check_samples(self, X, sample_weight, reset=True, min_samples=2)
 
     def _fit_first(self, X: Any, samples: Samples) -> Iterable[str]:
         return faults(self, *self._fit_samples(X, samples), samples)

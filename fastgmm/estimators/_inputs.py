@@ -49,13 +49,25 @@ def check_samples(
         with_missing=with_missing,
         may_be_absent=may_be_absent,
     )
-    known: Any = X
+    frame = X if is_frame(X) else None
     if isinstance(X, Source) and X.feature_names is not None:
-        known = _header(X.feature_names)
-    elif not is_frame(X):
-        known = np.broadcast_to(0.0, (samples.n_samples, samples.n_features))
-    validate_data(estimator, known, reset=reset, skip_check_array=True)
+        frame = _header(X.feature_names)
+    check_feature_names(estimator, frame, samples.n_features, reset=reset)
     return samples
+
+
+def check_feature_names(
+    estimator: BaseEstimator, frame: Any, n_features: int, *, reset: bool
+) -> None:
+    """Check or set the features that the estimator knows: those of a data frame, or a number.
+
+    Raises
+    ------
+    ValueError
+        If X has other features than in ``fit``.
+    """
+    known = np.broadcast_to(0.0, (1, n_features)) if frame is None else frame
+    validate_data(estimator, known, reset=reset, skip_check_array=True)
 
 
 def _header(names: list[str]) -> Any:

@@ -20,4 +20,8 @@ def component_sizes(samples: Samples, parameters: MixtureParameters) -> Array:
     """
     if samples.has_equal_weights:
         return parameters.weights * samples.n_present
-    return ExactPosterior(1).summarize(samples.once(), parameters).moments.nk
+    return samples.sum(_sizes, parameters, n_threads=1)
+
+
+def _sizes(samples: Samples, parameters: MixtureParameters, n_threads: int) -> Array:
+    return ExactPosterior(n_threads).summarize(samples.once(), parameters).moments.nk

@@ -61,7 +61,7 @@ def subsample(samples: Samples, size: int, random_state: np.random.RandomState) 
         return _of_source(samples, size, random_state)
     rows: Any = slice(None)
     n_samples = samples.n_samples
-    if samples.is_weighted or samples.gaps is not None:
+    if samples.n_present < n_samples or samples.gaps is not None:
         counts = samples.sample_weight > 0
         if samples.gaps is not None:
             counts &= ~samples.gaps.blank

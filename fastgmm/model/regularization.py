@@ -95,9 +95,15 @@ def added_to_samples(reg_covar: RegCovar, samples: Samples, n_threads: int) -> f
         return reg_covar
     mean, variance = sample_moments(samples, Diag(), n_threads)
     for j in np.flatnonzero((mean**2 == 0.0) & (variance == 0.0)):
-        if any(np.nan_to_num(X[weight > 0.0, j]).any() for X, weight in samples.blocks()):
+        if samples.sum(_count_nonzero, j, n_threads=n_threads):
             raise ValueError(_TOO_SMALL.format(feature=j, square=0.0))
     return added_variances(reg_covar, np.ones(1), mean[np.newaxis], variance[np.newaxis])
+
+
+def _count_nonzero(samples: Samples, feature: int, n_threads: int) -> int:  # noqa: ARG001
+    """Return how many samples of positive weight have a value other than 0."""
+    values = (X[weight > 0.0, feature] for X, weight in samples.blocks())
+    return sum(int(np.count_nonzero(np.nan_to_num(some))) for some in values)
 
 
 def check_covariance_floor(floor: Any, n_features: int | None = None) -> RegCovar:

@@ -221,8 +221,10 @@ def sample_moments(
     present = samples.first_present
     first = np.asarray(samples.rows(slice(present, present + 1)), np.float64)
     # in two steps: the first sample may be far from the others
-    _, center, _ = _moments_about(samples, Spherical(), first, n_threads).central()
-    nk, mean, second = _moments_about(samples, covariance_model, center, n_threads).central()
+    near = samples.sum(moments_about, Spherical(), first, n_threads=n_threads)
+    center = near.central()[1]
+    total = samples.sum(moments_about, covariance_model, center, n_threads=n_threads)
+    nk, mean, second = total.central()
     counts = np.maximum(nk - 1.0, 0.5 * nk)
     covariance = covariance_model.estimate(second, counts, samples.n_features)
     return mean[0], covariance[0] if covariance_model.per_component else covariance
@@ -250,9 +252,10 @@ def _observed_moments(samples: Samples) -> tuple[Array, Array]:
     return mean, np.maximum(variance, 0.0) / np.maximum(nk - 1.0, 0.5 * nk)
 
 
-def _moments_about(
+def moments_about(
     samples: Samples, covariance_model: CovarianceModel, center: Array, n_threads: int
 ) -> SufficientStatistics:
+    """Return the moments of all samples about one centre."""
     total = SufficientStatistics.zeros(covariance_model, center)
     for start in range(0, samples.n_samples, _ROWS):
         rows = slice(start, min(start + _ROWS, samples.n_samples))

@@ -206,10 +206,8 @@ def check_enough(samples: Samples, n_components: int, name: str = "n_components"
     """Raise ValueError where there are fewer samples of positive weight than components."""
     if isinstance(n_components, bool):  # which is an integer to scikit-learn
         raise TypeError(f"{name} should be an integer, but got {n_components}.")
-    n_samples = samples.n_samples
+    n_samples = samples.n_present
     kind = " of positive weight" if samples.is_weighted else ""
-    if samples.is_weighted:
-        n_samples = samples.n_present
     if samples.gaps is not None:
         n_samples -= int(np.count_nonzero(samples.gaps.blank & (samples.sample_weight > 0)))
         kind += " with a value"

@@ -49,7 +49,9 @@ def to_content(model: Any, verb: str) -> tuple[str, dict[str, NDArray[Any]]]:
     from sklearn.utils.validation import check_is_fitted
 
     name = type(model).__name__
-    if name not in LAYOUTS or type(model) is not estimator_class(name):
+    # of `fastgmm.distributed`: how it was fitted is no part of a model
+    kind = getattr(type(model), "_plain", type(model))
+    if name not in LAYOUTS or kind is not estimator_class(name):
         raise TypeError(f"model should be a fitted {_names()}, got {name}.")
     layout = LAYOUTS[name]
     by_hand = "Attributes of this %(name)s were set by hand: use fit or from_parameters."

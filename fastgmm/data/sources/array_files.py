@@ -81,6 +81,11 @@ class ArrayFiles(Source):
             )
         return files
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files, in the order of their rows."""
+        return self._files.paths
+
     def parts(self, n_rows: int) -> Iterator[Part]:
         """Yield all rows in their order, as `Source.parts`."""
         assembly = Assembly(n_rows, self.n_features, self.dtype, self.is_weighted)

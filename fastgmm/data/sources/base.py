@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,6 +123,11 @@ class Source(ABC):
         str
         """
         return ""
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files, in the order of their rows; none where rows are not in files."""
+        return []
 
     def select(self, rows: NDArray[np.intp], n_rows: int) -> Part:
         """Return some rows, in float arrays of their own; all are read for it.

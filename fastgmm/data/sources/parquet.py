@@ -75,6 +75,11 @@ class Parquet(Source):
         self.dtype = self._columns.dtype
         self.is_weighted = self._columns.weight is not None
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files, in the order of their rows."""
+        return self._files.paths
+
     def parts(self, n_rows: int) -> Iterator[Part]:
         """Yield all rows in their order, as `Source.parts`."""
         assembly = Assembly(n_rows, self.n_features, self.dtype, self.is_weighted)

@@ -56,10 +56,18 @@ class ExactPosterior(Posterior[Any, Any]):
         self, samples: Samples, parameters: MixtureParameters | LatentVariableModel
     ) -> Any:
         """Return the statistics of all samples, about the means (rounded to float32 if needed)."""
-        if isinstance(parameters, LatentVariableModel):
-            return sum_up(samples, parameters)
-        components = parameters.components()
-        return add_up(samples, parameters, components, self.n_threads, self._workspace)
+        return samples.sum(_summarize, parameters, self._workspace, n_threads=self.n_threads)
+
+
+def _summarize(
+    samples: Samples,
+    parameters: MixtureParameters | LatentVariableModel,
+    workspace: Workspace,
+    n_threads: int,
+) -> Any:
+    if isinstance(parameters, LatentVariableModel):
+        return sum_up(samples, parameters)
+    return add_up(samples, parameters, parameters.components(), n_threads, workspace)
 
 
 def add_up(

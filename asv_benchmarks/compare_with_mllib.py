@@ -1,0 +1,97 @@
+"""Time per EM iteration and log-likelihood of fastgmm and of Spark's GaussianMixture (MLlib).
+
+    pip install pyspark && python asv_benchmarks/compare_with_mllib.py
+
+On one machine: Spark in local mode, with all cores. Both run so many iterations, each from its own
+default start: MLlib's cannot be chosen. The time of an iteration is the difference of two fits with
+different numbers of iterations, divided by that of these numbers; so starts, and what is done once,
+do not count. The log-likelihoods are those of the longer fits. Spark needs Java 17.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+from time import perf_counter
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastgmm import GaussianMixture
+
+
+def samples(n, d, K):
+    """Return K clusters that overlap."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(scale=2.0, size=(K, d))
+    return means[rng.integers(K, size=n)] + rng.normal(size=(n, d))
+
+
+def of_mllib(X, K, numbers, memory):
+    """Return the seconds of fits of so many iterations, and the last mean log-likelihood."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    import pandas as pd
+    from pyspark.ml.clustering import GaussianMixture as MLlibMixture
+    from pyspark.ml.feature import VectorAssembler
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[*]").config("spark.driver.memory", memory)
+    builder = builder.config("spark.ui.enabled", "false")
+    builder = builder.config("spark.sql.execution.arrow.pyspark.enabled", "true")
+    spark = builder.getOrCreate()
+    names = [f"x{j}" for j in range(X.shape[1])]
+    frame = spark.createDataFrame(pd.DataFrame(X, columns=names))
+    frame = VectorAssembler(inputCols=names, outputCol="features").transform(frame)
+    frame = frame.select("features").repartition(spark.sparkContext.defaultParallelism).cache()
+    frame.count()
+    seconds = []
+    for number in numbers:
+        mixture = MLlibMixture(k=K, tol=0.0, maxIter=number, seed=0)
+        began = perf_counter()
+        model = mixture.fit(frame)
+        seconds.append(perf_counter() - began)
+        assert model.summary.numIter == number
+        log_likelihood = model.summary.logLikelihood
+    spark.stop()
+    return seconds, log_likelihood / len(X)
+
+
+def of_fastgmm(X, K, numbers):
+    """Return the same of fastgmm."""
+    seconds = []
+    for number in numbers:
+        mixture = GaussianMixture(K, tol=0.0, max_iter=number, random_state=0)
+        began = perf_counter()
+        model = mixture.fit(X)
+        seconds.append(perf_counter() - began)
+    return seconds, model.score(X)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=500_000)
+    parser.add_argument("--features", type=int, default=16)
+    parser.add_argument("--components", type=int, default=32)
+    parser.add_argument("--iterations", type=int, nargs=2, default=(5, 25))
+    parser.add_argument("--memory", default="8g", help="of Spark")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    K, (few, many) = arguments.components, arguments.iterations
+    X = samples(arguments.samples, arguments.features, K)
+    of_fastgmm(X[: len(X) // 10], K, (1,))  # compiles
+    times = {}
+    for name, (seconds, score) in (
+        ("fastgmm", of_fastgmm(X, K, (few, many))),
+        ("MLlib", of_mllib(X, K, (1, few, many), arguments.memory)),  # the first warms Java up
+    ):
+        times[name] = (seconds[-1] - seconds[-2]) / (many - few)
+        print(
+            f"{name:8} {1e3 * times[name]:10.1f} ms an iteration, {seconds[-1]:7.1f} s for {many}, "
+            f"mean log-likelihood {score:.4f}",
+            flush=True,
+        )
+    print(f"MLlib takes {times['MLlib'] / times['fastgmm']:.0f} times the time an iteration")
+
+
+if __name__ == "__main__":
+    main()
