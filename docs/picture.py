@@ -1,4 +1,7 @@
-"""Draw README's picture, the last one of a program of the gallery: ``python docs/picture.py``."""
+"""Draw the pictures of pages, each the last one of a program of the gallery.
+
+``python docs/picture.py``
+"""
 
 import os
 import runpy
@@ -10,5 +13,7 @@ DOCS = Path(__file__).resolve().parent
 
 matplotlib.use("Agg")
 os.chdir(DOCS / "gallery")
-figure = runpy.run_path("plot_old_faithful.py")["display"].figure_
-figure.savefig(DOCS / "images" / "old_faithful.png", dpi=110)
+for program, picture in (("plot_old_faithful", "old_faithful"), ("plot_stream", "stream")):
+    result = runpy.run_path(f"{program}.py")
+    figure = result["display"].figure_ if "display" in result else result["figure"]
+    figure.savefig(DOCS / "images" / f"{picture}.png", dpi=110)

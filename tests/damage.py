@@ -67,6 +67,7 @@ ALLOWED = {
     ("parameters", "fixed"): [[]],
     ("parameters", "fixed_components"): [[]],
     ("parameters", "prior"): [None],
+    ("parameters", "step_sizes"): [None],
     ("parameters", "covariance_floor"): [0.5],
     ("parameters", "n_jobs"): [-1, None],
     ("parameters", "max_time"): [0.5, None],
@@ -91,6 +92,7 @@ LATER = (
     "missing",
     "n_samples_seen_",
     "prior",
+    "step_sizes",
 )
 
 

@@ -1,9 +1,7 @@
 """``partial_fit``: a stream of batches, against the recursion in plain NumPy and batch EM."""
 
 import pickle
-import warnings
 from copy import deepcopy
-from functools import cache
 
 import numpy as np
 import pytest
@@ -278,8 +276,8 @@ def test_after_fit_a_stream_goes_on_with_the_weight_of_the_fit(covariance_type):
     model = make(covariance_type, reg_covar=0.0).fit(X[:500])
     parameters, bound, p = model.to_parameters(), model.lower_bound_, model.n_parameters_
     model.partial_fit(X[500:])
-    step = (500.0 / (5 * p) + 2.0) ** -0.6
-    gamma = 1.0 - (1.0 - step) ** (100.0 / (5 * p))
+    step = (500.0 / p + 2.0) ** -0.6
+    gamma = 1.0 - (1.0 - step) ** (100.0 / p)
     q = softmax(log_joint(X[500:], parameters), axis=1)
     weights = (1.0 - gamma) * parameters.weights + gamma * q.mean(axis=0)
     np.testing.assert_allclose(model.weights_, weights, rtol=1e-12)
@@ -389,8 +387,8 @@ def test_missing_values_are_those_of_the_exact_posterior():
     start = model.to_parameters()
     batch = em.ExactPosterior().summarize(Samples(X[600:], None, True), start)
     p = model.n_parameters_
-    step = (600.0 / (5 * p) + 2.0) ** -0.6
-    gamma = 1.0 - (1.0 - step) ** (300.0 / (5 * p))
+    step = (600.0 / p + 2.0) ** -0.6
+    gamma = 1.0 - (1.0 - step) ** (300.0 / p)
     s = batch.scaled(gamma / 300.0) + implied_statistics(start, 1.0).scaled(1.0 - gamma)
     expected = em.ClosedForm(0.0)(s, start).parameters
     assert_same_mixture(model.partial_fit(X[600:]).to_parameters(), expected, 1e-10)
@@ -490,9 +488,9 @@ def test_a_streamed_posterior_is_about_that_of_all():
         ({"step_sizes": 0.5}, np.zeros((5, 3)), None, "The 'step_sizes' parameter of GaussianMix"),
     ],
 )
-@pytest.mark.parametrize("n_rows", [9, 300, 9000])
+@pytest.mark.parametrize("n_rows", [9, 300])
 def test_an_error_leaves_the_estimator_unchanged(options, X, weight, message, n_rows):
-    model = stream(make("full", max_iter=300), problem(9000)[:n_rows], 3000).set_params(**options)
+    model = stream(make("full"), problem()[:n_rows], 200).set_params(**options)
     if n_rows == 9 and "n_components" in options:
         return  # nothing is fitted yet
     before = state(model)
@@ -597,32 +595,30 @@ def test_a_mixture_that_moves_is_followed():
     assert distances_on_a_circle(None)[10:].max() > 4.0
 
 
-@cache
-def batch_score(covariance_type):
-    """Return the mean score of fits of all patches."""
-    X, scores = load_sample("patches"), []
-    for seed in range(3):
-        with warnings.catch_warnings():  # diag takes more than 100 iterations
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = GaussianMixture(32, covariance_type=covariance_type, random_state=seed)
-            scores.append(model.fit(X).score(X))
-    return np.mean(scores)
+@pytest.fixture(scope="module")
+def patches():
+    pytest.importorskip("PIL")
+    return load_sample("patches")
+
+
+@pytest.fixture(scope="module")
+def batch_score(patches):
+    fits = (GaussianMixture(32, random_state=seed).fit(patches) for seed in range(3))
+    return np.mean([fit.score(patches) for fit in fits])
 
 
 @pytest.mark.slow
 @pytest.mark.one_backend
+@pytest.mark.filterwarnings("ignore:Component.s. .* have fewer samples")  # of a start
 @pytest.mark.parametrize("size, seed", [(4096, 0), (4096, 1), (1000, 2), (16_384, 3)])
-@pytest.mark.parametrize("covariance_type", ["full", "diag"])
-def test_one_pass_over_the_patches_is_within_two_tenths_of_batch_em(covariance_type, size, seed):
-    """In nats a sample; full covariances are within 0.05 after three passes.
-
-    Fits of diag end at many maxima: the mean of three is what is to be reached.
-    """
-    pytest.importorskip("PIL")
-    X = load_sample("patches")
-    rng = np.random.default_rng(seed)
-    model = GaussianMixture(32, covariance_type=covariance_type, random_state=seed)
-    scores = [stream(model, X[rng.permutation(len(X))], size).score(X) for _ in range(3)]
-    batch = batch_score(covariance_type)
-    assert scores[0] > batch - 0.2
-    assert scores[2] > batch - (0.05 if covariance_type == "full" else 0.2)
+def test_one_pass_over_the_patches_is_within_two_tenths_of_batch_em(
+    patches, batch_score, size, seed
+):
+    """In nats a sample, of the mean of three fits; three passes are within 0.05."""
+    rng, model = np.random.default_rng(seed), GaussianMixture(32, random_state=seed)
+    scores = []
+    for _ in range(3):
+        stream(model, patches[rng.permutation(len(patches))], size)
+        scores.append(model.score(patches))
+    assert scores[0] > batch_score - 0.2
+    assert scores[2] > batch_score - 0.05

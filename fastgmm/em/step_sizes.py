@@ -68,10 +68,11 @@ class StepSizes:
     offset : float, default=2.0
         :math:`t_0`, at least 1.
     step_weight : float, optional
-        u, in samples. None: ten for each free parameter of the mixture.
+        u, in samples. None: as many as the mixture has free parameters.
     half_life : float, optional
         h, in samples: once step sizes are constant, a sample counts half as much after h further
-        ones. None: step sizes fall to 0, which is for streams that do not change.
+        ones; before, it fades sooner. None: step sizes fall to 0, which is for streams that do not
+        change.
 
     Raises
     ------

@@ -28,7 +28,7 @@ from ..model.validation import check_magnitude
 from ._inputs import check_samples, unchanged_on_error
 from ._mixture import FittedMixture
 
-# So many samples for each free parameter are a step, and enough for a first start.
+# So many samples for each free parameter are enough for a first start.
 _SAMPLES_PER_PARAMETER = 5
 _Self = TypeVar("_Self", bound="StreamedMixture")
 
@@ -264,9 +264,9 @@ class StreamedMixture(FittedMixture):
         step_sizes = StepSizes() if self.step_sizes is None else self.step_sizes
         if step_sizes.step_weight is not None:
             return step_sizes
-        # parameters that are all fixed are none
-        weight = float(_SAMPLES_PER_PARAMETER * max(self._n_free(parameters.n_features), 1))
-        return replace(step_sizes, step_weight=weight)
+        # where all parameters are fixed there is none
+        weight = max(self._n_free(parameters.n_features), 1)
+        return replace(step_sizes, step_weight=float(weight))
 
     def _average(
         self, parameters: MixtureParameters, update: Update[MixtureParameters, Any]

@@ -231,7 +231,7 @@ def to_parameter(name: str, value: Any) -> Any:
         raise Mismatch(f"{name} to be a name", repr(value))
     if name == "prior" and isinstance(value, dict) and value:
         return NormalInverseWishartPrior(**value)
-    if name == "step_sizes" and isinstance(value, dict):
+    if name == "step_sizes" and isinstance(value, dict) and value:
         return StepSizes(**value)
     return tuple(value) if name.startswith("fixed") and isinstance(value, list) else value
 
