@@ -259,6 +259,22 @@ def test_with_a_half_life_there_is_one_start():
         assert model.n_iter_ == 1
 
 
+def test_a_half_life_that_is_set_later_ends_starts():
+    X, model = problem(1200), make("full").partial_fit(problem(1200)[:300])
+    model.set_params(step_sizes=em.StepSizes(half_life=500.0))
+    assert model.partial_fit(X[300:]).n_iter_ == 1
+
+
+def test_small_weights_start_with_the_rows_of_a_start_of_fit():
+    X = np.random.default_rng(0).normal(size=(70_000, 1))
+    model = GaussianMixture(1)
+    for rows in (slice(0, 65_000), slice(65_000, 65_535)):
+        model.partial_fit(X[rows], sample_weight=1e-6)
+        assert not hasattr(model, "means_")
+    model.partial_fit(X[:1], sample_weight=1e-6)
+    assert model.n_samples_seen_ == pytest.approx(0.065536)
+
+
 def test_few_rows_of_large_weight_are_not_enough():
     model = GaussianMixture(3, random_state=0, covariance_type="spherical")
     model.partial_fit(np.array([[0.0], [5.0]]), sample_weight=1000.0)
@@ -497,6 +513,15 @@ def test_an_error_leaves_the_estimator_unchanged(options, X, weight, message, n_
     with pytest.raises(ValueError, match=message):
         model.partial_fit(X, sample_weight=weight)
     assert state(model) == before
+
+
+def test_labels_of_all_samples_are_no_start_of_a_stream():
+    labels = np.arange(600) % 3
+    model = make("full", init_params=labels)
+    with pytest.raises(ValueError, match="init_params should be a name or a function for partial"):
+        model.partial_fit(problem())
+    model.fit(problem()).partial_fit(problem())
+    assert model.n_samples_seen_ == 1200.0
 
 
 def test_an_error_in_the_first_batch_leaves_nothing():

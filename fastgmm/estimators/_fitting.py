@@ -289,6 +289,13 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
         self._set_result_like(X, result)
         return self
 
+    def _check_streamed(self, is_fitted: bool) -> None:
+        if not is_fitted and is_given(self.init_params) and not callable(self.init_params):
+            raise ValueError(
+                "init_params should be a name or a function for partial_fit, which does not start "
+                "from given samples, but got an array."
+            )
+
     def _n_free(self, n_features: int) -> int:
         K = self.n_components
         model = get_covariance_model(self.covariance_type)

@@ -186,12 +186,13 @@ class StreamedMixture(FittedMixture):
 
     def _take(self, X: Any, sample_weight: Any) -> Iterable[str]:
         """Take a batch, for a start or a step; return what went wrong."""
-        self._check_streamed()
         if isinstance(X, Source):
             raise TypeError(
                 "X should be a batch of samples in memory, got a source: fit reads one."
             )
-        if hasattr(self, self._located_by):
+        is_fitted = hasattr(self, self._located_by)
+        self._check_streamed(is_fitted)
+        if is_fitted:
             samples, parameters, _ = self._checked(
                 "partial_fit", X, sample_weight, may_be_absent=True
             )
@@ -215,7 +216,7 @@ class StreamedMixture(FittedMixture):
     def _keeps_on(self, samples: Samples) -> bool:
         """Return whether there is to be a further start; else let go of what is kept."""
         is_edited = self._stream is None or self._stream.checksum != self._sum_up()
-        if is_edited or samples.n_samples > self._most(samples):
+        if is_edited or self._has_half_life or samples.n_samples > self._most(samples):
             self._kept = None
         return self._kept is not None
 
@@ -233,7 +234,7 @@ class StreamedMixture(FittedMixture):
         average = self._average(parameters, self._batch_update(parameters))
         self._stream = Stream(average, self._sum_up())
         if kept.n_rows < self._most(samples) and not self._has_half_life:
-            self._kept = replace(kept.owned(), needed=2.0 * kept.weight)
+            self._kept = replace(kept, needed=2.0 * kept.weight, parts=(samples,)).owned()
         return faults
 
     def _step(self, X: Any, samples: Samples, parameters: MixtureParameters) -> Iterable[str]:
@@ -286,8 +287,8 @@ class StreamedMixture(FittedMixture):
             remembered = min(seen, self.step_sizes.half_life / math.log(2.0))
         return RunningAverage(statistics, seen, remembered)
 
-    def _check_streamed(self) -> None:
-        """Raise where a parameter of the estimator needs all samples at once."""
+    def _check_streamed(self, is_fitted: bool) -> None:
+        """Raise ValueError where a parameter of the estimator needs all samples at once."""
 
     def _n_parts(self) -> int:
         """Return the number of components."""

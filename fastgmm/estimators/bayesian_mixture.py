@@ -145,7 +145,7 @@ class BayesianGaussianMixture(Pruning, IteratedMixture):
     degrees_of_freedom_prior_ : float
     covariance_prior_ : float or ndarray
     n_samples_seen_ : float
-        Sum of the weights of the samples of the last fit.
+        Sum of the weights of the samples of the last fit, or of the stream.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.

@@ -146,7 +146,7 @@ class GaussianMixture(KnownMixture):
         positive definite, and the number of the first such iteration. They kept the covariance that
         they had.
     n_samples_seen_ : float
-        Sum of the weights of the samples of the last fit.
+        Sum of the weights of the samples of the last fit, or of the stream.
     restarts_ : list of em.Restart
         Lower bound, n_iter, converged, history and chosen of each start, in order.
     n_features_in_ : int
@@ -299,7 +299,8 @@ class GaussianMixture(KnownMixture):
         constraints = constraints_of_stream(self, parameters)
         return ClosedForm(self.reg_covar, self.n_jobs, **constraints)
 
-    def _check_streamed(self) -> None:
+    def _check_streamed(self, is_fitted: bool) -> None:
+        super()._check_streamed(is_fitted)
         if self.prior == "mclust":
             raise ValueError(
                 "prior='mclust' is computed from all samples: partial_fit needs prior=None or an "

@@ -78,8 +78,8 @@ class SoftKMeans(ClusterMixin, CenterDistances, StreamedMixture):
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
     labels_ : ndarray of shape (n_samples,)
-        The nearest centre of each sample; -1 for a row of weight 0 that holds NaN, infinity or a
-        number above 1e100.
+        The nearest centre of each sample; of a stream, of the last batch. -1 for a row of weight 0
+        that holds NaN, infinity or a number above 1e100.
     converged_ : bool
     n_iter_ : int
         Iterations of the best start.
@@ -92,7 +92,7 @@ class SoftKMeans(ClusterMixin, CenterDistances, StreamedMixture):
     history_ : list of Iteration
         Number, lower bound, change and seconds of every iteration of the best start.
     n_samples_seen_ : float
-        Sum of the weights of the samples of the last fit.
+        Sum of the weights of the samples of the last fit, or of the stream.
     restarts_ : list of em.Restart
         Lower bound, n_iter, converged, history and chosen of each start, in order.
     n_features_in_ : int
