@@ -19,6 +19,8 @@ CENTERS = np.array([[0.0, 0.0], [2.0, 1.0], [0.0, 3.0], [4.0, 3.0]])
 X = RNG.normal(size=(400, 2)) + np.repeat(CENTERS, 100, axis=0)
 WEIGHT = RNG.integers(0, 4, len(X)).astype(float)
 GAPS = np.where(RNG.random(X.shape) < 0.1, np.nan, X)
+#: Three rows in four are equal: the covariance of a component on them collapses.
+EQUAL = np.where(RNG.random((len(X), 1)) < 0.75, 10.0, X)
 COINS = (RNG.random((300, 6)) < np.repeat(RNG.random((3, 6)), 100, axis=0)).astype(float)
 FACTORS = factors(120, 3, 1)
 
@@ -70,6 +72,8 @@ class OwnPosterior(em.Posterior):
         self._turned = np.arange(6.0).reshape(2, 3).T[::-1]
         self._spare = np.random.Generator(np.random.Philox(1))
         self._old = []
+        if parameters is not None:
+            self._total = em.SufficientStatistics.zeros("full", parameters.means)
 
     def summarize(self, samples, parameters):
         statistics = self.exact.summarize(samples, parameters)
@@ -82,6 +86,8 @@ class OwnPosterior(em.Posterior):
         if self._counter.count == 2:
             self._new = np.random.RandomState(5)
             self._old = [np.random.default_rng(6), np.dtype(np.float32), np.float32(0.1)]
+        self._total.moments.nk[...] += statistics.moments.nk  # in place
+        statistics = statistics.scaled(1.0 + 1e-6 * self._total.moments.nk[0])
         noise = self.generator.normal() + self.random_state.normal() + self._spare.normal()
         if self._counter.count > 2:
             noise += self._new.normal() + self._old[0].normal()
@@ -177,6 +183,7 @@ def estimators():
     """Return estimators with the arguments of their ``fit``, by name."""
     seeded = {"tol": 1e-9, "max_iter": 8, "random_state": 0}
     mixture = {"n_components": 3, **seeded}
+    quick = {**mixture, "init_params": "kmeans"}
     stream = np.random.RandomState(3)
     split_merge = {
         "n_components": 6,
@@ -188,9 +195,11 @@ def estimators():
     }
     return {
         "GaussianMixture": (GaussianMixture(**mixture), {}),
-        "starts": (GaussianMixture(**{**mixture, "random_state": stream}, n_init=4), {}),
+        "starts": (GaussianMixture(**{**quick, "random_state": stream}, n_init=4), {}),
+        "starts, auto": (GaussianMixture(**mixture, n_init=2), {}),
         "k-means++": (GaussianMixture(**mixture, init_params="k-means++", n_init=2), {}),
         "a function as start": (GaussianMixture(**mixture, init_params=_labels, n_init=2), {}),
+        "collapse": (GaussianMixture(**mixture, reg_covar=0.0, init_params=_labels), {"X": EQUAL}),
         "float32": (GaussianMixture(**mixture), {"X": X.astype(np.float32)}),
         "weights": (GaussianMixture(**mixture), {"sample_weight": WEIGHT}),
         "missing values": (GaussianMixture(**mixture, missing="marginalize"), {"X": GAPS}),
@@ -202,7 +211,8 @@ def estimators():
         "split-merge, starts": (
             GaussianMixture(**split_merge, random_state=4, n_init=2), {"X": clusters(4)}
         ),
-        "Bayesian": (BayesianGaussianMixture(**mixture, n_init=2), {}),
+        "Bayesian": (BayesianGaussianMixture(**quick, n_init=2), {}),
+        "Bayesian, auto": (BayesianGaussianMixture(**mixture), {}),
         "Bayesian, Dirichlet": (
             BayesianGaussianMixture(
                 **mixture, weight_concentration_prior_type="dirichlet_distribution"
@@ -272,6 +282,7 @@ def outcome_of_fit(model, samples):
     names = ("weights_", "means_", "covariances_", "cluster_centers_", "labels_", "lower_bounds_")
     names += ("n_iter_", "converged_", "lower_bound_", "mean_precision_", "weight_concentration_")
     outcome = {name: getattr(model, name) for name in names if hasattr(model, name)}
+    outcome["collapsed_"] = sorted(getattr(model, "collapsed_", {}).items())
     outcome["labels"] = model.predict(samples)
     outcome["restarts"] = [
         (start.lower_bound, start.n_iter, start.converged, start.chosen)

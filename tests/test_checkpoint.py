@@ -9,7 +9,8 @@ import pytest
 from kept_fits import X
 from marks import slow
 
-from fastgmm import GaussianMixture, em
+from fastgmm import GaussianMixture, SoftKMeans, em
+from fastgmm.em.checkpoints.file import read
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -96,6 +97,30 @@ def test_a_fit_that_has_ended_asks_for_the_last_iteration_of_each_run(tmp_path):
         assert len(again) == n_runs
         assert again[-1] == numbers[-1]
         assert set(again) < set(numbers)
+        stored = read(str(tmp_path / name)).runs  # none on a subsample, and policies of the last
+        assert ["posterior" in run.state.trees for run in stored] == [False] * (n_runs - 1) + [True]
+
+
+def test_starts_run_one_after_the_other(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError("starts run at once")
+
+    monkeypatch.setattr("fastgmm.estimators._restarts.ThreadPoolExecutor", fail)
+    for fitted in (model(n_init=2, n_jobs=2), SoftKMeans(3, n_init=2, n_jobs=2, random_state=0)):
+        with pytest.raises(AssertionError, match="at once"):
+            fitted.fit(X)
+        fitted.fit(X, checkpoint=tmp_path / type(fitted).__name__)
+
+
+def test_components_that_collapsed_are_remembered(tmp_path):
+    """Also those of which only iterations before the resumption tell."""
+    fitted, arguments = kept_fits.estimators()["collapse"]
+    expected = fitted.fit(**arguments).collapsed_
+    assert expected
+    last = max(expected.values())
+    assert last < fitted.n_iter_
+    found = copies(tmp_path / "fit", lambda **given: fitted.fit(**arguments, **given))
+    assert fitted.fit(**arguments, checkpoint=found[last]).collapsed_ == expected
 
 
 # when it is written, and what is lost

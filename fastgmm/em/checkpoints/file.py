@@ -146,13 +146,15 @@ def _content(archive: Archive) -> Content:
     def encoded(name: str, trees: dict[str, Any]) -> Encoded:
         n_arrays = sum(other.startswith(f"{name}.") for other in archive.names)
         numbers = range(n_arrays)
-        return Encoded(trees, [archive.read(f"{name}.{i}", (None,), "uint8") for i in numbers])
+        return Encoded(
+            dict(trees), [archive.read(f"{name}.{i}", (None,), "uint8") for i in numbers]
+        )
 
     runs = []
     for number, run in enumerate(header["runs"]):
         rows = archive.read(f"history{number}", (None, 4), "float64").tolist()
         history = [Iteration(int(row[0]), *row[1:]) for row in rows]
         state = encoded(f"run{number}", run["state"])
-        runs.append(StoredRun(run["policies"], state, history, len(history)))
+        runs.append(StoredRun(dict(run["policies"]), state, history, len(history)))
     stream = header["stream"]
-    return Content(header["fit"], stream and encoded("stream", stream), runs)
+    return Content(dict(header["fit"]), stream and encoded("stream", stream), runs)

@@ -123,7 +123,8 @@ class Journal:
         try:
             write(self._path, self._content)
         except (OSError, ValueError) as error:
-            self.warn(f"checkpoint was not written: {error}. The fit goes on.")
+            reason = str(error).rstrip(".")
+            self.warn(f"checkpoint was not written: {reason}. The fit itself is not affected.")
         else:
             self._is_written = True
 
@@ -189,7 +190,7 @@ class RunRecord:
                 **more,
             )
         except TypeError as error:
-            self._journal.warn(f"{error} The fit goes on.")
+            self._journal.warn(f"{error} The fit itself is not affected.")
             return
         run = StoredRun(self.told_by, encoded, state.history, len(state.history))
         self._journal.keep(self._number, run)

@@ -8,10 +8,15 @@ from numpy.random import Generator, RandomState
 
 from ..._kernels.threads import Workspace
 from ...data.samples import Samples
+from ...model.parameters import MixtureParameters
+from ...model.penalties import NormalInverseWishartPrior
+from ...model.priors import NormalWishartPrior
 from ..latent_variable_model import LatentVariableModel
 
 #: An attribute that changes no result, and may be another number where a run goes on.
 N_THREADS = "n_threads"
+# Statistics are no values here: ``add_moments`` changes them.
+_VALUES = (LatentVariableModel, MixtureParameters, NormalInverseWishartPrior, NormalWishartPrior)
 
 
 class KnownObjects:
@@ -53,11 +58,8 @@ def class_name(cls: type) -> str:
 
 
 def is_value(value: Any) -> bool:
-    """Return whether nothing changes an object: parameters, priors, statistics."""
-    if isinstance(value, LatentVariableModel):
-        return True
-    settings = getattr(type(value), "__dataclass_params__", None)
-    return settings is not None and bool(settings.frozen)
+    """Return whether nothing changes an object: parameters and priors."""
+    return isinstance(value, _VALUES)
 
 
 def is_constant(value: Any) -> bool:
