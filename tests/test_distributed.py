@@ -343,28 +343,34 @@ def busy_partition(number):
     return rng.normal(2.0 * rng.integers(0, 3, (4000, 1)), 1.0, (4000, 4))
 
 
-def long_fit():
+def long_fit(callback=None):
     model = distributed.GaussianMixture(
         3, random_state=0, tol=0.0, max_iter=40, init_params="random_from_data"
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit([delayed(busy_partition)(number) for number in range(5)])
+        partitions = [delayed(busy_partition)(number) for number in range(5)]
+        return model.fit(partitions, callback=callback)
 
 
 class Killer(threading.Thread):
-    """Kill workers that the scheduler knows, each after a random time, until there were enough."""
+    """Kill workers, each a random time after all were there and an iteration had ended."""
 
     def __init__(self, local, n_kills, seed):
         super().__init__(daemon=True)
         self.local, self.n_kills, self.n_killed = local, n_kills, 0
         self.rng = np.random.default_rng(seed)
+        self.goes_on = threading.Event()
+
+    def note(self, iteration):
+        self.goes_on.set()
 
     def run(self):
         while self.n_killed < self.n_kills:
+            self.goes_on.wait()
             workers = self.local.scheduler.workers
             nannies = [n for n in self.local.workers.values() if n.worker_address in workers]
-            if len(nannies) < 3:  # the others go on with the work meanwhile
+            if len(nannies) < 3:
                 time.sleep(0.02)
                 continue
             time.sleep(self.rng.uniform(0.0, 1.0))
@@ -374,6 +380,7 @@ class Killer(threading.Thread):
             self.n_killed += 1
             while address in workers:
                 time.sleep(0.02)
+            self.goes_on.clear()
 
 
 @pytest.mark.slow
@@ -392,7 +399,7 @@ def test_workers_that_die_cost_no_fit_and_no_bit(allowed_failures, n_kills):
         killer.start()
         n_fits = 0
         while killer.is_alive():
-            assert_same_bits(long_fit(), expected)
+            assert_same_bits(long_fit(killer.note), expected)
             n_fits += 1
     assert killer.n_killed == n_kills
     assert n_fits >= 3

@@ -34,8 +34,8 @@ class DistributedMixture(IteratedMixture):
     def predict(self, X: Any, out: Any = None) -> Any:
         """Return the component of the largest responsibility for each sample.
 
-        Of samples in partitions a Dask array, which is not computed yet. So do ``predict_proba``
-        and ``score_samples``.
+        Of samples in partitions it is a Dask array that is not computed yet, as those of
+        ``predict_proba`` and ``score_samples``.
         """
         return self._of_partitions("predict", X, out)
 

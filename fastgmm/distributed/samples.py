@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from numbers import Real
 from threading import Lock
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -20,8 +21,10 @@ from .tasks import Call, Facts, apply, describe, pick, prepare
 
 # So many parts, or sums of parts, are added by one task. A power of 2, for the tree of `merge`.
 _FAN_IN = 8
-# How often partitions are loaded for one pass, where workers that should compute it die.
+# How often partitions are loaded for one pass, where workers that should compute it die. Between,
+# Dask forgets the tasks, and how often they failed.
 _ATTEMPTS = 5
+_SECONDS_TO_FORGET = 0.5
 
 
 class DistributedSamples(Samples):
@@ -220,26 +223,34 @@ class DistributedSamples(Samples):
         """Return the results of tasks that are made of the parts.
 
         Dask itself repeats what a dead worker had to do, but it gives up a task that was on too
-        many of these, though no fault of it. That counts for parts in all iterations together. So
-        they are then loaded as other tasks.
+        many of these, though no fault of it: it counts over all iterations. Then the partitions are
+        loaded anew.
         """
         from distributed import KilledWorker
 
         for attempt in range(_ATTEMPTS):
-            parts = self._parts
+            parts = self._current_parts()
             try:
                 return _results(self._client, tasks_of(parts))
             except KilledWorker:
                 if attempt == _ATTEMPTS - 1:
                     raise
-            self._reload(parts)
+                self._reload(parts)
+            except CancelledError:  # unless by another thread, which has loaded the partitions anew
+                if attempt == _ATTEMPTS - 1 or self._current_parts() is parts:
+                    raise
         raise AssertionError
+
+    def _current_parts(self) -> list[Any]:
+        with self._lock:
+            return self._parts
 
     def _reload(self, parts: list[Any]) -> None:
         with self._lock:
             if self._parts is parts:  # and no other thread has done it
                 for part in parts:
-                    part.release()  # so that Dask forgets how often it has failed
+                    part.release()
+                sleep(_SECONDS_TO_FORGET)
                 self._parts = self._load()
 
 
@@ -286,7 +297,7 @@ def _results(client: Any, tasks: list[Delayed]) -> list[Any]:
             "client to a scheduler, and fit again."
         ) from error
     finally:
-        for future in futures:  # now: errors keep this frame alive
+        for future in futures:  # now: an error keeps this frame alive
             future.release()
 
 

@@ -92,9 +92,8 @@ def describe(part: Part) -> Facts:
     """Return what the client must know of a part."""
     samples = Samples(part.X, part.weight)
     shape = samples.n_samples, samples.n_features
-    largest = samples.largest_magnitude
     types = samples.dtype, part.result_dtype
-    return Facts(shape, *types, samples.total_weight, largest, part.frame)
+    return Facts(shape, *types, samples.total_weight, samples.largest_magnitude, part.frame)
 
 
 def pick(part: Part, rows: NDArray[np.intp]) -> tuple[NDArray[Any], Array | None]:

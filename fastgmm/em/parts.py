@@ -106,7 +106,8 @@ def merge(statistics: Iterable[T]) -> T:
     """Return the statistics of all parts: their sum, by a binary tree in the order of the parts.
 
     Neighbours are added, then neighbours of the sums, and so on. So the same parts give the same
-    bits. Of up to eight parts after every eighth, their own sum may take the place: no bit changes.
+    bits. The first 2, 4 or 8 parts, the next so many, and so on, may be merged before, each group
+    elsewhere: no bit changes.
 
     Parameters
     ----------
