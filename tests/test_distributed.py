@@ -414,7 +414,7 @@ def test_a_partition_that_kills_its_workers_is_an_error(X):
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         cluster(2),
-        pytest.raises(dask_distributed.KilledWorker, match="deadly_partition"),
+        pytest.raises(dask_distributed.KilledWorker, match="all those workers died"),
     ):
         distributed.GaussianMixture(3).fit([delayed(X), delayed(deadly_partition)()])
 

@@ -16,7 +16,10 @@ X = np.concatenate([RNG.normal(-2, 1, (N // 2, D)), RNG.normal(2, 2, (N - N // 2
 RNG.shuffle(X)
 WEIGHT = RNG.integers(0, 4, N) + 0.5 * (RNG.random(N) < 0.5)
 NAMES = ["a", "b", "c"]
-KINDS = ["one file", "files", "columns in a file", "batches", "parquet", "arrow", "zarr"]
+KINDS = [
+    *("one file", "files", "batches", "parquet"),
+    *slow("columns in a file", "arrow", "zarr"),
+]
 START = em.MixtureParameters.from_covariances(
     "full", np.array([0.5, 0.5]), np.array([[-1.0] * D, [1.0] * D]), np.array([np.eye(D)] * 2)
 )
@@ -136,7 +139,7 @@ ESTIMATORS = {
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("weight", [WEIGHT, *slow(None)], ids=["weighted", "unweighted"])
 def test_every_estimator_takes_a_source(name, weight, tmp_path):
     source = make_source("parquet", tmp_path, weight=weight)
     expected = ESTIMATORS[name]().fit(X, sample_weight=weight)

@@ -16,6 +16,7 @@ from .._kernels.layout import Array
 from ..data.containers import column_names
 from ..data.samples import Samples, T
 from ..em.parts import merge
+from .client import current_client, results
 from .partitions import Delayed, is_distributed, to_partitions
 from .tasks import Call, Facts, apply, describe, pick, prepare
 
@@ -57,7 +58,7 @@ class DistributedSamples(Samples):
     def __init__(
         self, X: Any, sample_weight: Any = None, *, min_samples: int = 1, finite: bool = True
     ) -> None:
-        self._client = _current_client()
+        self._client = current_client()
         self._lock = Lock()
         self._finite = finite
         partitions = to_partitions(X)
@@ -231,7 +232,7 @@ class DistributedSamples(Samples):
         for attempt in range(_ATTEMPTS):
             parts = self._current_parts()
             try:
-                return _results(self._client, tasks_of(parts))
+                return results(self._client, tasks_of(parts))
             except KilledWorker:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -275,52 +276,6 @@ def _each(
 def _name(kind: str) -> str:
     """Return the beginning of keys that no other task has; the dashboard shows the kind."""
     return f"{kind}-{uuid4().hex}"
-
-
-def _results(client: Any, tasks: list[Delayed]) -> list[Any]:
-    """Return the results of tasks; raise the error of the first that failed."""
-    from distributed import wait
-
-    futures = []
-    try:
-        futures = client.compute(tasks)
-        wait(futures)
-        for future in futures:
-            if future.status == "error":
-                future.result()
-        return list(client.gather(futures))
-    except (CancelledError, OSError) as error:
-        if client.status == "running" and getattr(error, "reason", "") != _LOST:
-            raise
-        raise ConnectionError(
-            "The connection to the scheduler of Dask was lost in the middle of a fit. Connect a "
-            "client to a scheduler, and fit again."
-        ) from error
-    finally:
-        for future in futures:  # now: an error keeps this frame alive
-            future.release()
-
-
-_LOST = "scheduler-connection-lost"
-
-
-def _current_client() -> Any:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError(
-            "fastgmm.distributed needs Dask: pip install 'fastgmm[distributed]'"
-        ) from error
-    try:
-        client = Client.current()
-    except ValueError as error:
-        raise RuntimeError(
-            "fastgmm.distributed needs a client of Dask. Create one first: "
-            "client = dask.distributed.Client(...)."
-        ) from error
-    if client.asynchronous:
-        raise RuntimeError("fastgmm.distributed needs a client of Dask with asynchronous=False.")
-    return client
 
 
 def _weights(sample_weight: Any, n_partitions: int) -> list[Any]:
