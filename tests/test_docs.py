@@ -31,6 +31,7 @@ COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LISTED = re.compile(r"^   ([a-zA-Z_.]+)$", re.MULTILINE)
 TEST_LINK = re.compile(r"\[`(\w+\.py)::(\w+)`\]")
+MODULES = ("__version__", "em", "sources")  # have pages of their own, or need none
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 PACKAGE = Path(fastgmm.__file__).parent
@@ -198,9 +199,14 @@ def test_reference_lists_every_public_name(name):
         skip_without("numba")
     page = "_".join(name.split(".")[1:]) or name
     text = (ROOT / "docs" / "reference" / f"{page}.rst").read_text(encoding="utf-8")
-    public = {name for name in import_module(name).__all__ if name not in ("__version__", "em")}
+    public = {name for name in import_module(name).__all__ if name not in MODULES}
     listed = [name for name in LISTED.findall(text) if "." not in name]
     assert sorted(listed) == sorted(public)
+
+
+def test_reference_lists_every_source():
+    text = (ROOT / "docs" / "reference" / "sources.rst").read_text(encoding="utf-8")
+    assert sorted(LISTED.findall(text)) == sorted(fastgmm.sources.__all__)
 
 
 def test_citation_names_the_version():
