@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from example_models import factors, load
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans, em
+from fastgmm import BayesianGaussianMixture, GaussianMixture, SoftKMeans, em, sources
 
 HERE = Path(__file__).parent
 RNG = np.random.default_rng(0)
@@ -226,15 +226,16 @@ def estimators():
 #: Where samples lie.
 PLACES = {
     "in memory": lambda X, folder: X,
-    "mapped": lambda X, folder: _mapped(X, folder),
+    "mapped": lambda X, folder: np.load(_saved(X, folder), mmap_mode="r"),
+    "out of core": lambda X, folder: sources.ArrayFiles(_saved(X, folder)),
 }
 
 
-def _mapped(X, folder):
+def _saved(X, folder):
     path = folder / "X.npy"
     if not path.exists():
         np.save(path, X)
-    return np.load(path, mmap_mode="r")
+    return path
 
 
 def names():

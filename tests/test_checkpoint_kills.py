@@ -23,10 +23,10 @@ pytestmark = [
 #: How often processes of one kind are killed, and the kinds: a fit, and where its samples lie.
 N_KILLS = 10
 KINDS = [
-    *(("GaussianMixture", "in memory"), ("starts", "in memory"), ("quasi-newton", "mapped")),
-    *(("split-merge", "in memory"), ("split-merge, starts", "mapped"), ("Bayesian", "in memory")),
+    *(("GaussianMixture", "in memory"), ("starts", "in memory"), ("quasi-newton", "out of core")),
+    *(("split-merge", "in memory"), ("split-merge, starts", "mapped"), ("Bayesian", "out of core")),
     *(("em: incremental", "mapped"), ("em: mini-batch, weighted", "in memory")),
-    *(("em: sampled", "mapped"), ("em: Metropolis", "in memory")),
+    *(("em: sampled", "out of core"), ("em: Metropolis", "in memory")),
 ]
 
 

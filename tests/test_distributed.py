@@ -421,6 +421,29 @@ def test_a_partition_that_kills_its_workers_is_an_error(X):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no signal that kills")
+def test_a_lost_fit_goes_on_from_its_checkpoint(client, X, tmp_path):
+    parts = [delayed(X[:1500]), delayed(X[1500:])]
+    options = {"n_components": 3, "random_state": 0, "tol": 1e-9, "max_iter": 8}
+    options["init_params"] = "random_from_data"
+
+    def lose(iteration):
+        if iteration.number == 4:
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        distributed.GaussianMixture(**options).fit(
+            parts, checkpoint=tmp_path / "fit", callback=lose
+        )
+    numbers = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = distributed.GaussianMixture(**options).fit(
+            parts, checkpoint=tmp_path / "fit", callback=lambda it: numbers.append(it.number)
+        )
+        assert_same_bits(model, distributed.GaussianMixture(**options).fit(parts))
+    assert numbers == [4, 5, 6, 7, 8]  # the last one that was kept is reported again
+
+
 def test_a_lost_scheduler_is_named(X, run_python):
     """In a process of its own: Dask's threads complain of their loss in the background."""
     script = """
