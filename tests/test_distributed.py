@@ -133,6 +133,7 @@ def test_float32_to_the_rounding_of_blocks(client, X):
     assert density.dtype == density.compute().dtype == np.float32
 
 
+@pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")
 def test_predictions_are_lazy_and_equal_one_machine(client, X, weight):
     blocks = da.from_array(X, chunks=(700, 2))
     model = distributed.GaussianMixture(3, random_state=0).fit(blocks)
@@ -141,12 +142,15 @@ def test_predictions_are_lazy_and_equal_one_machine(client, X, weight):
         assert predicted.chunks[0] == blocks.chunks[0]
         assert predicted.shape == expected.shape
         np.testing.assert_array_equal(predicted.compute(), expected)
+    labels, expected = model.predict(blocks), model.predict(X)
+    model.set_params(n_components=2).fit(blocks)
+    np.testing.assert_array_equal(labels.compute(), expected)
     with dask.config.set(scheduler="synchronous"):  # without workers
         np.testing.assert_array_equal(model.predict(blocks).compute(), model.predict(X))
     weights = da.from_array(weight, chunks=700)
     np.testing.assert_allclose(model.score(blocks, None, weights), model.score(X, None, weight))
     np.testing.assert_allclose(model.bic(blocks, weights), model.bic(X, weight), rtol=1e-12)
-    fresh = distributed.GaussianMixture(3, random_state=0)
+    fresh = distributed.GaussianMixture(2, random_state=0)
     np.testing.assert_array_equal(fresh.fit_predict(blocks).compute(), model.predict(X))
 
 
@@ -158,6 +162,8 @@ def test_data_frames_name_features(client, X):
     assert model.feature_names_in_.tolist() == ["a", "b", "c"]
     expected = fastgmm.GaussianMixture(3, random_state=0).fit(X, sample_weight=1.5)
     assert_same(model, expected)
+    nullable = model.score_samples(blocks[["a", "b", "c"]].astype("Float64")).compute()
+    np.testing.assert_array_equal(nullable, model.score_samples(frame[["a", "b", "c"]]))
     labels = model.predict(blocks[["a", "b", "c"]])
     np.testing.assert_array_equal(labels.compute(), model.predict(frame[["a", "b", "c"]]))
     with pytest.raises(ValueError, match="feature names should match"):

@@ -1,5 +1,6 @@
 """Estimators whose samples lie in partitions on the workers of Dask."""
 
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,7 +57,8 @@ class DistributedMixture(IteratedMixture):
         from dask import delayed
 
         like = self._no_predictions(method, X)
-        model = delayed(self, pure=True, traverse=False)
+        # a copy: a later fit changes no prediction
+        model = delayed(deepcopy(self), pure=True, traverse=False)
         partitions = to_partitions(X)
         blocks = [
             da.from_delayed(
@@ -74,7 +76,8 @@ class DistributedMixture(IteratedMixture):
         if method == "predict":
             return np.empty(0, np.int64)
         types: Any = getattr(X, "dtypes", [getattr(X, "dtype", np.float64)])
-        samples = Samples(np.empty((0, parameters.n_features), np.result_type(*types)))
+        kind = np.float32 if all(kind == np.float32 for kind in types) else np.float64
+        samples = Samples(np.empty((0, parameters.n_features), kind))
         dtype = result_dtype(samples, parameters, self._samples_dtype)
         return np.empty((0, parameters.n_components) if method == "predict_proba" else 0, dtype)
 
