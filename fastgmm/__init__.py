@@ -31,7 +31,7 @@ _HOME = {
     "save": ".persistence",
     "select": ".selection",
     "show_versions": "._versions",
-    "sources": ".data.sources",
+    "sources": ".data",
     "to_json": ".persistence",
 }
 
@@ -83,8 +83,11 @@ else:
     def __getattr__(name: str) -> Any:
         if name not in _HOME:
             raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
-        module = import_module(_HOME[name], __name__)
-        value = module if name in ("em", "sources") else getattr(module, name)
+        if name == "sources":  # a folder of another
+            value: Any = import_module(".data.sources", __name__)
+        else:
+            module = import_module(_HOME[name], __name__)
+            value = module if name == "em" else getattr(module, name)
         globals()[name] = value
         return value
 

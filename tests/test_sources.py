@@ -326,7 +326,7 @@ def test_memory_is_forecast_before_anything_is_read():
 
     source = sources.Batches(batches, memory="100MB")
     reads.clear()
-    with pytest.raises(ValueError, match=r"memory should be at least .* MB for a fit of 2 full"):
+    with pytest.raises(ValueError, match=r"memory should be at least .* for a fit of 2 full"):
         GaussianMixture(2).fit(source)
     assert not reads
     model = GaussianMixture(2, random_state=0).fit(sources.Batches(batches, memory="2 GiB"))

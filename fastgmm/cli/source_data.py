@@ -80,7 +80,8 @@ def is_read_in_parts(args: argparse.Namespace) -> bool:
     path = Path(args.data)
     is_pattern = glob.has_magic(args.data) and not path.exists()
     is_asked_for = args.memory is not None or getattr(args, "distributed", None) is not None
-    return is_asked_for or is_pattern or path.is_dir()
+    is_folder = path.is_dir() and path.suffix.lower() in ("", ".zarr")
+    return is_asked_for or is_pattern or is_folder
 
 
 def read_in_parts(args: argparse.Namespace, model: Any) -> "Table":

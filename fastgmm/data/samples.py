@@ -15,6 +15,8 @@ from .numbers import is_float_array
 # Numbers in a part: 64 MB. A part has so many rows at the least, which statistics are merged for.
 _PART_ELEMENTS = 2**23
 _PART_ROWS = 2**15
+# Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
+_CONVERTED_ELEMENTS = 2**21
 
 
 def part_rows(n_features: int) -> int:
@@ -260,9 +262,12 @@ class Samples:
         Parameters
         ----------
         largest : int, optional
-            Largest number of rows in a block. None: those of a part.
+            Largest number of rows in a block. None: those of a part; fewer where rows are
+            converted.
         """
         step = part_rows(self.n_features)
+        if self.in_memory and self.is_converted:
+            largest = min(largest or step, _CONVERTED_ELEMENTS // self.n_features)
         if largest is not None:
             step = max(min(step, largest) // LARGEST_BLOCK, 1) * LARGEST_BLOCK
         for start in range(0, self.n_samples, step):
