@@ -22,7 +22,7 @@ pytestmark = [
 
 #: How often processes of one kind are killed (10 makes 100 in all), and the kinds: a fit, and where
 #: its samples lie.
-N_KILLS = int(os.environ.get("FASTGMM_KILLS", "2"))
+N_KILLS = int(os.environ.get("FASTGMM_KILLS", "1"))
 KINDS = [
     *(("GaussianMixture", "in memory"), ("starts", "in memory"), ("quasi-newton", "out of core")),
     *(("split-merge", "in memory"), ("split-merge, starts", "mapped"), ("Bayesian", "out of core")),

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.one_backend
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied-spherical")
 #: Deaths of workers come in fives; 10 makes 50.
-N_KILLS = int(os.environ.get("FASTGMM_KILLS", "2"))
+N_KILLS = int(os.environ.get("FASTGMM_KILLS", "1"))
 TO_ROUNDING = {"rtol": 1e-10, "atol": 1e-10}
 
 
