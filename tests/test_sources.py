@@ -176,6 +176,14 @@ def test_every_policy_that_reads_in_order_takes_a_source(name, tmp_path):
         assert np.array_equal(found, expected)
 
 
+def test_labels_of_a_source_are_predicted(tmp_path):
+    source = make_source("files", tmp_path)
+    model = SoftKMeans(3, random_state=0).fit(X)
+    labels = model.labels_
+    assert np.array_equal(model.fit_predict(source), labels)
+    assert not hasattr(model, "labels_")
+
+
 def test_select_takes_a_source(tmp_path):
     expected = select(X, range(1, 4), random_state=0)
     found = select(make_source("parquet", tmp_path), range(1, 4), random_state=0)
@@ -329,7 +337,7 @@ def test_memory_is_forecast_before_anything_is_read():
     with pytest.raises(ValueError, match=r"memory should be at least .* for a fit of 2 full"):
         GaussianMixture(2).fit(source)
     assert not reads
-    model = GaussianMixture(2, random_state=0).fit(sources.Batches(batches, memory="2 GiB"))
+    model = GaussianMixture(2, random_state=0).fit(sources.Batches(batches, memory="1 TiB"))
     assert model.n_iter_ > 0
 
 
@@ -368,7 +376,7 @@ def test_the_command_line_reads_part_by_part(tmp_path, capsys, monkeypatch):
     whole = pa.concat_tables([pq.read_table(tmp_path / f"{i}.parquet") for i in range(3)])
     monkeypatch.chdir(tmp_path)
     options = ["-K", "2", "--weights", "weight", "--json", "--force", "--max-iter", "9"]
-    assert main(["fit", "*.parquet", *options, "--memory", "2GB", "-o", "model.npz"]) == 0
+    assert main(["fit", "*.parquet", *options, "--memory", "1TB", "-o", "model.npz"]) == 0
     assert main(["predict", "model.npz", "[0-2].parquet", "--columns", "a,b,c", "-o", "l.npy"]) == 0
     assert main(["score", "model.npz", "[0-2].parquet", "--columns", "a,b,c"]) == 0
     pq.write_table(whole, "whole.parquet")
@@ -380,4 +388,4 @@ def test_the_command_line_reads_part_by_part(tmp_path, capsys, monkeypatch):
     assert '"n_samples": 9001' in first
     assert main(["fit", "*.parquet", "-K", "2", "--memory", "10MB"]) == 1
     assert "memory should be at least" in capsys.readouterr().err
-    assert main(["fit", "whole.parquet", "-K", "2", "--memory", "2GB", "--id", "a"]) != 0
+    assert main(["fit", "whole.parquet", "-K", "2", "--memory", "1TB", "--id", "a"]) != 0

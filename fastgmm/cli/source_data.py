@@ -102,11 +102,20 @@ def read_in_parts(args: argparse.Namespace, model: Any) -> "Table":
         for attribute, option in _NOT_WITH_WORKERS.items():
             if getattr(args, attribute, None) is not None:
                 args.error(f"{option} does not go with --distributed")
-    weight, columns = getattr(args, "weights", None), args.columns
-    if columns is None and args.data.lower().endswith(".parquet"):
+    columns = args.columns
+    if columns is None and _is_parquet(args.data):
         columns = list(getattr(model, "feature_names_in_", [])) or None
+    weight = getattr(args, "weights", None)
     source = open_source(args.data, columns=columns, weight=weight, memory=args.memory)
     X: Any = source
     if getattr(args, "distributed", None) is not None and not source.paths:
         args.error("--distributed needs DATA in .npy or .parquet files")
     return Table(X, source.feature_names, None, {})
+
+
+def _is_parquet(data: str) -> bool:
+    from ..data.sources.files import paths_of
+
+    if Path(data).suffix == ".zarr":
+        return False
+    return paths_of(data, (".npy", ".parquet"))[0].suffix.lower() == ".parquet"

@@ -24,8 +24,8 @@ def not_finite(value: "np.floating[Any]", where: str) -> ValueError:
     if np.isnan(value):
         return ValueError(
             f"Input X contains NaN, first {where}. Rows must be complete: leave out those with "
-            "missing values, fill the gaps, or use GaussianMixture(missing='marginalize'), which "
-            "needs neither."
+            "missing values, or fill the gaps. For samples in memory, "
+            "GaussianMixture(missing='marginalize') needs neither."
         )
     return ValueError(
         f"Input X contains infinity or a value too large for {value.dtype}: {value}, first {where}."

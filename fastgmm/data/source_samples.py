@@ -1,6 +1,6 @@
 """Samples of a source: read part by part, with the same statistics as in memory."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,11 @@ class SourceSamples(Samples):
         self.with_missing = False
         self._present = None
         self._part_rows = n_rows = part_rows(source.n_features)
-        self._window = Window(lambda: _harmless(source.parts(n_rows)))
+        # no method: a window that holds these samples would outlive them
+        self._parts: Callable[[], Generator[Part, None, None]] = lambda: _harmless(
+            source.parts(n_rows)
+        )
+        self._window = Window(self._parts)
         # rows of a weighted source that were read last: their weights are asked for next
         self._last: tuple[int, int, Part] | None = None
         survey = Survey(source)
@@ -73,9 +77,6 @@ class SourceSamples(Samples):
             survey.add(part)
         self._survey = survey.finish()
         self.n_samples = survey.n_samples
-
-    def _parts(self) -> Generator[Part, None, None]:
-        return _harmless(self.source.parts(self._part_rows))
 
     in_memory = False
 

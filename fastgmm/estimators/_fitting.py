@@ -3,8 +3,9 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -16,7 +17,7 @@ from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.samples import Samples
-from ..em.result import Callback, EMResult, Iteration, Restart, passing_on
+from ..em.result import Callback, EMResult, Iteration, Restart
 from ..em.time_limit import time_limit
 from ..init import INIT_PARAMS, is_given
 from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
@@ -27,10 +28,10 @@ from ..model.validation import check_enough, check_magnitude, check_observed, ch
 from ._array_api import like, put_attributes_like
 from ._exchange import ScikitLearnExchange
 from ._inputs import check_samples, unchanged_on_error
-from ._keeping import CheckpointLike, is_kept, keeping, stream
+from ._keeping import CheckpointLike, fit_kept, stream
 from ._memory import check_memory
 from ._progress import Verbose
-from ._restarts import Compute, Run, best_of, draw, run_starts
+from ._restarts import Compute, Run, best_of, count_workers, draw, run_starts
 from ._streams import StreamedMixture
 from ._warnings import collapses, faults, warn_about
 
@@ -199,13 +200,8 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
         check_enough(samples, self.n_components)
         check_observed(samples)
         reg_covar = added_to_samples(self.reg_covar, samples, count_threads(self.n_jobs))
-        fitted = passing_on(
-            callback,
-            lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
-        )
-        with keeping(self, checkpoint, samples):
-            result, restarts = self._best_run(samples, reg_covar, fitted)
-        self._fitted(result, X, samples, restarts)
+        arguments = self, X, samples, callback, checkpoint
+        result = fit_kept(*arguments, partial(self._best_run, samples, reg_covar))
         return result, reg_covar
 
     def _samples_to_fit(self, X: Any, sample_weight: Any) -> Samples:
@@ -233,10 +229,8 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
         is_one = warm or (is_given(self.init_params) and not callable(self.init_params))
         n_starts = 1 if is_one else self.n_init
         n_threads = count_threads(self.n_jobs)
-        # who looks on sees one start after the other, a checkpoint keeps one run at a time, and a
-        # source is read by one
-        is_in_turn = callback or self.verbose or is_kept() or not samples.in_memory
-        n_workers = 1 if is_in_turn else min(n_starts, n_threads)
+        is_watched = callback is not None or bool(self.verbose)
+        n_workers = count_workers(n_starts, n_threads, samples, is_watched)
         lower_bound = self.lower_bound_ if warm else -math.inf
         setting = Setting(given, random_state, reg_covar, n_threads // n_workers, lower_bound)
 

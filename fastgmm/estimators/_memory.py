@@ -6,6 +6,7 @@ from .._kernels.layout import empty_moments
 from .._kernels.threads import slot_bounds
 from ..data.samples import part_rows
 from ..data.sources import Source
+from ..data.sources.assembly import BUFFERS
 from ..data.sources.memory import show, taken
 from ..init.seeding import seeding_size
 from ..init.split_merge import largest_subsample
@@ -13,8 +14,6 @@ from ..model.covariance import get_covariance_model
 
 # Of a process that has fitted something small: Python, NumPy, scikit-learn and compiled kernels.
 _PROCESS = 340e6
-# Parts in memory at a time.
-_PARTS = 2
 # Copies of the rows from which a start is made, in float64: scaled, sorted, centred.
 _COPIES = 5
 # Parameters, their factors, and what the M step and an acceleration keep of them.
@@ -47,7 +46,7 @@ def forecast(source: Source, n_components: int, covariance_type: str, accelerati
         start += 2 * largest_subsample(source) * 8 * d
     return (
         max(taken(), _PROCESS)
-        + _PARTS * in_part * of_row
+        + BUFFERS * in_part * of_row
         + start
         + 8 * size * (n_slots + _PARAMETERS)
     )

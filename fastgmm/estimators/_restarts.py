@@ -10,6 +10,8 @@ from time import perf_counter, sleep
 
 from sklearn import config_context, get_config
 
+from ..data.samples import Samples
+from ..em.checkpoints.current import is_kept
 from ..em.result import EMResult, Iteration, Restart
 from ..em.time_limit import time_is_up
 from ..init.seeding import one_thread
@@ -39,6 +41,23 @@ def draw(attempt: Callable[[], Compute]) -> Compute:
         raise failure
 
     return fail
+
+
+def count_workers(n_starts: int, n_threads: int, samples: Samples, is_watched: bool) -> int:
+    """Return how many starts run at a time.
+
+    Who looks on sees one start after the other, a checkpoint keeps one run at a time, and a source
+    is read by one.
+
+    Parameters
+    ----------
+    n_starts, n_threads : int
+    samples : Samples
+    is_watched : bool
+        By a callback, or as text.
+    """
+    in_turn = is_watched or is_kept() or not samples.in_memory
+    return 1 if in_turn else min(n_starts, n_threads)
 
 
 def run_starts(

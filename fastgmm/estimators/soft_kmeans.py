@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from copy import copy
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -16,10 +16,11 @@ from .._kernels.floating_point import numpys_rules
 from .._kernels.threads import count_threads
 from ..data.containers import to_array
 from ..data.samples import Samples
+from ..data.sources import Source
 from ..em.convergence import LowerBoundChange
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
-from ..em.result import Callback, EMResult, Restart, passing_on
+from ..em.result import Callback, EMResult, Restart
 from ..em.step_sizes import StepSizes
 from ..em.time_limit import time_limit
 from ..em.updates.means_only import MeansOnly
@@ -30,10 +31,10 @@ from ..model.validation import check_enough, check_magnitude, check_means
 from ._array_api import put_attributes_like
 from ._distances import CenterDistances, mixture_about
 from ._inputs import check_samples, unchanged_on_error
-from ._keeping import CheckpointLike, is_kept, keeping, stream
+from ._keeping import CheckpointLike, fit_kept, stream
 from ._memory import check_memory
 from ._progress import Report
-from ._restarts import Compute, Run, best_of, run_starts
+from ._restarts import Compute, Run, best_of, count_workers, run_starts
 from ._streams import StreamedMixture
 from ._warnings import warn_about_convergence
 
@@ -79,7 +80,7 @@ class SoftKMeans(ClusterMixin, CenterDistances, StreamedMixture):
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
     labels_ : ndarray of shape (n_samples,)
         The nearest centre of each sample; of a stream, of the last batch. -1 for a row of weight 0
-        that holds NaN, infinity or a number above 1e100.
+        that holds NaN, infinity or a number above 1e100. Not there after a fit to a source.
     converged_ : bool
     n_iter_ : int
         Iterations of the best start.
@@ -216,14 +217,8 @@ class SoftKMeans(ClusterMixin, CenterDistances, StreamedMixture):
         checkpoint: CheckpointLike | None = None,
     ) -> EMResult[MixtureParameters]:
         check_enough(samples, self.n_clusters, "n_clusters")
-        fitted = passing_on(
-            callback,
-            lambda result: copy(self)._fitted(result, X, samples, best_of([result])[1]),
-        )
-        with keeping(self, checkpoint, samples):
-            result, restarts = self._best_run(samples, fitted)
-        self._fitted(result, X, samples, restarts)
-        return result
+        arguments = self, X, samples, callback, checkpoint
+        return fit_kept(*arguments, partial(self._best_run, samples))
 
     def _fitted(
         self,
@@ -247,6 +242,7 @@ class SoftKMeans(ClusterMixin, CenterDistances, StreamedMixture):
         self.lower_bounds_ = result.lower_bounds
         self.history_ = result.history
         self._samples_dtype = result.dtype
+        self.__dict__.pop("labels_", None)  # of an earlier fit
         if samples.in_memory:
             labels = best_components(samples, result.parameters, count_threads(self.n_jobs))
             self.labels_ = samples.in_all_rows(labels)
@@ -270,7 +266,8 @@ class SoftKMeans(ClusterMixin, CenterDistances, StreamedMixture):
         ValueError
             As ``fit``.
         """
-        return self.fit(X, sample_weight=sample_weight).labels_
+        self.fit(X, sample_weight=sample_weight)
+        return self.predict(X) if isinstance(X, Source) else self.labels_
 
     def _best_run(
         self, samples: Samples, callback: Callback | None
@@ -278,9 +275,7 @@ class SoftKMeans(ClusterMixin, CenterDistances, StreamedMixture):
         given = not isinstance(self.init, str)
         random_state = stream(self.random_state)
         n_starts, n_threads = 1 if given else self.n_init, count_threads(self.n_jobs)
-        n_workers = (
-            1 if callback or is_kept() or not samples.in_memory else min(n_starts, n_threads)
-        )
+        n_workers = count_workers(n_starts, n_threads, samples, callback is not None)
 
         def next_start() -> tuple[Compute, Run]:
             start = self._start(samples, random_state)

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..array_file import Header, read_header
-from .base import Assembly, Part, Piece, Source, float_type
+from .assembly import AssembledSource, Assembly, Piece, float_type
+from .base import Part
 from .files import Files, paths_of
 
 _PAGE = 4096
 
 
-class ArrayFiles(Source):
+class ArrayFiles(AssembledSource):
     """Tables in .npy files, one below the other: one file, several, or all of a folder.
 
     Rows of float64 or float32 in C order are mapped into memory where they lie, a part at a time.
@@ -86,12 +87,8 @@ class ArrayFiles(Source):
         """The files, in the order of their rows."""
         return self._files.paths
 
-    def parts(self, n_rows: int) -> Iterator[Part]:
-        """Yield all rows in their order, as `Source.parts`."""
-        assembly = Assembly(n_rows, self.n_features, self.dtype, self.is_weighted)
-        yield from assembly.parts(self._pieces(assembly))
-
-    def _pieces(self, assembly: Assembly) -> Iterator[Piece]:
+    def pieces(self, assembly: Assembly) -> Iterator[Piece]:
+        """Yield what completes the next part, or ends a file."""
         row = 0
         for number, path in enumerate(self._files.paths):
             self._files.check(number)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrow import check_numeric, float_name, float_values, import_pyarrow
 from ..columns import Columns, Request
-from .base import Assembly, Part, Piece, Source
+from .assembly import AssembledSource, Assembly, Piece
 
 
 class ArrowColumns:
@@ -64,7 +64,24 @@ class ArrowColumns:
         return Piece(columns, weight)
 
 
-class Arrow(Source):
+class ArrowSource(AssembledSource):
+    """A source of named columns, which Arrow reads."""
+
+    def choose(self, columns: ArrowColumns) -> None:
+        """Set which columns are read.
+
+        Parameters
+        ----------
+        columns : ArrowColumns
+        """
+        self.columns = columns
+        self.feature_names = columns.features
+        self.n_features = len(columns.features)
+        self.dtype = columns.dtype
+        self.is_weighted = columns.weight is not None
+
+
+class Arrow(ArrowSource):
     """An Arrow table, or streams of record batches that a function opens.
 
     Parameters
@@ -108,18 +125,10 @@ class Arrow(Source):
                 f"pyarrow.RecordBatchReader, got {type(data).__name__}."
             )
         with self._open() as reader:
-            self._columns = ArrowColumns("data", reader.schema, columns, weight)
-        self.feature_names = self._columns.features
-        self.n_features = len(self._columns.features)
-        self.dtype = self._columns.dtype
-        self.is_weighted = self._columns.weight is not None
+            self.choose(ArrowColumns("data", reader.schema, columns, weight))
 
-    def parts(self, n_rows: int) -> Iterator[Part]:
-        """Yield all rows in their order, as `Source.parts`."""
-        assembly = Assembly(n_rows, self.n_features, self.dtype, self.is_weighted)
-        yield from assembly.parts(self._pieces())
-
-    def _pieces(self) -> Iterator[Piece]:
+    def pieces(self, assembly: Assembly) -> Iterator[Piece]:  # noqa: ARG002
+        """Yield the batches as they come."""
         with self._open() as reader:
             for batch in reader:
-                yield self._columns.piece(batch)
+                yield self.columns.piece(batch)

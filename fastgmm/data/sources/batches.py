@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from ..containers import to_array
-from .base import Assembly, Part, Piece, Source, check_columns, float_type
+from .assembly import AssembledSource, Assembly, Piece, check_columns, float_type
+from .base import Part
 
 
-class Batches(Source):
+class Batches(AssembledSource):
     """Batches from a function that yields them anew whenever it is called.
 
     Parameters
@@ -60,10 +61,9 @@ class Batches(Source):
         self.is_weighted = first.sample_weight is not None
 
     def parts(self, n_rows: int) -> Iterator[Part]:
-        """Yield all rows in their order, as `Source.parts`."""
-        assembly = Assembly(n_rows, self.n_features, self.dtype, self.is_weighted)
+        """Yield all rows in their order, as `Source.parts`; they must be as many each time."""
         total = 0
-        for part in assembly.parts(self._pieces(self.n_features)):
+        for part in super().parts(n_rows):
             total += len(part.X)
             yield part
         if self._n_rows not in (None, total):
@@ -72,6 +72,10 @@ class Batches(Source):
                 f"rows before and {total} now."
             )
         self._n_rows = total
+
+    def pieces(self, assembly: Assembly) -> Iterator[Piece]:  # noqa: ARG002
+        """Yield the batches as they come."""
+        return self._pieces(self.n_features)
 
     def _pieces(self, n_features: int | None) -> Iterator[Piece]:
         for number, batch in enumerate(self._factory()):

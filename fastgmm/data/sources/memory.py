@@ -9,7 +9,7 @@ _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Z]*)\s*", re.IGNORECASE)
 
 
-def check_memory(memory: Any) -> int:
+def parse_memory(memory: Any) -> int:
     """Return a number of bytes.
 
     Parameters

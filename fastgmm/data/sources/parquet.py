@@ -7,8 +7,8 @@ from typing import Any
 
 from ..arrow import import_pyarrow
 from ..cells import damage_of
-from .arrow import ArrowColumns
-from .base import Assembly, Part, Piece, Source
+from .arrow import ArrowColumns, ArrowSource
+from .assembly import Assembly, Piece
 from .files import Files, paths_of
 
 # Rows that are decoded at a time, and bytes that are read of each column.
@@ -16,7 +16,7 @@ _ROWS = 2**14
 _BUFFER = 2**16
 
 
-class Parquet(Source):
+class Parquet(ArrowSource):
     """Tables in Parquet files, one below the other: one file, several, or all of a folder.
 
     Parameters
@@ -58,45 +58,36 @@ class Parquet(Source):
                 own = ArrowColumns(str(path), file.schema_arrow, columns, weight)
                 metadata = file.metadata
             if number == 0:
-                self._columns = own
-            elif own.features != self._columns.features:
+                self.choose(own)
+            elif own.features != self.feature_names:
                 raise ValueError(
-                    f"{path}: expected the columns {self._columns.features} of "
+                    f"{path}: expected the columns {self.feature_names} of "
                     f"{self._files.paths[0]}, got {own.features}."
                 )
-            elif own.dtype != self._columns.dtype:
-                self._columns.dtype = max(own.dtype, self._columns.dtype)
+            self.dtype = max(self.dtype, own.dtype)
             groups = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
             self._groups.append(groups)
             self._counts.append(sum(groups))
-        self.feature_names = self._columns.features
-        self.n_features = len(self._columns.features)
         self.n_samples = sum(self._counts)
-        self.dtype = self._columns.dtype
-        self.is_weighted = self._columns.weight is not None
 
     @property
     def paths(self) -> list[Path]:
         """The files, in the order of their rows."""
         return self._files.paths
 
-    def parts(self, n_rows: int) -> Iterator[Part]:
-        """Yield all rows in their order, as `Source.parts`."""
-        assembly = Assembly(n_rows, self.n_features, self.dtype, self.is_weighted)
-        yield from assembly.parts(self._pieces())
-
-    def _pieces(self) -> Iterator[Piece]:
+    def pieces(self, assembly: Assembly) -> Iterator[Piece]:  # noqa: ARG002
+        """Yield some thousand rows of a row group at a time."""
         for number, path in enumerate(self._files.paths):
             self._files.check(number)
             start = sum(self._counts[:number])
             with _open(path) as file:
-                batches = file.iter_batches(_ROWS, columns=self._columns.names)
+                batches = file.iter_batches(_ROWS, columns=self.columns.names)
                 while True:
                     with damage_of(f"{path}{self._group(number, start)}"):
                         batch = next(batches, None)
                     if batch is None:
                         break
-                    yield self._columns.piece(batch)
+                    yield self.columns.piece(batch)
                     start += batch.num_rows
             self._files.check(number)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .base import Assembly, Part, Piece, Source, check_columns, float_type
+from .assembly import AssembledSource, Assembly, Piece, check_columns, float_type
 
 # Numbers that are decoded at a time: 16 MB, or a chunk of the array.
 _ELEMENTS = 2**21
 
 
-class Zarr(Source):
+class Zarr(AssembledSource):
     """A Zarr array of shape (n_samples, n_features).
 
     Parameters
@@ -51,12 +51,8 @@ class Zarr(Source):
                 f"weights should have the shape of ({shape[0]},), got {self._weights.shape}."
             )
 
-    def parts(self, n_rows: int) -> Iterator[Part]:
-        """Yield all rows in their order, as `Source.parts`."""
-        assembly = Assembly(n_rows, self.n_features, self.dtype, self.is_weighted)
-        yield from assembly.parts(self._pieces())
-
-    def _pieces(self) -> Iterator[Piece]:
+    def pieces(self, assembly: Assembly) -> Iterator[Piece]:  # noqa: ARG002
+        """Yield whole chunks."""
         n, chunk = self._array.shape[0], self._array.chunks[0]
         if n != self.n_samples:
             raise ValueError(
