@@ -33,6 +33,7 @@ def small_parts(monkeypatch):
     """Make parts of 1,536 rows, of which a few thousand samples have several."""
     monkeypatch.setattr("fastgmm.data.samples._PART_ELEMENTS", 1536 * D)
     monkeypatch.setattr("fastgmm.data.samples._PART_ROWS", 512)
+    monkeypatch.setattr("fastgmm.data.samples._LEAST_PART_ROWS", 512)
 
 
 def table(array, weight=None):

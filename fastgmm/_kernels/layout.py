@@ -12,7 +12,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[np.float64]
 
@@ -24,6 +24,8 @@ _STRIDE_BYTES = _BLOCK_BYTES + _BLOCK_BYTES // 4
 #: Samples in the smallest block, of float64, and in the largest, of float32.
 SMALLEST_BLOCK = _BLOCK_BYTES // 8
 LARGEST_BLOCK = _BLOCK_BYTES // 4
+#: Of a cache line.
+LINE_BYTES = 64
 #: Components (or features) per register tile.
 TILE = 4
 
@@ -40,6 +42,28 @@ def block_size(itemsize: int) -> int:
 def block_stride(itemsize: int) -> int:
     """Return the number of elements between two rows of a block."""
     return _STRIDE_BYTES // itemsize
+
+
+def empty_on_a_line(size: int, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    """Return a flat array, not initialised, that begins with a cache line.
+
+    So no 64 bytes of it lie in two lines. Copies into it from other memory that begins with a line,
+    such as Arrow's, are fast: where the target began 16 bytes further within a page, an AMD EPYC
+    copied 1.5 GB/s in place of 10.
+
+    Parameters
+    ----------
+    size : int
+    dtype : dtype
+
+    Returns
+    -------
+    (size,) array
+    """
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.empty(size + LINE_BYTES // itemsize, dtype)
+    start = -memory.ctypes.data % LINE_BYTES // itemsize
+    return memory[start : start + size]
 
 
 def repeated(array: NDArray[Any]) -> NDArray[Any]:

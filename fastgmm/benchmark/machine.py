@@ -6,10 +6,10 @@ from time import perf_counter, sleep
 import numpy as np
 
 from .. import _kernels as kernels
-from .._kernels.layout import Array
+from .._kernels.layout import LINE_BYTES, Array, empty_on_a_line
 from .._kernels.threads import count_threads
 
-_LINE = 8  # doubles
+_LINE = LINE_BYTES // 8  # doubles
 _PEAK_COLUMNS = 3072  # a window of 24 KB: within the smallest first-level cache, 32 KB
 _PEAK_REPEATS = 4000  # 2 ms at 128 GFLOP/s: short enough for a moment without other processes
 _FLOPS_PER_COLUMN = 20
@@ -68,10 +68,9 @@ def measure_bandwidth(n_threads: int | None = None) -> float:
 
 
 def _aligned_ones(size: int) -> Array:
-    """Return ones that begin on a cache line."""
-    whole = np.ones(size + _LINE)
-    start = -whole.ctypes.data // whole.itemsize % _LINE
-    return whole[start : start + size]
+    ones = empty_on_a_line(size)
+    ones[:] = 1.0
+    return ones
 
 
 def _best_seconds(run: Callable[[], object]) -> float:

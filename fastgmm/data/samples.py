@@ -12,9 +12,12 @@ from .containers import Frame, to_table
 from .gaps import Gaps, find_gaps
 from .numbers import is_float_array
 
-# Numbers in a part: 64 MB. A part has so many rows at the least, which statistics are merged for.
-_PART_ELEMENTS = 2**23
-_PART_ROWS = 2**15
+# Numbers in a part: 32 MB. The statistics of all slots are merged once a part, and take more time
+# with more features. So a part takes up to 64 MB where that is at most 2^18 rows. No part has fewer
+# than 2^15 rows.
+_PART_ELEMENTS = 2**22
+_PART_ROWS = 2**18
+_LEAST_PART_ROWS = 2**15
 # Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
 _CONVERTED_ELEMENTS = 2**21
 
@@ -33,7 +36,9 @@ def part_rows(n_features: int) -> int:
     -------
     int
     """
-    return max(_PART_ELEMENTS // n_features, _PART_ROWS) // LARGEST_BLOCK * LARGEST_BLOCK
+    rows = _PART_ELEMENTS // n_features
+    many = min(2 * rows, _PART_ROWS)
+    return max(rows, many, _LEAST_PART_ROWS) // LARGEST_BLOCK * LARGEST_BLOCK
 
 
 T = TypeVar("T")

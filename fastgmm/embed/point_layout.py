@@ -19,11 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._kernels.layout import TILE, Array, Components
+from .._kernels.layout import TILE, Array, Components, empty_on_a_line
 
 #: Components side by side: a cache line, and a register of AVX-512.
 LANES = 8
-_LINE = 64
 _SQRT_HALF = float(np.sqrt(0.5))
 
 
@@ -93,7 +92,4 @@ def _triangles(upper: Array, padded: int, height: int) -> Array:
 
 def _aligned(*parts: Array) -> Array:
     """Return parts in one array that begins with a cache line, so that no 8 numbers meet two."""
-    size = sum(part.size for part in parts)
-    memory = np.empty(size + LANES)
-    start = -memory.ctypes.data % _LINE // memory.itemsize
-    return np.concatenate(parts, out=memory[start : start + size])
+    return np.concatenate(parts, out=empty_on_a_line(sum(part.size for part in parts)))

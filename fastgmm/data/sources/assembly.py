@@ -1,5 +1,6 @@
 """Pieces of any size, as files and batches hold them, become parts of equal size."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._kernels.layout import empty_on_a_line
 from ..numbers import is_float_array
 from .base import Part, Source
 
@@ -108,7 +110,8 @@ class Assembly:
     def _room(self, in_columns: bool) -> Part:
         """Return the memory of the part that is not complete."""
         if len(self._memory) <= self._number % BUFFERS:
-            X = np.empty(self._shape, self._dtype, order="F" if in_columns else "C")
+            memory = empty_on_a_line(math.prod(self._shape), self._dtype)
+            X = memory.reshape(self._shape, order="F" if in_columns else "C")
             self._memory.append(Part(X, np.empty(self.n_rows) if self._is_weighted else None))
         return self._memory[self._number % BUFFERS]
 

@@ -11,8 +11,9 @@ from .arrow import ArrowColumns, ArrowSource
 from .assembly import Assembly, Piece
 from .files import Files, paths_of
 
-# Rows that are decoded at a time, and bytes that are read of each column.
-_ROWS = 2**14
+# Numbers that are decoded at a time, in so many rows at the least; bytes that are read of a column.
+_NUMBERS = 2**18
+_LEAST_ROWS = 2**10
 _BUFFER = 2**16
 
 
@@ -77,11 +78,12 @@ class Parquet(ArrowSource):
 
     def pieces(self, assembly: Assembly) -> Iterator[Piece]:  # noqa: ARG002
         """Yield some thousand rows of a row group at a time."""
+        n_rows = max(_NUMBERS // self.n_features, _LEAST_ROWS)
         for number, path in enumerate(self._files.paths):
             self._files.check(number)
             start = sum(self._counts[:number])
             with _open(path) as file:
-                batches = file.iter_batches(_ROWS, columns=self.columns.names)
+                batches = file.iter_batches(n_rows, columns=self.columns.names)
                 while True:
                     with damage_of(f"{path}{self._group(number, start)}"):
                         batch = next(batches, None)
