@@ -2,6 +2,8 @@
 
     pip install pyspark && python asv_benchmarks/compare_with_mllib.py
 
+The samples are a real set, patches of photographs, or clusters that overlap (--data clusters).
+
 On one machine: Spark in local mode, with all cores. Both run so many iterations, each from its own
 default start: MLlib's cannot be chosen. The time of an iteration is the difference of two fits with
 different numbers of iterations, divided by that of these numbers; so starts, and what is done once,
@@ -18,9 +20,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
+from fastgmm.data.sample_data import load_sample
 
 
-def samples(n, d, K):
+def clusters(n, d, K):
     """Return K clusters that overlap."""
     rng = np.random.default_rng(0)
     means = rng.normal(scale=2.0, size=(K, d))
@@ -69,15 +72,20 @@ def of_fastgmm(X, K, numbers):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=500_000)
-    parser.add_argument("--features", type=int, default=16)
+    parser.add_argument("--data", choices=["patches", "pixels", "clusters"], default="patches")
+    parser.add_argument("--samples", type=int, default=500_000, help="of clusters")
+    parser.add_argument("--features", type=int, default=16, help="of clusters")
     parser.add_argument("--components", type=int, default=32)
     parser.add_argument("--iterations", type=int, nargs=2, default=(5, 25))
     parser.add_argument("--memory", default="8g", help="of Spark")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     K, (few, many) = arguments.components, arguments.iterations
-    X = samples(arguments.samples, arguments.features, K)
+    X = (
+        clusters(arguments.samples, arguments.features, K)
+        if arguments.data == "clusters"
+        else load_sample(arguments.data)
+    )
     of_fastgmm(X[: len(X) // 10], K, (1,))  # compiles
     times = {}
     for name, (seconds, score) in (

@@ -64,6 +64,20 @@ def test_the_last_complete_iteration_is_kept(run, press):
     np.testing.assert_array_equal(model.means_, stopped(5).means_)
 
 
+def test_a_fit_with_a_checkpoint_goes_on(run, press):
+    command = (*FIT, "--max-iter", "9", "-o", "m.npz", "--checkpoint", "fit.ckpt")
+    press(5)
+    kept = "m.npz holds the model after 5 iterations; the same command"
+    assert run(*command)[2].endswith(f"{kept} with --force goes on from fit.ckpt\n")
+    press(3)  # the fifth is told again
+    kept = kept.replace("5", "7")
+    assert run(*command, "--force")[2].endswith(f"{kept} goes on from fit.ckpt\n")
+    code, _, err = run(*command, "--force")
+    assert code == 0
+    assert err.startswith("fastgmm: going on from fit.ckpt\n")
+    np.testing.assert_array_equal(fastgmm.load("m.npz").means_, stopped(9).means_)
+
+
 @pytest.mark.parametrize("acceleration", ["quasi-newton", "subsample", "split-merge"])
 def test_with_every_acceleration(run, press, acceleration):
     press(2)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from .._versions import __version__
 from .automatic import check_goes_with_auto, choose
 from .data_options import DATA, WEIGHTS, add_data_options, naming_columns, read_data
-from .kept_fit import add_checkpoint_options, check_checkpoint_options, kept_fit, remove_checkpoint
+from .kept_fit import (
+    add_checkpoint_options,
+    check_checkpoint_options,
+    how_to_go_on,
+    kept_fit,
+    remove_checkpoint,
+)
 from .options import name, number, number_or
 from .output_file import add_force, writing
 from .source_data import add_distributed, connected, estimator_of, to_fit
@@ -156,7 +162,7 @@ def _fit_and_save(args: argparse.Namespace, table: "Table", progress: "Progress"
     if is_interrupted:
         raise KeyboardInterrupt(
             f"{args.output} holds the model after {model.n_iter_} "
-            f"iteration{'' if model.n_iter_ == 1 else 's'}"
+            f"iteration{'' if model.n_iter_ == 1 else 's'}{how_to_go_on(args)}"
         )
     return model
 

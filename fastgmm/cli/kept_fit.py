@@ -56,6 +56,14 @@ def kept_fit(args: argparse.Namespace) -> "Iterator[Checkpoint | None]":
         raise KeyboardInterrupt(f"the same command goes on from {args.checkpoint}") from None
 
 
+def how_to_go_on(args: argparse.Namespace) -> str:
+    """Return what follows the news that an unfinished model is saved."""
+    if args.checkpoint is None:
+        return ""
+    option = "" if args.force else " with --force"
+    return f"; the same command{option} goes on from {args.checkpoint}"
+
+
 def remove_checkpoint(args: argparse.Namespace) -> None:
     """Remove the file of a fit that has ended, and whose model is written."""
     if args.checkpoint is not None:
