@@ -18,8 +18,10 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -115,9 +117,10 @@ class BuildKernels(build_ext):
         for level in set(LEVELS).difference(levels):
             print(f"fastgmm: this compiler knows no {level}", file=sys.stderr)
         sources = {name: self._translate(name) for name in ("passes", "sums")}
-        for level in levels:
-            for precision in PRECISIONS:
-                self._build(level, precision, sources, openmp)
+        modules = list(product(levels, PRECISIONS))
+        n_jobs = self.parallel or os.cpu_count() or 1  # build_ext --parallel
+        with ThreadPoolExecutor(n_jobs) as pool:
+            list(pool.map(lambda module: self._build(*module, sources, openmp), modules))
 
     def _fingerprint(self, config):
         """Return a digest of all that the modules are made of."""
