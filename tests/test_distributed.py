@@ -410,7 +410,7 @@ def test_workers_that_die_cost_no_fit_and_no_bit(allowed_failures, n_kills):
             assert_same_bits(long_fit(killer.note), expected)
             n_fits += 1
     assert killer.n_killed == n_kills
-    assert n_fits >= 3
+    assert n_fits >= max(1, n_kills // 10)
 
 
 def deadly_partition():
