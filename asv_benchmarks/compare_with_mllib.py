@@ -2,7 +2,7 @@
 
     pip install pyspark && python asv_benchmarks/compare_with_mllib.py
 
-The samples are a real set, patches of photographs, or clusters that overlap (--data clusters).
+The samples are clusters that overlap, or a real set (--data patches).
 
 On one machine: Spark in local mode, with all cores. Both run so many iterations, each from its own
 default start: MLlib's cannot be chosen. The time of an iteration is the difference of two fits with
@@ -72,7 +72,7 @@ def of_fastgmm(X, K, numbers):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", choices=["patches", "pixels", "clusters"], default="patches")
+    parser.add_argument("--data", choices=["clusters", "patches", "pixels"], default="clusters")
     parser.add_argument("--samples", type=int, default=500_000, help="of clusters")
     parser.add_argument("--features", type=int, default=16, help="of clusters")
     parser.add_argument("--components", type=int, default=32)

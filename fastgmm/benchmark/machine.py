@@ -68,6 +68,7 @@ def measure_bandwidth(n_threads: int | None = None) -> float:
 
 
 def _aligned_ones(size: int) -> Array:
+    """Return ones that begin on a cache line."""
     ones = empty_on_a_line(size)
     ones[:] = 1.0
     return ones
