@@ -25,7 +25,7 @@ IDENTITY = {
     "tied-spherical": np.array(1.0),
 }
 METHODS = ("predict", "predict_proba", "score_samples", "score", "aic", "bic", "icl")
-INIT_PARAMS = ("auto", "kmeans", "k-means++", "random", "random_from_data")
+INIT_PARAMS = ("auto", "tree", "kmeans", "k-means++", "random", "random_from_data")
 
 
 def with_value(value, row=10, dtype=np.float64):

@@ -26,7 +26,7 @@ each_type = pytest.mark.parametrize("covariance_type", KERNEL_KINDS)
 each_prior = pytest.mark.parametrize("prior_type", PRIOR_TYPES)
 ignore_unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-SKLEARN_STARTS = [name for name in INIT_PARAMS if name != "auto"]
+SKLEARN_STARTS = [name for name in INIT_PARAMS if name not in ("auto", "tree")]
 CHECKS = parametrize_with_checks([BayesianGaussianMixture(max_iter=5, n_init=2)])
 
 
@@ -403,12 +403,12 @@ def test_max_iter_zero_keeps_the_start():
         assert (model.n_iter_, model.converged_, model.lower_bound_) == (0, False, -np.inf)
 
 
-@pytest.mark.parametrize("init_params", SKLEARN_STARTS)
+@pytest.mark.parametrize("init_params", [*SKLEARN_STARTS, "tree"])
 def test_large_data_start_from_a_subsample(init_params):
     X = make_data(30_000)
     options = {"n_components": 3, "init_params": init_params, "random_state": 0, "max_iter": 1000}
     start = BayesianGaussianMixture(**{**options, "max_iter": 0}).fit(X)
-    n = len(X) if init_params in ("kmeans", "random") else 3
+    n = len(X) if init_params in ("kmeans", "random", "tree") else 3
     assert start.mean_precision_.sum() == pytest.approx(n + 3.0)
     model = BayesianGaussianMixture(**options).fit(X)
     assert model.converged_

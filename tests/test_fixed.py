@@ -61,7 +61,7 @@ def test_fixed_with_equal_weights_is_soft_k_means(variant, dtype):
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_equal_weights_from_any_start(covariance_type):
     X = data()
-    for init_params in ("auto", "kmeans", "k-means++", "random", "random_from_data"):
+    for init_params in ("auto", "tree", "kmeans", "k-means++", "random", "random_from_data"):
         model = GaussianMixture(
             K,
             covariance_type=covariance_type,

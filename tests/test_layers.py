@@ -71,6 +71,7 @@ KERNEL_TESTS = {
     "test_sampling",
     "test_statistics",
     "test_threads",
+    "test_tree_kernels",
     "test_version",
 }
 

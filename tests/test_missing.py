@@ -307,7 +307,7 @@ def test_what_is_refused():
             refusing.fit(X)
 
 
-@pytest.mark.parametrize("init_params", ["auto", "kmeans", "k-means++", "random_from_data"])
+@pytest.mark.parametrize("init_params", ["auto", "tree", "kmeans", "random_from_data"])
 @each_type
 def test_every_start(covariance_type, init_params):
     truth = mixture(covariance_type, 3, 4, scenario="apart")

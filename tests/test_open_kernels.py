@@ -228,6 +228,31 @@ def add_symmetric():
     assert (out == expected).all()
 
 
+def tree():
+    rng = np.random.default_rng(0)
+    X, weight, rows = rng.normal(size=(N, D)), rng.uniform(0.5, 2.0, N), rng.permutation(N)
+    nodes, directions, shifts = np.array([[0, 90], [120, N]]), rng.normal(size=(2, D)), np.ones(2)
+    outputs = []
+    for flat in (False, True):
+        own, cuts, costs, above = directions.copy(), np.empty(2), np.empty((2, 2)), np.zeros(N)
+        sums = np.zeros(2), np.zeros((2, D)), np.zeros((2, D, D))
+        bounds, centers = np.array([0, 90, N]), np.ones((2, D))
+        if flat:
+            tables, ends = (X.ravel(), D, weight, rows), nodes.ravel()
+            cut = module("tree").principal_cuts
+            cut(*tables, ends, own.ravel(), shifts, cuts, costs.ravel())
+            module("tree").sides(X.ravel(), D, rows, ends, own.ravel(), cuts, above)
+            flat_sums = (values.ravel() for values in sums)
+            module("tree").group_moments(*tables, bounds, centers.ravel(), True, *flat_sums)
+        else:
+            reference.principal_cuts(X, weight, rows, nodes, own, shifts, cuts, costs)
+            reference.sides(X, rows, nodes, own, cuts, above)
+            reference.group_moments(X, weight, rows, bounds, centers, True, *sums)
+        outputs.append((own, cuts, costs, above, *sums))
+    for found, expected in zip(outputs[1], outputs[0], strict=True):
+        close(found, expected)
+
+
 def pack_triangles():
     upper = np.triu(np.arange(50.0).reshape(2, 5, 5))
     expected, out = np.empty((2, 15)), np.empty((2, 15))
@@ -655,6 +680,7 @@ CHECKS = {
             "plane_sums", "add_gram", "add_outer_products",
         )
     },
+    "tree": dict.fromkeys(("principal_cuts", "sides", "group_moments"), tree),
     "triangle": {"start": start, "subtract_rows": start},
 }  # fmt: skip
 

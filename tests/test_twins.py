@@ -118,7 +118,20 @@ NUMBERS = {
     *("K", "b", "band", "c0", "c1", "coefficient", "count", "cut", "d", "first", "groups", "k"),
     *("kind", "largest", "like", "lowest", "m", "mean", "most", "n_bytes", "n_components"),
     *("n_features", "n_repeats", "offset", "order", "p0", "s0", "seen", "selected", "size"),
-    *("half", "chunk", "smallest", "start", "step", "stop", "stride", "t", "used", "value"),
+    *(
+        "half",
+        "chunk",
+        "is_full",
+        "shift",
+        "smallest",
+        "start",
+        "step",
+        "stop",
+        "stride",
+        "t",
+        "used",
+        "value",
+    ),
     *("with_moments", "width", "x"),
 }
 SCRATCH = {"rows", "values", "words", "weight", "waiting"}

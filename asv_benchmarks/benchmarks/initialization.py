@@ -26,3 +26,14 @@ class Start:
 
     def time_start(self, *parameters):
         self.model.fit(self.X)
+
+
+class ManyComponents(Start):
+    """Starts whose time hardly grows with K."""
+
+    params = [
+        ["tree"],
+        shapes(
+            (200_000, 16, 256), (200_000, 16, 1_024), (200_000, 16, 4_096), (200_000, 16, 32_768)
+        ),
+    ]

@@ -30,6 +30,7 @@ __all__ = [
     "backend_info",
     "float32_centers",
     "gram",
+    "group_moments",
     "inverse_factors",
     "mahalanobis",
     "mean_field",
@@ -39,6 +40,8 @@ __all__ = [
     "normals",
     "posterior",
     "posterior_incomplete",
+    "principal_cuts",
+    "sides",
 ]
 
 _NO_ROWS: Array = np.empty(0)
@@ -222,6 +225,52 @@ def inverse_factors(
     is_little = covariances.size * covariances.shape[1] < _WORTH_THREADS
     n_threads = 1 if is_little else n_threads
     backend().inverse_factors(covariances, factors, failed, n_threads)
+
+
+def principal_cuts(
+    X: Array,
+    sample_weight: Array,
+    rows: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    directions: Array,
+    shifts: Array,
+    cuts: Array,
+    costs: Array,
+    n_threads: int,
+) -> None:
+    """Cut ranges of a list of rows across principal directions; write the costs of the sides."""
+    cut = (rows, nodes, directions, shifts, cuts, costs)
+    backend().principal_cuts(X, sample_weight, *cut, n_threads)
+
+
+def sides(
+    X: Array,
+    rows: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    directions: Array,
+    cuts: Array,
+    above: NDArray[np.uint8],
+    n_threads: int,
+) -> None:
+    """Write 1 where a listed row lies beyond the cut of its range, and 0 where it does not."""
+    backend().sides(X, rows, nodes, directions, cuts, above, n_threads)
+
+
+def group_moments(
+    X: Array,
+    sample_weight: Array,
+    rows: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    centers: Array,
+    is_full: bool,
+    nk: Array,
+    first: Array,
+    second: Array,
+    n_threads: int,
+) -> None:
+    """Add the moments of groups of rows: (K, d, d) lower triangles, or (K, d) squares."""
+    groups = (rows, bounds, centers, is_full, nk, first, second)
+    backend().group_moments(X, sample_weight, *groups, n_threads)
 
 
 def normals(values: Array) -> None:

@@ -42,6 +42,13 @@ def compile_ahead(kinds: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
             for n_features, words in ((2, "1 or 2 features"), (3, "3 features or more")):
                 yield f"{kind}, {dtype}, {words}"
                 _run_all(kind, np.zeros((1, n_features), dtype))
+    yield "many components"
+    X, weight, listed = np.zeros((1, 1)), np.ones(1), np.zeros(1, np.int64)
+    edges, one, costs = np.array([[0, 1]]), np.zeros(1), np.zeros((1, 2))
+    backend().principal_cuts(X, weight, listed, edges, X.copy(), one, one.copy(), costs, 1)
+    backend().sides(X, listed, edges, X, one, np.zeros(1, np.uint8), 1)
+    sums = np.zeros(1), np.zeros((1, 1)), np.zeros((1, 1))
+    backend().group_moments(X, weight, listed, edges[0], X, False, *sums, 1)
     yield "missing values"
     gap = np.full((1, 1), np.nan)
     components = Components("diag", np.zeros(1), np.zeros((1, 1)), np.ones((1, 1)))

@@ -120,8 +120,16 @@ KERNELS: dict[str, Kernel] = {
     ),
 }
 
-#: Kernels over parameters and plain numbers, with the names of their functions in every backend.
-#: T stands for the 4 x 4 tiles of a lower triangle, P for the numbers of a packed triangle.
+_LISTED = (
+    Argument("X", ("n", "d"), _F8, "in"),
+    _WEIGHT,
+    Argument("rows", ("r",), ("int64",), "in"),
+)
+_NODES = Argument("nodes", ("m", "2"), ("int64",), "in")
+
+#: Kernels over parameters, plain numbers and lists of rows, with the names of their functions in
+#: every backend. T stands for the 4 x 4 tiles of a lower triangle, P for the numbers of a packed
+#: triangle, m for nodes: ranges of the list of r rows.
 OTHER_KERNELS: dict[str, Kernel] = {
     "add_symmetric": Kernel(
         (
@@ -147,6 +155,43 @@ OTHER_KERNELS: dict[str, Kernel] = {
         ),
         1e-12,
         "LAPACK in another order of blocks, on well-conditioned matrices",
+    ),
+    "principal_cuts": Kernel(
+        (
+            *_LISTED,
+            _NODES,
+            Argument("directions", ("m", "d"), _F8, "inout"),
+            Argument("shifts", ("m",), _F8, "in"),
+            Argument("cuts", ("m",), _F8, "out"),
+            Argument("costs", ("m", "2"), _F8, "out"),
+        ),
+        1e-12,
+        "sums over at most 4096 rows in another order, on samples that lie on no cut",
+    ),
+    "sides": Kernel(
+        (
+            _LISTED[0],
+            _LISTED[2],
+            _NODES,
+            Argument("directions", ("m", "d"), _F8, "in"),
+            Argument("cuts", ("m",), _F8, "in"),
+            Argument("above", ("r",), ("uint8",), "out"),
+        ),
+        0.0,
+        "one comparison each, on samples that lie on no cut",
+    ),
+    "group_moments": Kernel(
+        (
+            *_LISTED,
+            Argument("bounds", ("K + 1",), ("int64",), "in"),
+            Argument("centers", ("K", "d"), _F8, "in"),
+            Argument("is_full", (), ("bool",), "in"),
+            Argument("nk", ("K",), _F8, "add"),
+            Argument("first", ("K", "d"), _F8, "add"),
+            Argument("second", ("K", "d", "d"), _F8, "add"),
+        ),
+        1e-13,
+        "sums of a few rows, those of both signs compared on the scale of their absolute values",
     ),
     "gram": Kernel(
         (

@@ -10,8 +10,16 @@ from .incomplete import accumulate_incomplete, posterior_incomplete
 from .layout import TILE, Array, Components, Moments, first_rows
 from .packing import float32_centers
 from .threads import Workspace
+from .tree import group_moments, principal_cuts, sides
 
-__all__ = ["accumulate_incomplete", "posterior_incomplete"]  # defined beside
+#: Defined beside.
+__all__ = [
+    "accumulate_incomplete",
+    "group_moments",
+    "posterior_incomplete",
+    "principal_cuts",
+    "sides",
+]
 
 
 def _whitened(X: NDArray[Any], components: Components) -> Array:

@@ -36,7 +36,7 @@ PARAMETERS = (
 
 def add_options(add: Callable[..., object]) -> None:
     """Declare the options."""
-    starts = ("auto", "kmeans", "k-means++", "random", "random_from_data")
+    starts = ("auto", "tree", "kmeans", "k-means++", "random", "random_from_data")
     accelerations = ("quasi-newton", "subsample", "split-merge")
     count, positive = number(int, 1), number(float, 0)
     add("data", type=name, metavar="DATA", help=DATA)

@@ -69,7 +69,9 @@ class BayesianGaussianMixture(Pruning, IteratedMixture):
         How to choose starting responsibilities. ``auto``: those of scikit-learn's default, or
         clusters of k-means on scaled features, which do not depend on units. The fit runs from
         each, as far as it would by default in scikit-learn, and goes on from the higher bound.
-        ``kmeans``: clusters of k-means, as scikit-learn's default. ``random``: at random.
+        From 256 components on it is ``tree``: the leaves of a tree that cuts the samples in two,
+        again and again. ``kmeans``: clusters of k-means, as scikit-learn's default. ``random``: at
+        random.
         ``k-means++`` and ``random_from_data``: each component has responsibility 1 for one sample
         and 0 for all others; these samples are far from one another, or drawn at random. With more
         than 65,536 rows (fewer beyond 64 features) a random subsample of so many is used. Or

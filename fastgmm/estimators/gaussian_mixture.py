@@ -58,8 +58,10 @@ class GaussianMixture(KnownMixture):
         How to choose starting points. ``auto``: the start of scikit-learn's default, or clusters of
         k-means on scaled features, which do not depend on units. EM runs from each, as far as it
         would by default in scikit-learn, and goes on from the higher likelihood; components are in
-        the order of their means in the feature that separates them most. ``kmeans``: clusters of
-        k-means, as scikit-learn's default. ``k-means++``: clusters about samples that are far
+        the order of their means in the feature that separates them most. From 256 components on it
+        is ``tree``: the leaves of a tree that cuts the samples in two, again and again, which takes
+        a time that hardly grows with K. ``kmeans``: clusters of k-means, as scikit-learn's default.
+        ``k-means++``: clusters about samples that are far
         apart. ``random_from_data``: clusters about random samples. ``random``: random
         responsibilities. With more than 65,536 rows (fewer beyond 64 features) a random subsample
         of so many is used. Or labels of shape (n_samples,), responsibilities of shape (n_samples,

@@ -41,15 +41,16 @@ def starting_parameters(
     covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied-spherical'} or CovarianceModel
         A matrix for each component (the default); one matrix for all; a variance for each component
         and feature; a variance for each component; one variance for all.
-    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable,\
-            default='auto'
+    init_params : {'auto', 'tree', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or\
+            callable, default='auto'
         ``auto``: the start of scikit-learn's default, or clusters of k-means on scaled features,
         which do not depend on units, whichever EM leads to the higher likelihood; after these
-        iterations. ``kmeans``: clusters of k-means. ``k-means++``: clusters about samples that are
-        far apart. ``random_from_data``: clusters about random samples. ``random``: random
-        responsibilities. Or labels of shape (n_samples,), responsibilities of shape
-        (n_samples, n_components), or a function of (X, n_components, random_state) that returns
-        labels, responsibilities or parameters.
+        iterations. From 256 components on, ``tree``: the leaves of a tree that cuts the samples in
+        two, again and again, in a time that hardly grows with K. ``kmeans``: clusters of k-means.
+        ``k-means++``: clusters about samples that are far apart. ``random_from_data``: clusters
+        about random samples. ``random``: random responsibilities. Or labels of shape (n_samples,),
+        responsibilities of shape (n_samples, n_components), or a function of (X, n_components,
+        random_state) that returns labels, responsibilities or parameters.
     reg_covar : float, array-like of shape (n_features,) or 'auto', default='auto'
         Added to the variances, in squared units of X: one number, or one for each feature. ``auto``
         is 1e-6 times the variance of each feature.

@@ -5,6 +5,9 @@ of scaled samples sees them whatever the units, but other clusters may be the be
 decides: it runs from each start on the rows that seeding uses, as far as scikit-learn would, and
 the higher likelihood wins. EM on all rows goes on from there, so the passes of the winner are not
 lost where seeding uses all rows.
+
+Where components are many, k-means takes longer than many iterations of EM. There, the start is a
+tree.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,8 +26,21 @@ from ..em.time_limit import time_is_up
 from ..em.updates.base import Update
 from ..model.parameters import MixtureParameters
 from .scalings import SCALINGS, Scaling
-from .seeding import Seeds, fit_kmeans, float64_rows, kmeans, nearest, one_thread, subsample
+from .seeding import (
+    Seeds,
+    fit_kmeans,
+    float64_rows,
+    kmeans,
+    nearest,
+    one_thread,
+    subsample,
+    tree_seeds,
+)
 
+# From so many components on, the start is a tree. With 200 components, after 40 iterations on
+# 200,000 patches, the likelihoods are equal (33.10 and 33.08 nats a sample), and the tree takes a
+# hundredth of the time; with 100 the tree ends 0.28 lower.
+_MANY = 256
 # Starts on scaled samples, some for each scaling, are compared on few rows after few iterations.
 # K-means of fewer rows makes them.
 _ROWS = 8192
@@ -77,7 +93,8 @@ def best_start(
 ) -> Callable[[], Start]:
     """Draw what the start needs, and return a function that computes it.
 
-    The start is the better of scikit-learn's and the best of those on scaled samples.
+    The start is the better of scikit-learn's and the best of those on scaled samples. With many
+    components it is a tree.
 
     Parameters
     ----------
@@ -96,6 +113,9 @@ def best_start(
     CollapseError
         If not even the covariance of all the samples is positive definite.
     """
+    if problem.n_components >= _MANY and problem.means is None:
+        seed = random_state.randint(np.iinfo(np.int32).max)
+        return lambda: _tree_start(seeding, problem, np.random.RandomState(seed))
     draws = deepcopy(random_state)  # so that scikit-learn's start is that of its random state
     plain = _plain_start(seeding, problem, random_state)
     if problem.n_components == 1:
@@ -122,6 +142,14 @@ def _plain_start(samples: Samples, problem: Problem, random_state: np.random.Ran
             seeds = kmeans(X, weight, problem.n_components, random_state)
     else:
         seeds = Seeds(problem.means, nearest(X, problem.means))
+    parameters = problem.estimate(X, weight, seeds)
+    return Start(parameters, parameters)
+
+
+def _tree_start(samples: Samples, problem: Problem, random_state: np.random.RandomState) -> Start:
+    """Return the start from the leaves of a tree."""
+    X, weight = float64_rows(samples)
+    seeds = tree_seeds(X, weight, problem.n_components, random_state, problem.n_threads)
     parameters = problem.estimate(X, weight, seeds)
     return Start(parameters, parameters)
 

@@ -20,6 +20,9 @@ from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..data.source_samples import SourceSamples
 from .filling import filled_rows
+from .leaves import group
+from .scalings import unit_variance
+from .tree import Groups
 
 # Up to so many rows, or so many for each component, seeding uses all, as scikit-learn does.
 # Starts from fewer rows end lower: 200,000 patches, K = 8, the lowest of 10 seeds in nats:
@@ -36,13 +39,19 @@ _TIE = 1e-9
 
 
 class Seeds(NamedTuple):
-    """Centres, and a rule that gives the responsibilities of rows ``start`` to ``stop``.
+    """Centres, and a rule that gives the responsibilities of rows ``start`` to ``stop``, or groups.
 
-    Without a rule, the centres are chosen samples.
+    With neither, the centres are chosen samples.
     """
 
     centers: Array
     resp: Callable[[int, int], Array] | None = None
+    groups: Groups | None = None
+
+    @property
+    def are_samples(self) -> bool:
+        """Whether the centres are chosen samples."""
+        return self.resp is None and self.groups is None
 
 
 def seeding_size(samples: Any, n_components: int) -> int:
@@ -218,6 +227,22 @@ def _random(
 
     center = np.average(X, axis=0, weights=weight)
     return Seeds(np.tile(center, (n_components, 1)), resp)
+
+
+def tree_seeds(
+    X: Array,
+    weight: Array | None,
+    n_components: int,
+    random_state: np.random.RandomState,
+    n_threads: int,
+) -> Seeds:
+    """Take the leaves of a tree, or merged leaves; they do not depend on units."""
+    # with huge weights sums of squares overflow
+    relative = np.ones(len(X)) if weight is None else weight / weight.max()
+    with one_thread():
+        scaled = np.ascontiguousarray(unit_variance(X, relative, n_components)(X))
+        groups = group(scaled, relative, n_components, random_state, n_threads)
+    return Seeds(X[groups.rows[groups.bounds[:-1]]], groups=groups)
 
 
 SEEDING: dict[str, Callable[..., Seeds]] = {

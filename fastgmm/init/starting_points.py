@@ -17,9 +17,17 @@ from ..model.statistics import SufficientStatistics
 from .automatic import Problem, best_start, in_order
 from .given import Resp, given_start, given_statistics, is_given
 from .seed_statistics import pooled_covariance, summarize
-from .seeding import SEEDING, Seeds, float64_rows, nearest, one_thread, seeding_subsample
+from .seeding import (
+    SEEDING,
+    Seeds,
+    float64_rows,
+    nearest,
+    one_thread,
+    seeding_subsample,
+    tree_seeds,
+)
 
-INIT_PARAMS: tuple[str, ...] = ("auto", *SEEDING)
+INIT_PARAMS: tuple[str, ...] = ("auto", "tree", *SEEDING)
 
 
 def initial_parameters(samples: Samples, **options: Any) -> MixtureParameters:
@@ -52,7 +60,7 @@ def draw_parameters(
     n_components : int
     covariance_model : CovarianceModel
     init_params : str, array or callable
-        'auto', 'kmeans', 'k-means++', 'random' or 'random_from_data'. Or labels, responsibilities,
+        One of ``INIT_PARAMS``. Or labels, responsibilities,
         or a function that returns them.
     reg_covar : float or (d,) array
     random_state : RandomState
@@ -79,7 +87,7 @@ def draw_parameters(
         return lambda: given.estimate_from(samples, start, n_components)
     seeding = seeding_subsample(samples, n_components, random_state)
     if init_params != "auto":
-        X, weight, seeds = _seed(seeding, n_components, init_params, random_state)
+        X, weight, seeds = _seed(seeding, n_components, init_params, random_state, n_threads)
         estimated = given.estimate_rest(X, weight, seeds)
         return lambda: estimated
     problem = Problem(n_components, given.estimate_rest, update, n_threads, means)
@@ -159,7 +167,7 @@ class _Given:
         ``reg_covar``, which is small. This returns what its first iteration leads to. Where
         covariances are given, the samples are themselves the means. Given means take their place.
         """
-        chosen = seeds.centers if seeds.resp is None else None
+        chosen = seeds.centers if seeds.are_samples else None
         if chosen is not None:
             centers = chosen if self.means is None else self.means
             seeds = Seeds(centers, nearest(X, centers))
@@ -211,7 +219,7 @@ def initial_statistics(
     samples : Samples
     n_components : int
     covariance_model : CovarianceModel
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable
+    init_params : {'tree', 'kmeans', 'k-means++', 'random', 'random_from_data'}, array or callable
     random_state : RandomState
     n_threads : int
     """
@@ -221,8 +229,8 @@ def initial_statistics(
             return start
         return given_statistics(samples, start, n_components, covariance_model, n_threads)
     seeding = seeding_subsample(samples, n_components, random_state)
-    X, weight, seeds = _seed(seeding, n_components, init_params, random_state)
-    if seeds.resp is None:
+    X, weight, seeds = _seed(seeding, n_components, init_params, random_state, n_threads)
+    if seeds.are_samples:
         single = SufficientStatistics.zeros(covariance_model, seeds.centers)
         single.moments.nk[:] = 1.0
         return replace(single, weight=float(n_components))
@@ -304,10 +312,16 @@ def draw_posterior(
 
 
 def _seed(
-    seeding: Samples, n_components: int, init_params: str, random_state: np.random.RandomState
+    seeding: Samples,
+    n_components: int,
+    init_params: str,
+    random_state: np.random.RandomState,
+    n_threads: int,
 ) -> tuple[Array, Array | None, Seeds]:
     """Return the rows to seed from, their weights, and the seeds."""
     X, weight = float64_rows(seeding)
+    if init_params == "tree":
+        return X, weight, tree_seeds(X, weight, n_components, random_state, n_threads)
     # the order of sums in k-means and BLAS depends on their threads: one gives the same bits
     with one_thread():
         return X, weight, SEEDING[init_params](X, weight, n_components, random_state)

@@ -158,6 +158,59 @@ def inverse_factors(
         _passes.inverse_factors(covariances, factors, failed, ROUTINES, team)
 
 
+def principal_cuts(
+    X: Array,
+    sample_weight: Array,
+    rows: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    directions: Array,
+    shifts: Array,
+    cuts: Array,
+    costs: Array,
+    n_threads: int,
+) -> None:
+    """Write a direction for each node, where it is cut, and the costs of the two sides."""
+    memory = _scratch(3 * X.shape[1], n_threads, len(nodes))
+    with guard.launch(concurrent=True):
+        _passes.principal_cuts(
+            X, sample_weight, rows, nodes, directions, shifts, cuts, costs, memory
+        )
+
+
+def sides(
+    X: Array,
+    rows: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    directions: Array,
+    cuts: Array,
+    above: NDArray[np.uint8],
+    n_threads: int,
+) -> None:
+    """Write on which side of the cut of its node each row lies."""
+    team = _team(n_threads, len(rows))
+    with guard.launch(concurrent=True):
+        _passes.sides(X, rows, nodes, directions, cuts, above, team)
+
+
+def group_moments(
+    X: Array,
+    sample_weight: Array,
+    rows: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    centers: Array,
+    is_full: bool,
+    nk: Array,
+    first: Array,
+    second: Array,
+    n_threads: int,
+) -> None:
+    """Add the moments of groups of rows about their centres; of matrices, the lower triangles."""
+    memory = _scratch(X.shape[1], n_threads, len(nk))
+    groups = (rows, bounds, centers, is_full)
+    with guard.launch(concurrent=True):
+        _passes.group_moments(X, sample_weight, *groups, nk, first, second, memory)
+
+
 def gram(
     values: Array,
     stride: int,

@@ -115,6 +115,55 @@ def inverse_factors(
     launch_on_matrices("cholesky.inverse_factors", arguments, m, n_threads, m * d**3)
 
 
+def principal_cuts(
+    X: Array,
+    sample_weight: Array,
+    rows: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    directions: Array,
+    shifts: Array,
+    cuts: Array,
+    costs: Array,
+    n_threads: int,
+) -> None:
+    """Write a direction for each node, where it is cut, and the costs of the two sides."""
+    samples = (X.reshape(-1), X.shape[1], sample_weight, rows, nodes.reshape(-1))
+    outputs = (directions.reshape(-1), shifts, cuts, costs.reshape(-1))
+    launch("tree.principal_cuts", (*samples, *outputs), len(nodes), n_threads)
+
+
+def sides(
+    X: Array,
+    rows: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    directions: Array,
+    cuts: Array,
+    above: NDArray[np.uint8],
+    n_threads: int,
+) -> None:
+    """Write on which side of the cut of its node each row lies."""
+    arguments = (X.reshape(-1), X.shape[1], rows, nodes.reshape(-1), directions.reshape(-1))
+    launch("tree.sides", (*arguments, cuts, above), len(rows), n_threads)
+
+
+def group_moments(
+    X: Array,
+    sample_weight: Array,
+    rows: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    centers: Array,
+    is_full: bool,
+    nk: Array,
+    first: Array,
+    second: Array,
+    n_threads: int,
+) -> None:
+    """Add the moments of groups of rows about their centres; of matrices, the lower triangles."""
+    samples = (X.reshape(-1), X.shape[1], sample_weight, rows, bounds, centers.reshape(-1))
+    sums = (nk, first.reshape(-1), second.reshape(-1))
+    launch("tree.group_moments", (*samples, is_full, *sums), len(nk), n_threads)
+
+
 def gram(
     values: Array,
     stride: int,

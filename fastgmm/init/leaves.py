@@ -1,0 +1,72 @@
+"""The groups of samples that a start for many components begins with."""
+
+import numpy as np
+
+from .. import _kernels as kernels
+from .._kernels.layout import Array
+from .agglomeration import merge_nearest
+from .tree import Groups, grow
+
+# Up to so many groups may be merged leaves, so many for each group: beyond, neighbours among the
+# leaves would take longer to find than the tree takes to grow.
+_MOST_MERGED = 2048
+_LEAVES_PER_GROUP = 4
+# Merged leaves are taken if they leave less than this part of the squares that the leaves of a
+# smaller tree leave. On 300 to 500 separated clusters it was 0.26 to 0.57, and after EM merged
+# leaves were 0.2 to 1 nats a sample better; on patches and pixels, with 200 to 1,000 components, it
+# was 0.78 to 0.95, and they were 0.05 to 0.5 worse.
+_WORTH_MERGING = 0.7
+
+
+def group(
+    X: Array,
+    sample_weight: Array,
+    n_groups: int,
+    random_state: np.random.RandomState,
+    n_threads: int,
+) -> Groups:
+    """Return the leaves of a tree, or merged leaves of a larger one if the samples lie in clusters.
+
+    A cut goes through the clusters in its way. The pieces are neighbours, which merge again.
+
+    Parameters
+    ----------
+    X : (n, d) array
+        float64 and contiguous, in units such that distances mean something; n >= n_groups.
+    sample_weight : (n,) array
+        Positive.
+    n_groups : int
+    random_state : RandomState
+    n_threads : int
+        Does not change the result.
+
+    Returns
+    -------
+    Groups
+        None of them empty.
+    """
+    groups = grow(X, sample_weight, n_groups, random_state, n_threads)
+    if not 1 < n_groups <= _MOST_MERGED:
+        return groups
+    n_leaves = min(_LEAVES_PER_GROUP * n_groups, len(X))
+    leaves = grow(X, sample_weight, n_leaves, random_state, n_threads)
+    counts, means, _ = _within(X, sample_weight, leaves, n_threads)
+    labels = np.repeat(merge_nearest(means, counts, n_groups), np.diff(leaves.bounds))
+    order = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels, minlength=n_groups)
+    merged = Groups(leaves.rows[order], np.append(0, np.cumsum(sizes)))
+    left, left_merged = (_within(X, sample_weight, g, n_threads)[2] for g in (groups, merged))
+    return merged if left_merged < _WORTH_MERGING * left else groups
+
+
+def _within(
+    X: Array, sample_weight: Array, groups: Groups, n_threads: int
+) -> tuple[Array, Array, float]:
+    """Return the weight and the mean of each group, and the squares about the means of all."""
+    centers = X[groups.rows[groups.bounds[:-1]]]
+    counts, first, second = np.zeros(len(centers)), np.zeros_like(centers), np.zeros_like(centers)
+    kernels.group_moments(
+        X, sample_weight, *groups, centers, False, counts, first, second, n_threads
+    )
+    shifts = first / counts[:, np.newaxis]
+    return counts, centers + shifts, float((second - first * shifts).sum())
