@@ -30,7 +30,13 @@ NOT_APPLICABLE = {
     "test_gaussian_mixture_raises_where_array_api_not_implemented": "every start works with it",
 }
 
+#: Hundreds of fits, to see that n_init keeps the best: test_initialization.py tests that quickly,
+#: and none of that is done by a backend.
+SLOW = ("test_init", "test_gaussian_mixture_fit_best_params")
+
 _SUITE = collect(load(GaussianMixture, "test_gaussian_mixture", "test_mixture"))
+for _name in SLOW:
+    _SUITE[_name].pytestmark += [pytest.mark.slow, pytest.mark.one_backend]
 globals().update({name: test for name, test in _SUITE.items() if name not in NOT_APPLICABLE})
 
 
