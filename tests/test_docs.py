@@ -137,7 +137,19 @@ def with_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@each_page
+#: Programs of pages that Numba takes long to compile: test_embed_numba.py and test_open_kernels.py
+#: compile the same functions in a quick run.
+COMPILED_PAGES = {"embedding.md", "kernels.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page.name in COMPILED_PAGES else ())
+        for page in PAGES
+    ],
+    ids=lambda page: page.name,
+)
 def test_examples(page, with_data):
     namespace = {"__name__": page.stem}
     for block in blocks(page):

@@ -338,10 +338,20 @@ def test_points_of_weight_0_add_nothing(name, bad):
 # laws
 
 
-@pytest.mark.parametrize("name", ["points", "blocks"])
 @pytest.mark.parametrize(
-    "covariance_type, d",
-    [("full", 5), ("tied", 2), *slow(("tied", 5), ("full", 2))],
+    "name, covariance_type, d",
+    [
+        ("points", "full", 5),
+        ("blocks", "full", 5),
+        ("points", "tied", 2),
+        *slow(
+            ("blocks", "tied", 2),
+            ("points", "tied", 5),
+            ("blocks", "tied", 5),
+            ("points", "full", 2),
+            ("blocks", "full", 2),
+        ),
+    ],
 )
 def test_laws_of_statistics(name, covariance_type, d):
     parameters = mixture(covariance_type, 3, d)
@@ -420,7 +430,7 @@ def test_parallel_loop():
     "estimator",
     [
         BayesianGaussianMixture(n_components=3, random_state=0, max_iter=5),
-        SoftKMeans(3, random_state=0, max_iter=5),
+        *slow(SoftKMeans(3, random_state=0, max_iter=5)),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
