@@ -103,7 +103,7 @@ def test_starting_parameters_are_those_of_the_estimator(covariance_type, init_pa
     [
         ({"n_components": 0}, r"n_components should be a positive integer, got 0\."),
         ({"n_components": 9}, "Expected n_samples >= n_components but got n_components = 9, n_sa"),
-        ({"init_params": "best"}, "init_params must be one of 'auto', 'tree', 'kmeans', .*, got 'best'"),
+        ({"init_params": "best"}, "init_params must be one of 'auto', 'tree', .*, got 'best'"),
         ({"covariance_type": "fool"}, "covariance_type must be one of 'full', .*, got 'fool'"),
         ({"X": np.zeros(3)}, r"Expected 2D array, .* X has the shape \(3,\)"),
         ({"X": np.zeros((3, 0))}, r"0 feature\(s\) \(shape=\(3, 0\)\)"),
