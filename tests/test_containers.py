@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization d
 
 N_SAMPLES, N_FEATURES, N_COMPONENTS = 700, 5, 3
 ATTRIBUTES = ("weights_", "means_", "covariances_", "precisions_cholesky_")
-INIT_PARAMS = ("auto", "kmeans", "k-means++", "random", "random_from_data")
+INIT_PARAMS = ("auto", "tree", "kmeans", "k-means++", "random", "random_from_data")
 
 # small non-negative integers: every numeric type holds them
 DATA = (

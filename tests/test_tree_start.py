@@ -164,6 +164,24 @@ def test_the_start_is_the_m_step_of_the_leaves(covariance_type, weighted):
     np.testing.assert_allclose(start.covariances, expected.covariances, rtol=1e-9, atol=1e-13)
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "spherical"])
+def test_the_memory_order_changes_no_bit(covariance_type):
+    """Nor does it of the weights, or of groups about given centres."""
+    X, weight = np.random.default_rng(0).normal(size=(700, 5)), np.linspace(0.5, 2.0, 1400)
+    options = {"covariance_type": covariance_type, "init_params": "tree", "random_state": 0}
+    one, other, reversed_twice = (
+        em.starting_parameters(table, 12, sample_weight=w, **options)
+        for table, w in (
+            (X, weight[::2].copy()),
+            (np.asfortranarray(X), weight[::2]),
+            (X[:, ::-1].copy()[:, ::-1], weight[::2]),
+        )
+    )
+    for found in (other, reversed_twice):
+        assert found.means.tobytes() == one.means.tobytes()
+        assert found.covariances.tobytes() == one.covariances.tobytes()
+
+
 def test_units_change_nothing():
     X = np.random.default_rng(0).normal(size=(3000, 4))
     units = 2.0 ** np.array([30, -20, 0, 7])

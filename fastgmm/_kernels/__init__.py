@@ -240,7 +240,7 @@ def principal_cuts(
 ) -> None:
     """Cut ranges of a list of rows across principal directions; write the costs of the sides."""
     cut = (rows, nodes, directions, shifts, cuts, costs)
-    backend().principal_cuts(X, sample_weight, *cut, n_threads)
+    backend().principal_cuts(_float64(X), _float64(sample_weight), *cut, n_threads)
 
 
 def sides(
@@ -253,7 +253,7 @@ def sides(
     n_threads: int,
 ) -> None:
     """Write 1 where a listed row lies beyond the cut of its range, and 0 where it does not."""
-    backend().sides(X, rows, nodes, directions, cuts, above, n_threads)
+    backend().sides(_float64(X), rows, nodes, directions, cuts, above, n_threads)
 
 
 def group_moments(
@@ -269,8 +269,8 @@ def group_moments(
     n_threads: int,
 ) -> None:
     """Add the moments of groups of rows: (K, d, d) lower triangles, or (K, d) squares."""
-    groups = (rows, bounds, centers, is_full, nk, first, second)
-    backend().group_moments(X, sample_weight, *groups, n_threads)
+    groups = (rows, bounds, _float64(centers), is_full, nk, first, second)
+    backend().group_moments(_float64(X), _float64(sample_weight), *groups, n_threads)
 
 
 def normals(values: Array) -> None:

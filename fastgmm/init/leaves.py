@@ -64,7 +64,7 @@ def _within(
 ) -> tuple[Array, Array, float]:
     """Return the weight and the mean of each group, and the squares about the means of all."""
     centers = X[groups.rows[groups.bounds[:-1]]]
-    counts, first, second = np.zeros(len(centers)), np.zeros_like(centers), np.zeros_like(centers)
+    counts, (first, second) = np.zeros(len(centers)), np.zeros((2, *centers.shape))
     kernels.group_moments(
         X, sample_weight, *groups, centers, False, counts, first, second, n_threads
     )
