@@ -1,7 +1,8 @@
 """How large the problems are, as parameters of benchmarks: "n,d,K", samples, features, components.
 
 ``FASTGMM_BENCH=quick`` takes the first two of each list of shapes, at most 20,000 samples of them,
-and float64 alone; ``FASTGMM_BENCH=smoke`` takes at most 2,000 samples. Both repeat less.
+and float64 alone; ``FASTGMM_BENCH=smoke`` takes at most 2,000 samples. Both repeat less. There
+are at least two samples for each component.
 """
 
 import os
@@ -44,7 +45,7 @@ class Shape(NamedTuple):
 def shapes(*sizes):
     """Return parameters for problems of these (n, d, K), as far as the profile takes them."""
     most = PROFILE.most_samples
-    cut = [(min(n, most or n), d, K) for n, d, K in sizes[: PROFILE.most_shapes]]
+    cut = [(min(n, max(most or n, 2 * K)), d, K) for n, d, K in sizes[: PROFILE.most_shapes]]
     return list(dict.fromkeys(f"{n},{d},{K}" for n, d, K in cut))
 
 
