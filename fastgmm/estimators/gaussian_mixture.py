@@ -61,10 +61,10 @@ class GaussianMixture(KnownMixture):
         the order of their means in the feature that separates them most. From 256 components on it
         is ``tree``: the leaves of a tree that cuts the samples in two, again and again, which takes
         a time that hardly grows with K. ``kmeans``: clusters of k-means, as scikit-learn's default.
-        ``k-means++``: clusters about samples that are far
-        apart. ``random_from_data``: clusters about random samples. ``random``: random
-        responsibilities. With more than 65,536 rows (fewer beyond 64 features) a random subsample
-        of so many is used. Or labels of shape (n_samples,), responsibilities of shape (n_samples,
+        ``k-means++``: clusters about samples that are far apart. ``random_from_data``: clusters
+        about random samples. ``random``: random responsibilities. With more than 65,536 rows, or 32
+        for each component if that is more (fewer beyond 64 features), a random subsample of so many
+        is used. Or labels of shape (n_samples,), responsibilities of shape (n_samples,
         n_components), or a function of (X, n_components, random_state) that returns labels,
         responsibilities or `em.MixtureParameters`. From an array there is one start.
     weights_init : array-like of shape (n_components,), optional

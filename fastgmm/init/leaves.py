@@ -27,23 +27,8 @@ def group(
 ) -> Groups:
     """Return the leaves of a tree, or merged leaves of a larger one if the samples lie in clusters.
 
-    A cut goes through the clusters in its way. The pieces are neighbours, which merge again.
-
-    Parameters
-    ----------
-    X : (n, d) array
-        float64 and contiguous, in units such that distances mean something; n >= n_groups.
-    sample_weight : (n,) array
-        Positive.
-    n_groups : int
-    random_state : RandomState
-    n_threads : int
-        Does not change the result.
-
-    Returns
-    -------
-    Groups
-        None of them empty.
+    A cut goes through the clusters in its way. The pieces are neighbours, which merge again. What
+    it takes and returns is as for `grow`.
     """
     groups = grow(X, sample_weight, n_groups, random_state, n_threads)
     if not 1 < n_groups <= _MOST_MERGED:

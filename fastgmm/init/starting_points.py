@@ -60,8 +60,7 @@ def draw_parameters(
     n_components : int
     covariance_model : CovarianceModel
     init_params : str, array or callable
-        One of ``INIT_PARAMS``. Or labels, responsibilities,
-        or a function that returns them.
+        One of ``INIT_PARAMS``. Or labels, responsibilities, or a function that returns them.
     reg_covar : float or (d,) array
     random_state : RandomState
     n_threads : int
