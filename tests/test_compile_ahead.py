@@ -14,18 +14,26 @@ raise SystemExit(main(["compile", "--covariance-type", "spherical", "--dtype", "
 FIT = """
 import numpy as np
 from fastgmm import GaussianMixture
-from fastgmm._kernels._numba import incomplete, matrices, passes
+from fastgmm._kernels._numba import candidates, groups, incomplete, passes, tree
 
 X = np.random.default_rng(0).normal(size=(100, 3))
 model = GaussianMixture(2, covariance_type="spherical", random_state=0).fit(X)
 model.predict(X), model.predict_proba(X), model.score(X)
 X[::9, 0] = np.nan
 model.set_params(missing="marginalize", warm_start=True).fit(X).predict(X)
+many = GaussianMixture(5, init_params="tree", posterior="truncated", random_state=0)
+many.set_params(covariance_type="spherical", max_iter=2, tol=0.0)
+many.fit(np.random.default_rng(0).normal(size=(100, 3)))
 for kernel in (
     passes.accumulate,
     passes.posterior,
     incomplete.accumulate_incomplete,
     incomplete.posterior_incomplete,
+    tree.principal_cuts,
+    tree.sides,
+    tree.descend,
+    groups.group_moments,
+    candidates.search,
 ):
     print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
 """
@@ -38,7 +46,7 @@ def test_a_fit_finds_the_kernels_on_disk(run_python, tmp_path):
     printed = run_python(COMPILE, **environment)
     assert printed.startswith("Compiled in ")
     assert str(tmp_path) in printed
-    assert run_python(FIT, **environment).split() == ["1", "0"] * 4
+    assert run_python(FIT, **environment).split() == ["1", "0"] * 9
 
 
 @pytest.mark.slow

@@ -57,6 +57,7 @@ KERNEL_TESTS = {
     "test_backends",
     "test_benchmark",
     "test_blas",
+    "test_candidate_kernels",
     "test_compile_ahead",
     "test_contract",
     "test_cython_kernels",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from backends import skip_without
 from generators import KERNEL_KINDS, draw, mixture, sample_weights
+from test_candidate_kernels import groups_of, problem
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import packing, reference
@@ -235,22 +236,67 @@ def tree():
     outputs = []
     for flat in (False, True):
         own, cuts, costs, above = directions.copy(), np.empty(2), np.empty((2, 2)), np.zeros(N)
-        sums = np.zeros(2), np.zeros((2, D)), np.zeros((2, D, D))
-        bounds, centers = np.array([0, 90, N]), np.ones((2, D))
+        children, found = np.array([[-1, 1], [-3, -2]]), np.zeros(N, np.int64)
         if flat:
             tables, ends = (X.ravel(), D, weight, rows), nodes.ravel()
             cut = module("tree").principal_cuts
             cut(*tables, ends, own.ravel(), shifts, cuts, costs.ravel())
             module("tree").sides(X.ravel(), D, rows, ends, own.ravel(), cuts, above)
-            flat_sums = (values.ravel() for values in sums)
-            module("tree").group_moments(*tables, bounds, centers.ravel(), True, *flat_sums)
+            module("tree").descend(X.ravel(), D, own.ravel(), cuts, children.ravel(), found)
         else:
             reference.principal_cuts(X, weight, rows, nodes, own, shifts, cuts, costs)
             reference.sides(X, rows, nodes, own, cuts, above)
-            reference.group_moments(X, weight, rows, bounds, centers, True, *sums)
-        outputs.append((own, cuts, costs, above, *sums))
+            reference.descend(X, own, cuts, children, found)
+        outputs.append((own, cuts, costs, above, found))
     for found, expected in zip(outputs[1], outputs[0], strict=True):
         close(found, expected)
+
+
+def group_moments():
+    """Of entries of a table with two columns; one group is longer than a block."""
+    rng = np.random.default_rng(0)
+    X, weight, entries = rng.normal(size=(N, D)), rng.random((N, 2)), rng.permutation(2 * N)[:400]
+    bounds, centers = np.array([0, 300, 400]), rng.normal(size=(2, D))
+    for is_full in (True, False):
+        shapes = (2,), (2, D), (2, D, D) if is_full else (2, D)
+        found, expected = ([np.zeros(shape) for shape in shapes] for _ in range(2))
+        flat = centers.ravel(), is_full, *(values.ravel() for values in found)
+        module("groups").group_moments(X.ravel(), N, weight.ravel(), entries, bounds, *flat)
+        reference.group_moments(X, weight, entries, bounds, centers, is_full, *expected)
+        for sums, wanted in zip(found, expected, strict=True):
+            close(sums, wanted)
+
+
+def padded_log_prob():
+    for kind in KERNEL_KINDS:
+        parameters = mixture(kind, K, D)
+        X, padded = draw(parameters, N), packing.pad(parameters.components())
+        x, z, y, out = np.zeros((8, 320)), np.zeros((8, 320)), np.zeros((4, 320)), np.zeros(320)
+        x[:D, :N] = X.T
+        rows = x.ravel(), z.ravel(), y.ravel(), out
+        module("padded").padded_log_prob(padded, np.uint64(2), np.uint64(256), *rows)
+        close(out[:N], log_prob_of(X, parameters)[:, 2])
+        assert (y == 0.0).all()
+        assert (out[256:] == 0.0).all()
+
+
+def search():
+    X, components, candidates, neighbors = problem("full", N, D, 9, 3, 4)
+    for is_wide in (False, True):
+        groups = groups_of(candidates, neighbors, 100, is_wide)
+        outputs = []
+        for flat in (False, True):
+            best, near = candidates.copy(), neighbors.copy()
+            resp, norm = np.empty((N, 3)), np.empty(N)
+            if flat:
+                found = best.ravel(), resp.ravel(), norm, near.ravel()
+                padded = packing.pad(components)
+                module("candidates").search(X.ravel(), D, padded, groups, *found)
+            else:
+                reference.search_candidates(X, components, groups, best, resp, norm, near)
+            outputs.append((best, near, resp, norm))
+        for found, expected in zip(outputs[1], outputs[0], strict=True):
+            close(found, expected)
 
 
 def pack_triangles():
@@ -627,8 +673,10 @@ def posterior_incomplete():
 CHECKS = {
     "block": {name: globals()[name] for name in ("fill", "transpose_tile", "transpose", "advance")},
     "box_muller": {"normals": normals},
+    "candidates": {"search": search},
     "chains": {},  # its loop is compiled for a log-density, as that of mean_field for a gradient
     "cholesky": {"inverse_factors": inverse_factors},
+    "groups": {"group_moments": group_moments},
     "incomplete": {
         "accumulate_incomplete": accumulate_incomplete,
         "posterior_incomplete": posterior_incomplete,
@@ -643,6 +691,7 @@ CHECKS = {
         "add_block_moments": moments_of_a_block,
         "flush_all": moments_of_a_block,
     },
+    "padded": {"padded_log_prob": padded_log_prob},
     "partial_distance": {"full_log_prob": full_log_prob},
     "passes": {"accumulate": accumulate, "posterior": posterior, "normalize": normalize},
     "peak": {"gram": gram},
@@ -680,7 +729,7 @@ CHECKS = {
             "plane_sums", "add_gram", "add_outer_products",
         )
     },
-    "tree": dict.fromkeys(("principal_cuts", "sides", "group_moments"), tree),
+    "tree": dict.fromkeys(("principal_cuts", "sides", "descend"), tree),
     "triangle": {"start": start, "subtract_rows": start},
 }  # fmt: skip
 

@@ -314,6 +314,37 @@ def test_summarize_is_the_definition(covariance_type):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-9)
 
 
+def by_label(labels):
+    """Return the places of each label, and where those of each label begin."""
+    counts = np.bincount(labels.ravel(), minlength=K)
+    return np.argsort(labels.ravel(), kind="stable"), np.r_[0, np.cumsum(counts)]
+
+
+@each_type
+@pytest.mark.parametrize("groups_at_once", [3, 1024])
+@pytest.mark.parametrize("n_candidates", [1, 2, 3])
+def test_groups_add_what_responsibilities_add(
+    covariance_type, n_candidates, groups_at_once, monkeypatch
+):
+    """Those that no candidate has are 0; component 1 has no samples."""
+    monkeypatch.setattr("fastgmm.model.statistics._GROUPS", groups_at_once)
+    X, weight, _ = inputs()
+    rng = np.random.default_rng(3)
+    centers = rng.normal(size=(K, D))
+    others = np.delete(np.arange(K), 1)
+    labels = rng.permuted(np.tile(others, (len(X), 1)), axis=1)[:, :n_candidates]
+    shares = rng.dirichlet(np.ones(n_candidates), len(X))
+    resp = np.zeros((len(X), K))
+    np.put_along_axis(resp, labels, shares, axis=1)
+    expected, found = (SufficientStatistics.zeros(covariance_type, centers) for _ in range(2))
+    table = shares * weight[:, np.newaxis]
+    for _ in range(2):
+        expected.add_moments(X, weight, resp)
+        found.add_groups(X, table[:, 0] if n_candidates == 1 else table, *by_label(labels), 2)
+    for actual, wanted in zip(found.moments, expected.moments, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
+
+
 @each_type
 def test_scaled_statistics_are_those_of_weights_that_many_times_as_large(covariance_type):
     centers = np.random.default_rng(1).normal(size=(K, D))

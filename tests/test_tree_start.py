@@ -13,11 +13,15 @@ from sklearn.metrics import adjusted_rand_score
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, em
 from fastgmm.data.sample_data import load_sample
+from fastgmm.data.tree import grow
 from fastgmm.init.agglomeration import merge_nearest
 from fastgmm.init.leaves import group
-from fastgmm.init.tree import grow
 
 THREADS = [1, 2, 5]
+
+
+def leaves(*arguments):
+    return grow(*arguments).leaves
 
 
 def check_groups(groups, n, K):
@@ -35,7 +39,7 @@ def squares_within(X, groups):
     return ((X[groups.rows] - np.repeat(means, sizes, axis=0)) ** 2).sum() / len(X)
 
 
-@pytest.mark.parametrize("make", [grow, group])
+@pytest.mark.parametrize("make", [leaves, group])
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1), (9, 1, 9), (500, 3, 7), (500, 3, 500), (4000, 2, 900)]
 )
@@ -49,7 +53,18 @@ def test_every_row_is_in_one_leaf_and_no_leaf_is_empty(shape, make):
         np.testing.assert_array_equal(other.bounds, groups[0].bounds)
 
 
-@pytest.mark.parametrize("make", [grow, group])
+@pytest.mark.parametrize("K", [1, 2, 7, 300])
+def test_samples_of_a_leaf_are_found_there(K):
+    """Also new samples are sent down; without cuts there is one leaf."""
+    X = np.random.default_rng(0).normal(size=(2000, 3))
+    tree = grow(X, np.ones(2000), K, np.random.RandomState(0), 2)
+    expected = np.empty(2000, np.int64)
+    expected[tree.leaves.rows] = np.repeat(np.arange(K), np.diff(tree.leaves.bounds))
+    for n_threads in THREADS:
+        np.testing.assert_array_equal(tree.find(X, n_threads), expected)
+
+
+@pytest.mark.parametrize("make", [leaves, group])
 @pytest.mark.parametrize("n_distinct", [1, 2, 40])
 def test_equal_rows_are_halved(n_distinct, make):
     values = np.random.default_rng(0).normal(size=(n_distinct, 3))
@@ -62,17 +77,19 @@ def test_leaves_cost_little_more_than_the_best_quantiser_can():
     rng = np.random.default_rng(0)
     K, n = 256, 200_000
     X = rng.uniform(size=(n, 1))
-    leaves = grow(X, np.ones(n), K, np.random.RandomState(0), 2)
+    leaves = grow(X, np.ones(n), K, np.random.RandomState(0), 2).leaves
     assert 1.0 <= squares_within(X, leaves) * 12 * K**2 < 1.35
     X = rng.normal(size=(n, 1))
-    leaves = grow(X, np.ones(n), K, np.random.RandomState(0), 2)
+    leaves = grow(X, np.ones(n), K, np.random.RandomState(0), 2).leaves
     best = np.pi * np.sqrt(3.0) / 2.0 / K**2
     assert 0.95 < squares_within(X, leaves) / best < 1.6
 
 
 def test_other_seeds_give_other_trees_in_one_dimension_too():
     X = np.random.default_rng(0).normal(size=(2000, 1))
-    trees = [grow(X, np.ones(2000), 50, np.random.RandomState(seed), 1) for seed in (0, 1, 0)]
+    trees = [
+        grow(X, np.ones(2000), 50, np.random.RandomState(seed), 1).leaves for seed in (0, 1, 0)
+    ]
     assert trees[0].bounds.tolist() == trees[2].bounds.tolist() != trees[1].bounds.tolist()
 
 
@@ -80,10 +97,10 @@ def test_integer_weights_are_repeated_rows():
     """Where the rows of a leaf are not halved: leaves have the same means."""
     rng = np.random.default_rng(0)
     X, counts = rng.normal(size=(600, 3)), rng.integers(1, 4, 600)
-    one = grow(X, counts.astype(float), 12, np.random.RandomState(0), 1)
+    one = grow(X, counts.astype(float), 12, np.random.RandomState(0), 1).leaves
     many = grow(
         np.repeat(X, counts, axis=0), np.ones(counts.sum()), 12, np.random.RandomState(0), 1
-    )
+    ).leaves
     copies = np.repeat(np.arange(600), counts)
     for (a, b), (c, d) in zip(pairwise(one.bounds), pairwise(many.bounds), strict=True):
         assert sorted(set(copies[many.rows[c:d]])) == sorted(one.rows[a:b])
@@ -135,7 +152,7 @@ def test_leaves_are_merged_where_samples_lie_in_clusters():
 
 
 def _tree_labels(X, K):
-    leaves = grow(X, np.ones(len(X)), K, np.random.RandomState(0), 2)
+    leaves = grow(X, np.ones(len(X)), K, np.random.RandomState(0), 2).leaves
     labels = np.empty(len(X), int)
     labels[leaves.rows] = np.repeat(np.arange(K), np.diff(leaves.bounds))
     return labels

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from . import build
 from .backend import backend
 from .layout import SMALLEST_BLOCK, Array, Components, Moments, Packed, statistics_size
+from .listed import descend, group_moments, principal_cuts, search_candidates, sides
 from .packing import (
     add_packed_statistics,
     float32_centers,
@@ -28,6 +29,7 @@ __all__ = [
     "accumulate",
     "accumulate_incomplete",
     "backend_info",
+    "descend",
     "float32_centers",
     "gram",
     "group_moments",
@@ -41,6 +43,7 @@ __all__ = [
     "posterior",
     "posterior_incomplete",
     "principal_cuts",
+    "search_candidates",
     "sides",
 ]
 
@@ -225,52 +228,6 @@ def inverse_factors(
     is_little = covariances.size * covariances.shape[1] < _WORTH_THREADS
     n_threads = 1 if is_little else n_threads
     backend().inverse_factors(covariances, factors, failed, n_threads)
-
-
-def principal_cuts(
-    X: Array,
-    sample_weight: Array,
-    rows: NDArray[np.int64],
-    nodes: NDArray[np.int64],
-    directions: Array,
-    shifts: Array,
-    cuts: Array,
-    costs: Array,
-    n_threads: int,
-) -> None:
-    """Cut ranges of a list of rows across principal directions; write the costs of the sides."""
-    cut = (rows, nodes, directions, shifts, cuts, costs)
-    backend().principal_cuts(_float64(X), _float64(sample_weight), *cut, n_threads)
-
-
-def sides(
-    X: Array,
-    rows: NDArray[np.int64],
-    nodes: NDArray[np.int64],
-    directions: Array,
-    cuts: Array,
-    above: NDArray[np.uint8],
-    n_threads: int,
-) -> None:
-    """Write 1 where a listed row lies beyond the cut of its range, and 0 where it does not."""
-    backend().sides(_float64(X), rows, nodes, directions, cuts, above, n_threads)
-
-
-def group_moments(
-    X: Array,
-    sample_weight: Array,
-    rows: NDArray[np.int64],
-    bounds: NDArray[np.int64],
-    centers: Array,
-    is_full: bool,
-    nk: Array,
-    first: Array,
-    second: Array,
-    n_threads: int,
-) -> None:
-    """Add the moments of groups of rows: (K, d, d) lower triangles, or (K, d) squares."""
-    groups = (rows, bounds, _float64(centers), is_full, nk, first, second)
-    backend().group_moments(_float64(X), _float64(sample_weight), *groups, n_threads)
 
 
 def normals(values: Array) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 
 from . import accumulate, accumulate_incomplete, moments, normalize, posterior, posterior_incomplete
 from .backend import backend
-from .layout import Components, empty_moments, second_shape
+from .layout import CandidateSearch, Components, empty_moments, second_shape
+from .packing import pad
 
 # An order at which passes over matrices are worth threads, and how many matrices.
 _LARGE = (8, 300)
@@ -47,11 +48,16 @@ def compile_ahead(kinds: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
     edges, one, costs = np.array([[0, 1]]), np.zeros(1), np.zeros((1, 2))
     backend().principal_cuts(X, weight, listed, edges, X.copy(), one, one.copy(), costs, 1)
     backend().sides(X, listed, edges, X, one, np.zeros(1, np.uint8), 1)
+    backend().descend(X, X, one, np.array([[-1, -2]]), listed.copy(), 1)
     sums = np.zeros(1), np.zeros((1, 1)), np.zeros((1, 1))
     backend().group_moments(X, weight, listed, edges[0], X, False, *sums, 1)
+    components = Components("diag", np.zeros(1), np.zeros((1, 1)), np.ones((1, 1)))
+    first = np.zeros((1, 1), np.int32)
+    near = first.copy(), np.ones((1, 1)), np.zeros(1), first.copy()
+    groups = listed, listed, edges[0], edges[0], listed, listed, first.ravel(), 1, 1
+    backend().search_candidates(X, pad(components), CandidateSearch(*groups), *near, 1)
     yield "missing values"
     gap = np.full((1, 1), np.nan)
-    components = Components("diag", np.zeros(1), np.zeros((1, 1)), np.ones((1, 1)))
     sums = empty_moments("diag", 1, 1)
     accumulate_incomplete(gap, np.ones(1), components, sums, np.zeros(1), 1)
     posterior_incomplete(gap, components, 1, log_prob_norm=np.zeros(1))

@@ -120,16 +120,14 @@ KERNELS: dict[str, Kernel] = {
     ),
 }
 
-_LISTED = (
-    Argument("X", ("n", "d"), _F8, "in"),
-    _WEIGHT,
-    Argument("rows", ("r",), ("int64",), "in"),
-)
+_X_F8 = Argument("X", ("n", "d"), _F8, "in")
+_LISTED = (_X_F8, _WEIGHT, Argument("rows", ("r",), ("int64",), "in"))
 _NODES = Argument("nodes", ("m", "2"), ("int64",), "in")
 
 #: Kernels over parameters, plain numbers and lists of rows, with the names of their functions in
-#: every backend. T stands for the 4 x 4 tiles of a lower triangle, P for the numbers of a packed
-#: triangle, m for nodes: ranges of the list of r rows.
+#: every backend. T stands for the 4 x 4 tiles of a lower triangle, m for nodes: in a list of r rows
+#: they are ranges. P stands for the candidates of a sample, G for the neighbours of a component.
+#: ``padded`` is a layout.PaddedComponents, ``search`` a layout.CandidateSearch.
 OTHER_KERNELS: dict[str, Kernel] = {
     "add_symmetric": Kernel(
         (
@@ -142,7 +140,7 @@ OTHER_KERNELS: dict[str, Kernel] = {
     "pack_triangles": Kernel(
         (
             Argument("upper", ("K", "d", "d"), _F8, "in"),
-            Argument("out", ("K", "P"), _F8, "out"),
+            Argument("out", ("K", "d (d + 1) / 2"), _F8, "out"),
         ),
         0.0,
         "one multiplication each",
@@ -170,7 +168,7 @@ OTHER_KERNELS: dict[str, Kernel] = {
     ),
     "sides": Kernel(
         (
-            _LISTED[0],
+            _X_F8,
             _LISTED[2],
             _NODES,
             Argument("directions", ("m", "d"), _F8, "in"),
@@ -180,9 +178,22 @@ OTHER_KERNELS: dict[str, Kernel] = {
         0.0,
         "one comparison each, on samples that lie on no cut",
     ),
+    "descend": Kernel(
+        (
+            _X_F8,
+            Argument("directions", ("m", "d"), _F8, "in"),
+            Argument("cuts", ("m",), _F8, "in"),
+            Argument("children", ("m", "2"), ("int64",), "in"),
+            Argument("found", ("n",), ("int64",), "out"),
+        ),
+        0.0,
+        "one comparison for each cut on the way, on samples that lie on no cut",
+    ),
     "group_moments": Kernel(
         (
-            *_LISTED,
+            _X_F8,
+            Argument("weight", ("n", "P"), _F8, "in"),
+            Argument("entries", ("r",), ("int64",), "in"),
             Argument("bounds", ("K + 1",), ("int64",), "in"),
             Argument("centers", ("K", "d"), _F8, "in"),
             Argument("is_full", (), ("bool",), "in"),
@@ -192,6 +203,20 @@ OTHER_KERNELS: dict[str, Kernel] = {
         ),
         1e-13,
         "sums of a few rows, those of both signs compared on the scale of their absolute values",
+    ),
+    "search_candidates": Kernel(
+        (
+            _X_F8,
+            Argument("padded", (), ("PaddedComponents",), "in"),
+            Argument("search", (), ("CandidateSearch",), "in"),
+            Argument("candidates", ("n", "P"), ("int32",), "inout"),
+            Argument("resp", ("n", "P"), _F8, "out"),
+            Argument("log_prob_norm", ("n",), _F8, "out"),
+            Argument("neighbors", ("K", "G"), ("int32",), "inout"),
+        ),
+        1e-12,
+        "distances about each mean, and exp to 1 ulp of a difference of log-probabilities; which "
+        "components are best is compared where no two are as good but for rounding",
     ),
     "gram": Kernel(
         (
@@ -281,14 +306,14 @@ BACKEND: dict[str, tuple[Argument, ...]] = {
         Argument("labels", ("n",), ("int64",), "out"),
     ),
     "accumulate_incomplete": (
-        Argument("X", ("n", "d"), _F8, "in"),
+        _X_F8,
         _WEIGHT,
         *_PLAIN,
         Argument("slots", ("slots", "sums"), _F8, "out"),
         Argument("out", ("sums",), _F8, "add"),
     ),
     "posterior_incomplete": (
-        Argument("X", ("n", "d"), _F8, "in"),
+        _X_F8,
         *_PLAIN,
         Argument("log_prob_norm", ("n",), _F8, "out"),
         Argument("resp", ("n", "K"), _F8, "out"),

@@ -168,6 +168,61 @@ class PlainComponents(NamedTuple):
     factors: Array
 
 
+class PaddedComponents(NamedTuple):
+    """Components as the search for candidates reads them: flat arrays of float64.
+
+    ``height`` is the number of features, up to a multiple of 4; the others are zeros. ``factors``
+    holds U of each component, row by row; one for tied covariances; for variances, a number for
+    each feature.
+    """
+
+    kind: int
+    n_components: int
+    height: int
+    coefficients: Array
+    means: Array
+    factors: Array
+
+
+class CandidateSearch(NamedTuple):
+    """Which samples are compared with which components.
+
+    Attributes
+    ----------
+    rows : (n,) array of int64
+        Samples, group by group.
+    components : (m,) array of int64
+        The component of each group, which is the best candidate of its samples.
+    bounds : (m + 1,) array of int64
+        Where groups begin in ``rows``. No group is empty.
+    blocks : (t + 1,) array of int64
+        Where blocks begin in ``rows``. None has more than `SMALLEST_BLOCK` rows.
+    first_groups : (t,) array of int64
+        The group of the first row of each block.
+    extra : (t,) array of int64
+        A component that each block is compared with besides.
+    neighbors : (K G,) array of int32
+        The neighbours of each component, itself first.
+    n_neighbors : int
+        G.
+    most_groups : int
+        The largest number of groups in a block.
+    is_wide : bool
+        Whether blocks are compared with the neighbours of all their candidates, too.
+    """
+
+    rows: NDArray[np.int64]
+    components: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    blocks: NDArray[np.int64]
+    first_groups: NDArray[np.int64]
+    extra: NDArray[np.int64]
+    neighbors: NDArray[np.int32]
+    n_neighbors: int
+    most_groups: int
+    is_wide: bool = False
+
+
 class PackedFull(Packed):
     """Packed components of full covariances."""
 

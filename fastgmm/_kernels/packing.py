@@ -14,6 +14,7 @@ from .layout import (
     Components,
     Moments,
     Packed,
+    PaddedComponents,
     PlainComponents,
     leading_rows,
     packed_type,
@@ -149,6 +150,28 @@ def pack_plain(components: Components) -> PlainComponents:
     means = np.ascontiguousarray(components.means)
     flat = np.array(factors, order="C").ravel()
     return PlainComponents(kind, K, d, factors.shape[1], coefficients, means.ravel(), flat)
+
+
+def pad(components: Components) -> PaddedComponents:
+    """Lay out parameters for the search for candidates."""
+    (K, d), kind = components.means.shape, KIND[components.kind]
+    height = -(-d // TILE) * TILE
+    factors = components.precisions_cholesky
+    if kind in (FULL, TIED):
+        factors = _padded(factors.reshape(-1, d, d), (1, 2), height)
+    else:
+        factors = _padded(np.broadcast_to(factors.reshape(K, -1), (K, d)), (1,), height)
+    coefficients = np.array(components.log_coefficients, order="C")
+    means = _padded(components.means, (1,), height)
+    return PaddedComponents(kind, K, height, coefficients, means.ravel(), factors.ravel())
+
+
+def _padded(values: Array, axes: tuple[int, ...], size: int) -> Array:
+    """Return a contiguous array with zeros behind the values along some axes."""
+    if all(values.shape[axis] == size for axis in axes):
+        return np.ascontiguousarray(values)
+    widths = [(0, size - n if axis in axes else 0) for axis, n in enumerate(values.shape)]
+    return np.ascontiguousarray(np.pad(values, widths))
 
 
 def _tiles(upper: Array) -> Array:

@@ -6,18 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from .groups import group_moments, search_candidates
 from .incomplete import accumulate_incomplete, posterior_incomplete
 from .layout import TILE, Array, Components, Moments, first_rows
 from .packing import float32_centers
 from .threads import Workspace
-from .tree import group_moments, principal_cuts, sides
+from .tree import descend, principal_cuts, sides
 
 #: Defined beside.
 __all__ = [
     "accumulate_incomplete",
+    "descend",
     "group_moments",
     "posterior_incomplete",
     "principal_cuts",
+    "search_candidates",
     "sides",
 ]
 

@@ -1,6 +1,4 @@
-"""The definition of the kernels that grow a tree, and of the moments of its leaves, in NumPy."""
-
-from itertools import pairwise
+"""The definition of the kernels that grow a tree, in NumPy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,22 +53,17 @@ def sides(
         above[first:stop] = X[rows[first:stop]] @ direction > cut
 
 
-def group_moments(
+def descend(
     X: Array,
-    sample_weight: Array,
-    rows: NDArray[np.int64],
-    bounds: NDArray[np.int64],
-    centers: Array,
-    is_full: bool,
-    nk: Array,
-    first: Array,
-    second: Array,
+    directions: Array,
+    cuts: Array,
+    children: NDArray[np.int64],
+    found: NDArray[np.int64],
     n_threads: int = 1,
 ) -> None:
-    """Add the moments of each group; of matrices, the lower triangles. Else second is (K, d)."""
-    for k, (start, stop) in enumerate(pairwise(bounds)):
-        group = rows[start:stop]
-        weight, Z = sample_weight[group], X[group] - centers[k]
-        nk[k] += weight.sum()
-        first[k] += weight @ Z
-        second[k] += np.tril((weight * Z.T) @ Z) if is_full else weight @ Z**2
+    """Go down from node 0, beyond the cut or not, until the child is -1 - leaf."""
+    for i, x in enumerate(X):
+        node = 0
+        while node >= 0:
+            node = int(children[node, int(x @ directions[node] > cuts[node])])
+        found[i] = -1 - node

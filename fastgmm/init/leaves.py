@@ -4,8 +4,8 @@ import numpy as np
 
 from .. import _kernels as kernels
 from .._kernels.layout import Array
+from ..data.tree import Groups, grow
 from .agglomeration import merge_nearest
-from .tree import Groups, grow
 
 # Up to so many groups may be merged leaves, so many for each group: beyond, neighbours among the
 # leaves would take longer to find than the tree takes to grow.
@@ -30,11 +30,11 @@ def group(
     A cut goes through the clusters in its way. The pieces are neighbours, which merge again. What
     it takes and returns is as for `grow`.
     """
-    groups = grow(X, sample_weight, n_groups, random_state, n_threads)
+    groups = grow(X, sample_weight, n_groups, random_state, n_threads).leaves
     if not 1 < n_groups <= _MOST_MERGED:
         return groups
     n_leaves = min(_LEAVES_PER_GROUP * n_groups, len(X))
-    leaves = grow(X, sample_weight, n_leaves, random_state, n_threads)
+    leaves = grow(X, sample_weight, n_leaves, random_state, n_threads).leaves
     counts, means, _ = _within(X, sample_weight, leaves, n_threads)
     labels = np.repeat(merge_nearest(means, counts, n_groups), np.diff(leaves.bounds))
     order = np.argsort(labels, kind="stable")

@@ -4,17 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import _kernels as kernels
 from .._kernels.layout import Array
 from ..model.covariance_model import CovarianceModel
 from ..model.parameters import distances_from_origin
 from ..model.statistics import SufficientStatistics
 from .seeding import Seeds
-from .tree import Groups
 
 _RESP_ELEMENTS = 2**20
-# Groups whose moments are formed at once.
-_GROUPS = 1024
 
 
 def summarize(
@@ -28,7 +24,7 @@ def summarize(
     statistics = SufficientStatistics.zeros(covariance_model, seeds.centers)
     if seeds.groups is not None:
         weight = np.ones(len(X)) if weight is None else weight
-        _add_groups(X, weight, seeds.groups, statistics, n_threads)
+        statistics.add_groups(X, weight, *seeds.groups, n_threads)
         return statistics
     assert seeds.resp is not None
     if weight is None:
@@ -39,27 +35,6 @@ def summarize(
         resp = seeds.resp(start, stop)
         statistics.add_moments(X[start:stop], weight[start:stop], resp, n_threads)
     return statistics
-
-
-def _add_groups(
-    X: Array, weight: Array, groups: Groups, statistics: SufficientStatistics, n_threads: int
-) -> None:
-    """Add the moments of groups of rows, in place."""
-    kind, (K, d) = statistics.covariance_model.kernel_kind, statistics.centers.shape
-    is_full = kind in ("full", "tied")
-    nk, first, second = statistics.moments
-    for start in range(0, K, _GROUPS):
-        some = slice(start, min(start + _GROUPS, K))
-        bounds, centers = groups.bounds[some.start : some.stop + 1], statistics.centers[some]
-        added = np.zeros((len(centers), d, d) if is_full else (len(centers), d))
-        sums = (nk[some], first[some], added)
-        kernels.group_moments(X, weight, groups.rows, bounds, centers, is_full, *sums, n_threads)
-        if is_full:
-            added += np.tril(added, -1).swapaxes(1, 2)
-        if kind == "tied":
-            second += added.sum(axis=0)
-        else:
-            second[some] += added.sum(axis=1) if kind == "spherical" else added
 
 
 def pooled_covariance(statistics: SufficientStatistics, reg_covar: Any) -> Array:

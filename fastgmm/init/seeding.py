@@ -19,10 +19,10 @@ from .._kernels.blas import one_blas_thread, set_threads, threads_of
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..data.source_samples import SourceSamples
+from ..data.tree import Groups
 from .filling import filled_rows
 from .leaves import group
 from .scalings import unit_variance
-from .tree import Groups
 
 # Up to so many rows, or so many for each component, seeding uses all, as scikit-learn does.
 # Starts from fewer rows end lower: 200,000 patches, K = 8, the lowest of 10 seeds in nats:

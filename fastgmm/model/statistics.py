@@ -14,6 +14,8 @@ from .covariance_model import CovarianceModel
 
 # How many rows are added at a time: their responsibilities, all 1, stay in the cache.
 _ROWS = 2**14
+# Groups whose second moments are added up at a time, where they are not kept for each.
+_GROUPS = 1024
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,45 @@ class SufficientStatistics:
         kind = self.covariance_model.kernel_kind
         resp = np.ascontiguousarray(resp)
         kernels.moments(X, sample_weight, resp, kind, self.centers, self.moments, n_threads)
+
+    def add_groups(
+        self,
+        X: Array,
+        weight: Array,
+        entries: NDArray[np.int64],
+        bounds: NDArray[np.int64],
+        n_threads: int = 1,
+    ) -> None:
+        """Add the moments of groups of samples, one group for each component, in place.
+
+        Parameters
+        ----------
+        X : (n, d) array
+        weight : (n,) or (n, P) array
+        entries : (m,) array of int
+            Places in the table of weights, row by row: the entries of group k are
+            ``entries[bounds[k]:bounds[k + 1]]``.
+        bounds : (K + 1,) array of int
+        n_threads : int, default=1
+            Does not change the result.
+        """
+        kind, (K, d) = self.covariance_model.kernel_kind, self.centers.shape
+        nk, first, second = self.moments
+        is_matrix = kind in ("full", "tied")
+        if kind in ("full", "diag"):
+            groups = entries, bounds, self.centers, is_matrix
+            kernels.group_moments(X, weight, *groups, nk, first, second, n_threads)
+            return
+        for start in range(0, K, _GROUPS):
+            some = slice(start, min(start + _GROUPS, K))
+            centers, ends = self.centers[some], bounds[some.start : some.stop + 1]
+            added = np.zeros((len(centers), d, d) if is_matrix else (len(centers), d))
+            sums = nk[some], first[some], added
+            kernels.group_moments(X, weight, entries, ends, centers, is_matrix, *sums, n_threads)
+            if kind == "tied":
+                second += added.sum(axis=0)
+            else:
+                second[some] += added.sum(axis=1)
 
     @property
     def covariance_type(self) -> str:

@@ -57,3 +57,33 @@ cdef Plain _plain(plain) except *:
     result.means = <const work*> _address(plain.means)
     result.factors = <const work*> _address(plain.factors)
     return result
+
+
+cdef PaddedComponents _padded(padded) except *:
+    cdef PaddedComponents result
+    if padded.means.itemsize != sizeof(work):
+        raise TypeError(f"components of another type: {padded.means.dtype}")
+    result.kind = padded.kind
+    result.n_components = padded.n_components
+    result.height = padded.height
+    result.coefficients = <const work*> _address(padded.coefficients)
+    result.means = <const work*> _address(padded.means)
+    result.factors = <const work*> _address(padded.factors)
+    return result
+
+
+cdef CandidateSearch _candidate_search(search) except *:
+    cdef CandidateSearch result
+    result.rows = <const int64_t*> _address(search.rows)
+    result.components = <const int64_t*> _address(search.components)
+    result.bounds = <const int64_t*> _address(search.bounds)
+    result.blocks = <const int64_t*> _address(search.blocks)
+    result.first_groups = <const int64_t*> _address(search.first_groups)
+    result.extra = <const int64_t*> _address(search.extra)
+    result.neighbors = <const int32_t*> _address(search.neighbors)
+    result.n_neighbors = search.n_neighbors
+    result.most_groups = search.most_groups
+    result.is_wide = search.is_wide
+    result.n_groups = search.components.size
+    result.n_blocks = search.extra.size
+    return result

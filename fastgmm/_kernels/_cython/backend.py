@@ -11,12 +11,24 @@ from numpy.typing import NDArray
 from .. import build
 from ..callbacks import c_function
 from ..lapack import ROUTINES
-from ..layout import Array, Packed, PlainComponents
+from ..layout import (
+    LINE_BYTES,
+    SMALLEST_BLOCK,
+    TILE,
+    Array,
+    CandidateSearch,
+    Packed,
+    PaddedComponents,
+    PlainComponents,
+    block_stride,
+)
 from ..threads import guard
 
 NAME = "cython"
 
 _PARTS_PER_THREAD = 4
+# Each of them takes runs of neighbouring blocks in turn.
+_SEARCH_SLOTS = 64
 
 
 def _load(level: str) -> dict[int, ModuleType]:
@@ -192,10 +204,24 @@ def sides(
         _passes.sides(X, rows, nodes, directions, cuts, above, team)
 
 
+def descend(
+    X: Array,
+    directions: Array,
+    cuts: Array,
+    children: NDArray[np.int64],
+    found: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Write the leaf of a tree in which each row lies."""
+    team = _team(n_threads, len(found))
+    with guard.launch(concurrent=True):
+        _passes.descend(X, directions, cuts, children, found, team)
+
+
 def group_moments(
     X: Array,
-    sample_weight: Array,
-    rows: NDArray[np.int64],
+    weight: Array,
+    entries: NDArray[np.int64],
     bounds: NDArray[np.int64],
     centers: Array,
     is_full: bool,
@@ -204,11 +230,40 @@ def group_moments(
     second: Array,
     n_threads: int,
 ) -> None:
-    """Add the moments of groups of rows about their centres; of matrices, the lower triangles."""
-    memory = _scratch(X.shape[1], n_threads, len(nk))
-    groups = (rows, bounds, centers, is_full)
+    """Add the moments of groups of entries about their centres."""
+    height = -(-X.shape[1] // TILE) * TILE
+    rows = (1 + 2 * height) * block_stride(8) + height * (height + TILE) // 2
+    memory = _scratch(8 + (rows if is_full else 0), n_threads, len(nk))
+    groups = (entries, bounds, centers, is_full)
     with guard.launch(concurrent=True):
-        _passes.group_moments(X, sample_weight, *groups, nk, first, second, memory)
+        _passes.group_moments(X, weight, *groups, nk, first, second, memory)
+
+
+def search_candidates(
+    X: Array,
+    padded: PaddedComponents,
+    search: CandidateSearch,
+    candidates: NDArray[np.int32],
+    resp: Array,
+    log_prob_norm: Array,
+    neighbors: NDArray[np.int32],
+    n_threads: int,
+) -> None:
+    """Find the best components of all samples, and the neighbours of components."""
+    n_slots = min(_SEARCH_SLOTS, len(search.blocks) - 1)
+    memory = _scratch(_search_size(padded, search, candidates.shape[1]), n_threads, n_slots)
+    found = (candidates, resp, log_prob_norm, neighbors)
+    with guard.launch(concurrent=True):
+        _passes.search(X, padded, search, *found, memory, n_slots)
+
+
+def _search_size(padded: PaddedComponents, search: CandidateSearch, width: int) -> int:
+    K, G = padded.n_components, search.n_neighbors
+    rows = 2 * padded.height + 4 + 2 * width + 2
+    most = min(K, SMALLEST_BLOCK * (width + 1) * (G + 1))
+    # one for where memory begins, two for pointers, one behind each list
+    lines = 6 * LINE_BYTES // 8
+    return rows * block_stride(8) + K + most + search.most_groups * G + lines
 
 
 def gram(

@@ -1,6 +1,6 @@
-"""A level of a tree that cuts samples across principal directions, and the moments of groups.
+"""A level of a tree that cuts samples across principal directions, and the way down.
 
-The rows of a node, and those of a group, follow one another in a list of rows.
+The rows of a node follow one another in a list of rows.
 """
 
 from libc.math cimport sqrt
@@ -10,8 +10,8 @@ cdef extern from *:
     const size_t SOME "((size_t)2048)"
     # Steps of power iteration.
     const int STEPS "4"
-    # Rows whose sides are one slot.
-    const size_t SIDES_SLOT "((size_t)4096)"
+    # Rows whose sides, or leaves, are one slot.
+    const int64_t TREE_SLOT "((int64_t)4096)"
 
 
 cdef inline double _offset(
@@ -179,76 +179,53 @@ def sides(X, rows, nodes, directions, cuts, above, int n_threads):
     cdef uint8_t* flags = <uint8_t*> _address(above)
     cdef size_t d = X.shape[1]
     cdef int64_t n = len(rows), n_nodes = len(nodes)
-    cdef Py_ssize_t t, n_slots = (n + SIDES_SLOT - 1) // SIDES_SLOT
+    cdef Py_ssize_t t, n_slots = (n + TREE_SLOT - 1) // TREE_SLOT
     with nogil:
         if n_threads == 1:
             _sides_of_slot(data, d, listed, edges, n_nodes, direction, cut, 0, n, flags)
         else:
             for t in prange(n_slots, schedule="static", num_threads=n_threads):
                 _sides_of_slot(
-                    data, d, listed, edges, n_nodes, direction, cut, t * SIDES_SLOT,
-                    min((t + 1) * SIDES_SLOT, n), flags
+                    data, d, listed, edges, n_nodes, direction, cut, t * TREE_SLOT,
+                    min((t + 1) * TREE_SLOT, n), flags
                 )
 
 
-cdef void _add_group(
-    const double* X, size_t d, const double* weight, const int64_t* rows, size_t n,
-    const double* center, bint is_full, double* nk, double* sums, double* second, double* z
+cdef void _descend_slot(
+    const double* X, size_t d, const double* directions, const double* cuts,
+    const int64_t* children, int64_t start, int64_t stop, int64_t* found
 ) noexcept nogil:
-    """Add the moments of the rows of a group.
+    """Write the leaves of the rows of a slot.
 
-    X, weight, rows, center  IN
-    nk, sums, second         ADDS TO
-    z                        OUT      workspace
+    X, directions, cuts, children  IN
+    found                          OUT
     """
-    cdef size_t i, j, o
-    cdef double w
-    cdef const double* x
-    for o in range(n):
-        x = X + rows[o] * d
-        w = weight[rows[o]]
-        nk[0] += w
-        for j in range(d):
-            z[j] = x[j] - center[j]
-            sums[j] += w * z[j]
-        if is_full:
-            for i in range(d):
-                for j in range(i + 1):
-                    second[i * d + j] += w * z[i] * z[j]
-        else:
-            for j in range(d):
-                second[j] += w * z[j] * z[j]
+    cdef int64_t i, node
+    cdef bint beyond
+    for i in range(start, stop):
+        node = 0
+        while node >= 0:
+            beyond = _offset(X + i * d, directions + node * d, d, cuts[node]) > 0.0
+            node = children[2 * node + beyond]
+        found[i] = -1 - node
 
 
-def group_moments(
-    X, sample_weight, rows, bounds, centers, bint is_full, nk, first, second, memory
-):
-    """Add the moments of groups of rows about their centres; of matrices, the lower triangles."""
+def descend(X, directions, cuts, children, found, int n_threads):
+    """Write the leaf in which each row lies."""
     cdef const double* data = <const double*> _address(X)
-    cdef const double* weight = <const double*> _address(sample_weight)
-    cdef const int64_t* listed = <const int64_t*> _address(rows)
-    cdef const int64_t* edges = <const int64_t*> _address(bounds)
-    cdef const double* center = <const double*> _address(centers)
-    cdef double* counts = <double*> _address(nk)
-    cdef double* sums = <double*> _address(first)
-    cdef double* squares = <double*> _address(second)
-    cdef double* own = <double*> _address(memory)
+    cdef const double* direction = <const double*> _address(directions)
+    cdef const double* cut = <const double*> _address(cuts)
+    cdef const int64_t* child = <const int64_t*> _address(children)
+    cdef int64_t* leaves = <int64_t*> _address(found)
     cdef size_t d = X.shape[1]
-    cdef size_t size = d * d if is_full else d
-    cdef size_t scratch = memory.shape[1]
-    cdef int n_threads = memory.shape[0]
-    cdef Py_ssize_t k, n_groups = len(nk)
+    cdef int64_t n = len(found)
+    cdef Py_ssize_t t, n_slots = (n + TREE_SLOT - 1) // TREE_SLOT
     with nogil:
         if n_threads == 1:
-            for k in range(n_groups):
-                _add_group(
-                    data, d, weight, listed + edges[k], edges[k + 1] - edges[k], center + k * d,
-                    is_full, counts + k, sums + k * d, squares + k * size, own
-                )
+            _descend_slot(data, d, direction, cut, child, 0, n, leaves)
         else:
-            for k in prange(n_groups, schedule="guided", num_threads=n_threads):
-                _add_group(
-                    data, d, weight, listed + edges[k], edges[k + 1] - edges[k], center + k * d,
-                    is_full, counts + k, sums + k * d, squares + k * size,
-                    own + threadid() * scratch
+            for t in prange(n_slots, schedule="static", num_threads=n_threads):
+                _descend_slot(
+                    data, d, direction, cut, child, t * TREE_SLOT,
+                    min((t + 1) * TREE_SLOT, n), leaves
                 )

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from ..callbacks import numba_function
 from ..lapack import LETTERS, ROUTINES, SIGNS, Routines
-from ..layout import Array, Packed, PlainComponents, repeated
+from ..layout import (
+    Array,
+    CandidateSearch,
+    Packed,
+    PaddedComponents,
+    PlainComponents,
+    repeated,
+)
 from .launch import launch, launch_on_matrices, run_on_threads, threading_layer
 
 NAME = "numba"
@@ -146,10 +153,23 @@ def sides(
     launch("tree.sides", (*arguments, cuts, above), len(rows), n_threads)
 
 
+def descend(
+    X: Array,
+    directions: Array,
+    cuts: Array,
+    children: NDArray[np.int64],
+    found: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Write the leaf of a tree in which each row lies."""
+    nodes = (directions.reshape(-1), cuts, children.reshape(-1))
+    launch("tree.descend", (X.reshape(-1), X.shape[1], *nodes, found), len(found), n_threads)
+
+
 def group_moments(
     X: Array,
-    sample_weight: Array,
-    rows: NDArray[np.int64],
+    weight: Array,
+    entries: NDArray[np.int64],
     bounds: NDArray[np.int64],
     centers: Array,
     is_full: bool,
@@ -158,10 +178,26 @@ def group_moments(
     second: Array,
     n_threads: int,
 ) -> None:
-    """Add the moments of groups of rows about their centres; of matrices, the lower triangles."""
-    samples = (X.reshape(-1), X.shape[1], sample_weight, rows, bounds, centers.reshape(-1))
+    """Add the moments of groups of entries about their centres."""
+    samples = (X.reshape(-1), len(X), weight.reshape(-1), entries, bounds, centers.reshape(-1))
     sums = (nk, first.reshape(-1), second.reshape(-1))
-    launch("tree.group_moments", (*samples, is_full, *sums), len(nk), n_threads)
+    launch("groups.group_moments", (*samples, is_full, *sums), len(nk), n_threads)
+
+
+def search_candidates(
+    X: Array,
+    padded: PaddedComponents,
+    search: CandidateSearch,
+    candidates: NDArray[np.int32],
+    resp: Array,
+    log_prob_norm: Array,
+    neighbors: NDArray[np.int32],
+    n_threads: int,
+) -> None:
+    """Find the best components of all samples, and the neighbours of components."""
+    found = (candidates.reshape(-1), resp.reshape(-1), log_prob_norm, neighbors.reshape(-1))
+    arguments = (X.reshape(-1), X.shape[1], padded, search, *found)
+    launch("candidates.search", arguments, len(search.blocks) - 1, n_threads)
 
 
 def gram(

@@ -1,6 +1,6 @@
-"""A level of a tree that cuts samples across principal directions, and the moments of groups.
+"""A level of a tree that cuts samples across principal directions, and the way down.
 
-The rows of a node, and those of a group, follow one another in a list of rows.
+The rows of a node follow one another in a list of rows.
 """
 
 import numpy as np
@@ -152,41 +152,29 @@ def sides(X, order, rows, nodes, directions, cuts, above):
 
 
 @slot_function
-def _add_group(X, d, weight, rows, n, center, is_full, nk, sums, second):
-    """Add the moments of the rows of a group.
+def _descend_slot(X, d, directions, cuts, children, start, stop, found):
+    """Write the leaves of the rows of a slot.
 
-    X, weight, rows, center  IN
-    nk, sums, second         ADDS TO
+    X, directions, cuts, children  IN
+    found                          OUT
     """
-    z = np.empty(d)
-    for o in range(n):
-        row = U(rows[o])
-        w = weight[row]
-        nk[0] += w
-        for j in range(d):
-            z[j] = X[row * d + j] - center[j]
-            sums[j] += w * z[j]
-        if is_full:
-            for i in range(d):
-                for j in range(i + I1):
-                    second[i * d + j] += w * z[i] * z[j]
-        else:
-            for j in range(d):
-                second[j] += w * z[j] * z[j]
+    for i in range(start, stop):
+        x, node = tail(X, U(i) * d), 0
+        while node >= 0:
+            beyond = _offset(x, tail(directions, U(node) * d), d, cuts[node]) > 0.0
+            node = children[2 * node + (1 if beyond else 0)]
+        found[i] = -1 - node
 
 
 @parallel_pass
-def group_moments(X, order, weight, rows, bounds, centers, is_full, nk, first, second):
-    """Add the moments of groups of rows about their centres; of matrices, the lower triangles.
+def descend(X, order, directions, cuts, children, found):
+    """Write the leaf in which each row lies.
 
-    X, weight, rows, bounds, centers  IN       X and centers flat
-    nk, first, second                 ADDS TO  first and second flat
+    X, directions, cuts, children  IN   all flat
+    found                          OUT
     """
     d = U(order)
-    size = d * d if is_full else d
-    for t in prange(len(nk)):
-        k = U(t)
-        own, n = tail(rows, U(bounds[t])), bounds[t + 1] - bounds[t]
-        center, sums = tail(centers, k * d), tail(first, k * d)
-        squares = tail(second, k * size)
-        _add_group(X, d, weight, own, n, center, is_full, tail(nk, k), sums, squares)
+    n = len(found)
+    for t in prange((n + _SLOT - 1) // _SLOT):
+        start, stop = t * _SLOT, min(t * _SLOT + _SLOT, n)
+        _descend_slot(X, d, directions, cuts, children, start, stop, found)

@@ -1,4 +1,4 @@
-"""Starts for many components: the leaves of a tree that cuts the samples in two, again and again.
+"""A tree that cuts samples in two, again and again.
 
 A level reads each row a few times, and the tree has about log2(K) levels: the time hardly grows
 with K, where that of k-means is proportional to K.
@@ -24,14 +24,50 @@ class Groups(NamedTuple):
     bounds: NDArray[np.int64]
 
 
+class Tree(NamedTuple):
+    """A tree of cuts: x lies beyond the cut of a node if ``directions[node] @ x > cuts[node]``.
+
+    Attributes
+    ----------
+    leaves : Groups
+        Leaves that are near in space are near in order.
+    directions : (m, d) array
+    cuts : (m,) array
+    children : (m, 2) array of int64
+        The node below a cut and the one beyond it; -1 - k for leaf k.
+    """
+
+    leaves: Groups
+    directions: Array
+    cuts: Array
+    children: NDArray[np.int64]
+
+    def find(self, X: Array, n_threads: int) -> NDArray[np.int64]:
+        """Return the leaf in which each row lies.
+
+        Parameters
+        ----------
+        X : (n, d) array
+        n_threads : int
+
+        Returns
+        -------
+        (n,) array of int64
+        """
+        found = np.zeros(len(X), np.int64)
+        if len(self.cuts):
+            kernels.descend(X, self.directions, self.cuts, self.children, found, n_threads)
+        return found
+
+
 def grow(
     X: Array,
     sample_weight: Array,
     n_leaves: int,
     random_state: np.random.RandomState,
     n_threads: int,
-) -> Groups:
-    """Return the leaves of a tree of cuts across principal directions.
+) -> Tree:
+    """Return a tree of cuts across principal directions.
 
     A node is cut near its mean, across the direction in which its samples vary most. Its leaves are
     shared out so that each costs about the same, by which the cost of all is least where they are
@@ -51,8 +87,8 @@ def grow(
 
     Returns
     -------
-    Groups
-        None of them empty.
+    Tree
+        No leaf is empty.
 
     References
     ----------
@@ -63,6 +99,8 @@ def grow(
     n, d = X.shape
     rows, above = np.arange(n), np.empty(n, np.uint8)
     starts, leaves = np.zeros(1, np.int64), np.array([n_leaves])
+    levels: list[tuple[Array, Array, NDArray[np.int64]]] = []
+    n_nodes = 0
     while (is_cut := leaves > 1).any():
         stops = np.append(starts[1:], n)
         nodes = np.stack([starts, stops], axis=1)[is_cut]
@@ -82,8 +120,17 @@ def grow(
         leaves_above[is_cut] = _share(costs, leaves[is_cut], nodes, sizes_above[is_cut], d)
         children = np.stack([starts, stops - sizes_above], axis=1)
         counts = np.stack([leaves - leaves_above, leaves_above], axis=1).ravel()
+        n_nodes += len(nodes)
+        numbers = n_nodes + np.cumsum(counts > 1) - 1
+        below = np.where(counts > 1, numbers, -1 - children.ravel()).reshape(-1, 2)[is_cut]
+        levels.append((directions, cuts, below))
         starts, leaves = children.ravel()[counts > 0], counts[counts > 0]
-    return Groups(rows, np.append(starts, n))
+    directions = np.concatenate([np.empty((0, d)), *(level[0] for level in levels)])
+    cuts = np.concatenate([np.empty(0), *(level[1] for level in levels)])
+    below = np.concatenate([np.empty((0, 2), np.int64), *(level[2] for level in levels)])
+    is_leaf = below < 0  # so far where it begins
+    below[is_leaf] = -1 - np.searchsorted(starts, -1 - below[is_leaf])
+    return Tree(Groups(rows, np.append(starts, n)), directions, cuts, below)
 
 
 def _halve(

@@ -1,0 +1,100 @@
+"""Passes over samples that are listed by group: the same in every backend.
+
+They are as the passes of ``__init__.py``, which hands them on; samples are float64 and contiguous.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backend import backend
+from .layout import Array, CandidateSearch, Components
+from .packing import pad
+
+
+def _float64(values: NDArray[Any]) -> Array:
+    return np.ascontiguousarray(values, np.float64)
+
+
+def principal_cuts(
+    X: Array,
+    sample_weight: Array,
+    rows: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    directions: Array,
+    shifts: Array,
+    cuts: Array,
+    costs: Array,
+    n_threads: int,
+) -> None:
+    """Cut ranges of a list of rows across principal directions; write the costs of the sides."""
+    cut = (rows, nodes, directions, shifts, cuts, costs)
+    backend().principal_cuts(_float64(X), _float64(sample_weight), *cut, n_threads)
+
+
+def sides(
+    X: Array,
+    rows: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    directions: Array,
+    cuts: Array,
+    above: NDArray[np.uint8],
+    n_threads: int,
+) -> None:
+    """Write 1 where a listed row lies beyond the cut of its range, and 0 where it does not."""
+    backend().sides(_float64(X), rows, nodes, directions, cuts, above, n_threads)
+
+
+def descend(
+    X: Array,
+    directions: Array,
+    cuts: Array,
+    children: NDArray[np.int64],
+    found: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Write the leaf in which each row lies; child -1 - k of a node is leaf k."""
+    backend().descend(_float64(X), directions, cuts, children, found, n_threads)
+
+
+def group_moments(
+    X: Array,
+    weight: Array,
+    entries: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    centers: Array,
+    is_full: bool,
+    nk: Array,
+    first: Array,
+    second: Array,
+    n_threads: int,
+) -> None:
+    """Add the moments of groups of entries of a table of weights, whose rows are the samples.
+
+    The second moments are matrices, (K, d, d), or squares, (K, d).
+    """
+    table = _float64(weight).reshape(len(X), -1)
+    groups = (entries, bounds, _float64(centers), is_full, nk, first, second)
+    backend().group_moments(_float64(X), table, *groups, n_threads)
+
+
+def search_candidates(
+    X: Array,
+    components: Components,
+    search: CandidateSearch,
+    candidates: NDArray[np.int32],
+    resp: Array,
+    log_prob_norm: Array,
+    neighbors: NDArray[np.int32],
+    n_threads: int,
+) -> None:
+    """Find the best components of each sample among its candidates and the neighbours of its group.
+
+    ``candidates`` (n, P) are replaced, best first; of those that are as good, the first that was
+    looked at. ``resp`` gets their responsibilities, ``log_prob_norm`` the logarithm of the sum of
+    their joint densities. Each component that begins a group in a block gets its ``neighbors``
+    (K, G) anew: itself, and those that the samples of the group in that block find best.
+    """
+    found = (candidates, resp, log_prob_norm, neighbors)
+    backend().search_candidates(_float64(X), pad(components), search, *found, n_threads)
