@@ -129,6 +129,7 @@ def runs():
         "hard": {"posterior": em.HardPosterior()},
         "truncated": {"posterior": em.TruncatedPosterior(2)},
         "tempered": {"posterior": em.TemperedPosterior([4.0, 3.0, 2.0, 1.5, 1.0])},
+        "neighborhood": {"posterior": em.NeighborhoodPosterior(1, 2)},
         "incremental": {"posterior": em.IncrementalPosterior(3)},
         "stepwise": {"posterior": em.StepwisePosterior(150, seed=1), **still},
         "stepwise, growing": {"posterior": em.StepwisePosterior(growing)},

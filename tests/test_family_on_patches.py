@@ -50,6 +50,7 @@ def maximum(patches, start):
         {"acceleration": em.QuasiNewton()},
         {"update": em.GradientStep()},
         {"posterior": em.TruncatedPosterior(2)},
+        {"posterior": em.NeighborhoodPosterior(5)},
         {"posterior": em.TemperedPosterior([1.5, 1.2, 1.0])},
         {"posterior": em.IncrementalPosterior(10)},
         {"posterior": em.StepwisePosterior(GROWING)},

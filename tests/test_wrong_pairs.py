@@ -81,6 +81,7 @@ FOR_MIXTURES = [
     em.HardPosterior(),
     em.IncrementalPosterior(4),
     em.MetropolisPosterior(4),
+    em.NeighborhoodPosterior(2),
     em.SampledPosterior(4),
     em.StepwisePosterior(10),
     em.TemperedPosterior(0.5),

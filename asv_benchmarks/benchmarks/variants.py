@@ -4,12 +4,13 @@ from fastgmm import em
 from fastgmm.data.samples import Samples
 
 from .mixtures import make_parameters, samples_and_means
-from .sizes import TYPICAL, parse
+from .sizes import TYPICAL, parse, shapes
 
 POSTERIORS = {
     "exact": em.ExactPosterior,
     "tempered": lambda: em.TemperedPosterior(1.5),
     "hard": em.HardPosterior,
+    "neighborhood": em.NeighborhoodPosterior,
     "truncated to 2": lambda: em.TruncatedPosterior(2),
     "1 draw": lambda: em.SampledPosterior(1),
     "10 draws": lambda: em.SampledPosterior(10),
@@ -28,9 +29,10 @@ class Iteration:
 
     def setup(self, posterior, shape):
         X, means = samples_and_means(*parse(shape))
-        self.samples = Samples(X)
-        self.parameters = make_parameters(means, "full")
-        self.posterior = POSTERIORS[posterior]()
+        self.begin(X, make_parameters(means, "full"), POSTERIORS[posterior]())
+
+    def begin(self, X, parameters, posterior):
+        self.samples, self.parameters, self.posterior = Samples(X), parameters, posterior
         self.update = em.ClosedForm()
         self.posterior.start(self.samples, self.parameters)
         self.time_iteration()  # loads the kernels, visits all blocks
@@ -38,3 +40,21 @@ class Iteration:
     def time_iteration(self, *parameters):
         statistics = self.posterior.summarize(self.samples, self.parameters)
         self.update(statistics, self.parameters)
+
+
+class ManyComponents(Iteration):
+    """Truncated to candidates, whose time hardly grows with K, beside exact at its smallest."""
+
+    params = [
+        ["diag", "full"],
+        ["exact", "neighborhood"],
+        shapes((200_000, 16, 256), (200_000, 16, 1_024), (200_000, 16, 8_192)),
+    ]
+    param_names = ["covariance_type", "posterior", "n,d,K"]
+
+    def setup(self, covariance_type, posterior, shape):
+        n, d, K = parse(shape)
+        if posterior == "exact" and K > 1_024:
+            raise NotImplementedError("it takes seconds")
+        X, means = samples_and_means(n, d, K)
+        self.begin(X, make_parameters(means, covariance_type), POSTERIORS[posterior]())

@@ -140,6 +140,8 @@ class Samples:
 
     #: Whether any row is at hand; else rows are best read in their order.
     in_memory = True
+    #: Whether rows are read on this machine, and not by the workers of a cluster.
+    is_local = True
 
     @property
     def is_converted(self) -> bool:

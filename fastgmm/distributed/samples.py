@@ -109,7 +109,7 @@ class DistributedSamples(Samples):
         """Sum of the weights."""
         return self._total_weight
 
-    in_memory = False
+    in_memory = is_local = False
 
     @property
     def n_present(self) -> int:

@@ -33,6 +33,7 @@ _HOME = {
     "MiniBatchPosterior": ".posteriors.minibatch",
     "MixtureParameters": "..model.parameters",
     "MixtureResult": ".mixture_result",
+    "NeighborhoodPosterior": ".posteriors.neighborhood",
     "Never": ".convergence",
     "NoAcceleration": ".acceleration",
     "NormalInverseWishartPrior": "..model.penalties",
@@ -89,6 +90,7 @@ __all__ = [
     "MiniBatchPosterior",
     "MixtureParameters",
     "MixtureResult",
+    "NeighborhoodPosterior",
     "Never",
     "NoAcceleration",
     "NormalInverseWishartPrior",
@@ -140,6 +142,7 @@ if TYPE_CHECKING:
     from .posteriors.exact import ExactPosterior
     from .posteriors.incremental import IncrementalPosterior
     from .posteriors.minibatch import MiniBatchPosterior
+    from .posteriors.neighborhood import NeighborhoodPosterior
     from .posteriors.restricted import HardPosterior, TemperedPosterior, TruncatedPosterior
     from .posteriors.sampled import MetropolisPosterior, SampledPosterior
     from .posteriors.stepwise import StepwisePosterior
