@@ -74,4 +74,5 @@ def using(variant: str) -> Iterator[None]:
             patch.setattr(backend, "_passes", level_module(variant))
             patch.setattr(backend, "_kernels", level_modules(variant))
         patch.setattr(kernels, "backend", lambda: backend)
+        patch.setattr(kernels.listed, "backend", lambda: backend)
         yield

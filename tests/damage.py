@@ -90,6 +90,8 @@ LATER = (
     "fixed_components",
     "max_time",
     "missing",
+    "posterior",
+    "exact_iter",
     "n_samples_seen_",
     "prior",
     "step_sizes",

@@ -85,9 +85,9 @@ def test_defaults_are_those_of_the_library():
     args = vars(parse(FIT))
     library = GaussianMixture().get_params()
     differing = {name for name in PARAMETERS if args[name] != library[name]}
-    assert differing == {"n_components", "random_state", "reg_covar", "stop_rule"}
+    assert differing == {"n_components", "random_state", "reg_covar", "stop_rule", "posterior"}
     assert args["stop_rule"] == "remaining-gain"
-    assert args["reg_covar"] == "auto"
+    assert args["reg_covar"] == args["posterior"] == "auto"
 
 
 @pytest.mark.parametrize(
@@ -264,6 +264,23 @@ def test_fit_options(run):
     ).fit(IRIS, sample_weight=np.linspace(0, 2, 150))
     assert fastgmm.load("m.npz").get_params() == expected.get_params()
     np.testing.assert_array_equal(fastgmm.load("m.npz").means_, expected.means_)
+
+
+def test_fit_truncated(run):
+    """By the name of the posterior, with exact iterations at the end; few components are exact."""
+    command = (*FIT, "--json")
+    exact, auto, truncated = (
+        json.loads(run(*command, *options)[1])
+        for options in (
+            (),
+            ("--posterior", "auto"),
+            ("--posterior", "truncated", "--exact-iter", 1),
+        )
+    )
+    assert exact["model"] == auto["model"]
+    assert truncated["parameters"]["posterior"] == "truncated"
+    assert truncated["parameters"]["exact_iter"] == 1
+    assert truncated["model"]["converged"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -75,6 +75,7 @@ def test_parameters_and_defaults_are_those_of_scikit_learn():
     assert ours.pop("prior") is None
     assert ours.pop("covariance_floor") == 0.0
     assert ours.pop("missing") == "error"
+    assert (ours.pop("posterior"), ours.pop("exact_iter")) == ("exact", 0)
     assert ours.pop("step_sizes") is None
     assert ours["init_params"] == "auto"
     assert {**ours, "init_params": "kmeans"} == sklearn.mixture.GaussianMixture().get_params()
@@ -140,6 +141,7 @@ def test_fitted_attributes_are_those_of_scikit_learn():
         "acceleration",
         "covariance_floor",
         "covariances_init",
+        "exact_iter",
         "fixed",
         "fixed_components",
         "prior",
@@ -151,6 +153,7 @@ def test_fitted_attributes_are_those_of_scikit_learn():
         "max_time",
         "missing",
         "n_jobs",
+        "posterior",
         "restarts_",
         "step_sizes",
     }

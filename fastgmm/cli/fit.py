@@ -31,6 +31,7 @@ COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied-spherical")
 PARAMETERS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
     *("init_params", "random_state", "acceleration", "stop_rule", "n_jobs"),
+    *("posterior", "exact_iter"),
 )
 
 
@@ -62,6 +63,10 @@ def add_options(add: Callable[..., object]) -> None:
     rules = ("last-change", "remaining-gain")
     add("--stop-rule", choices=rules, default="remaining-gain", help="what --tol bounds")
     add("--acceleration", choices=accelerations, help="fewer iterations for a small --tol")
+    kept = "truncated: three components a sample, for thousands; auto: from 256 on"
+    add("--posterior", choices=("exact", "truncated", "auto"), default="auto", help=kept)
+    exact = "exact iterations after truncated ones"
+    add("--exact-iter", type=number(int, 0), default=0, metavar="N", help=exact)
     add("--init", dest="init_params", choices=starts, default="auto", help="starting points")
     seed = number(int, 0, 2**32 - 1)
     add("--seed", dest="random_state", type=seed, default=0, metavar="N", help="of the starts")

@@ -10,7 +10,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
-from ..em.posteriors.exact import ExactPosterior
 from ..em.result import EMResult
 from ..em.updates.closed_form import estimate
 from ..model.covariance import Diag
@@ -18,6 +17,7 @@ from ..model.parameters import MixtureParameters
 from ..model.priors import VariationalParameters
 from ..model.statistics import sample_moments
 from ._constraints import held_and_carried
+from ._posteriors import posterior_after
 from .component_sizes import component_sizes
 
 # A larger part of a variance that is not from the samples is worth a warning.
@@ -92,7 +92,7 @@ def faults(
     yield from collapses(estimator, result.collapsed)
     if not result.history or "covariances" in getattr(estimator, "fixed", ()):
         return  # no covariance was estimated
-    few, needed = _with_few_samples(result.parameters, samples)
+    few, needed = _with_few_samples(estimator, result.parameters, samples)
     held, carried = held_and_carried(estimator, result.parameters)
     few &= ~carried
     if few.any():
@@ -105,7 +105,7 @@ def faults(
 
 
 def _with_few_samples(
-    parameters: MixtureParameters, samples: Samples
+    estimator: Any, parameters: MixtureParameters, samples: Samples
 ) -> tuple[NDArray[np.bool_], int]:
     """Return which components have too few samples for a covariance, and how many it needs."""
     model = parameters.covariance_model
@@ -113,7 +113,8 @@ def _with_few_samples(
         return np.zeros(parameters.n_components, np.bool_), 0
     needed = parameters.n_features + 1 if model.is_matrix else 2
     # a component of just as many samples may be counted a little lower
-    return component_sizes(samples, parameters) < needed - 0.5, needed
+    posterior = posterior_after(estimator, samples, 1)
+    return component_sizes(samples, parameters, posterior) < needed - 0.5, needed
 
 
 def _regularized(
@@ -137,7 +138,7 @@ def _regularized(
     share[left_out] = 0.0
     if share.max() <= _LARGEST_SHARE:
         return
-    share[_without_variance(parameters, samples, estimator.reg_covar == "auto")] = 0.0
+    share[_without_variance(estimator, parameters, samples)] = 0.0
     k, j = np.unravel_index(share.argmax(), share.shape)
     if share[k, j] <= _LARGEST_SHARE:
         return
@@ -155,19 +156,21 @@ def _regularized(
 
 
 def _without_variance(
-    parameters: MixtureParameters, samples: Samples, in_components: bool
+    estimator: Any, parameters: MixtureParameters, samples: Samples
 ) -> NDArray[np.bool_]:
     """Return where no variance is left without ``reg_covar``: features that are constant.
 
-    In all samples, or also in those of a component. A (K, d) mask.
+    In all samples or, where it is relative to these, also in those of a component. A (K, d) mask.
     """
     mean, variance = sample_moments(samples, Diag(), 1)
     shape = parameters.means.shape
     is_constant = np.broadcast_to(variance <= _ROUNDING * mean**2, shape)
-    if not in_components:
+    if estimator.reg_covar != "auto":
         return is_constant
     model = parameters.covariance_model
-    statistics = ExactPosterior(1).summarize(samples, parameters)
+    posterior = posterior_after(estimator, samples, 1)
+    posterior.start(samples, parameters)
+    statistics = posterior.summarize(samples, parameters)
     _, means, covariances = estimate(statistics, 0.0)
     variances = model.variances(covariances, *means.shape)
     return is_constant | (variances <= _ROUNDING * means**2)

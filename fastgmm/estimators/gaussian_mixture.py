@@ -1,7 +1,7 @@
 """GaussianMixture: maximum likelihood by EM, with scikit-learn's interface."""
 
 from collections.abc import Callable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..em.acceleration import QuasiNewton
 from ..em.convergence import STOP_RULES
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
+from ..em.posteriors.neighborhood import NeighborhoodPosterior
 from ..em.result import EMResult, Iteration
 from ..em.step_sizes import StepSizes
 from ..em.updates.closed_form import ClosedForm
@@ -22,6 +23,7 @@ from ..model.penalties import NormalInverseWishartPrior
 from ._constraints import check_all_given, constraints_of_stream, count_free, prepare
 from ._fitting import POSITIVE, IteratedMixture, Setting
 from ._known_parameters import KnownMixture
+from ._posteriors import POSTERIORS, check_posterior, is_truncated, run_truncated
 from ._restarts import Compute
 
 
@@ -111,6 +113,15 @@ class GaussianMixture(KnownMixture):
     missing : {'error', 'marginalize'}, default='error'
         What NaN and nulls in X mean: a mistake, or values that are missing at random. All methods
         then use the density of what is there. It does not go with ``acceleration='split-merge'``.
+    posterior : {'exact', 'truncated', 'auto'}, default='exact'
+        ``truncated``: each sample keeps its three best components, sought near the best; see
+        `em.NeighborhoodPosterior`. For thousands of components, whose number then hardly changes
+        the time of an iteration. Lower bounds are then bounds below the mean log-likelihood, which
+        ``score`` computes. ``auto``: truncated from 256 components on, without acceleration and
+        missing values. Streams and predictions are exact.
+    exact_iter : int, default=0
+        Number of iterations of exact EM after those of truncated EM. The last lower bounds are then
+        log-likelihoods.
     step_sizes : em.StepSizes, optional
         Of ``partial_fit``. Default: ``em.StepSizes()``, for a stream that does not change.
     n_jobs : int or None, default=None
@@ -191,6 +202,8 @@ class GaussianMixture(KnownMixture):
             StrOptions({"auto"}),
         ],
         "missing": [StrOptions({"error", "marginalize"})],
+        "posterior": [StrOptions(set(POSTERIORS))],
+        "exact_iter": [Interval(Integral, 0, None, closed="left")],
     }
 
     _counterpart = "GaussianMixture"
@@ -221,6 +234,8 @@ class GaussianMixture(KnownMixture):
         prior: NormalInverseWishartPrior | Literal["mclust"] | None = None,
         covariance_floor: Any = 0.0,
         missing: str = "error",
+        posterior: str = "exact",
+        exact_iter: int = 0,
         step_sizes: StepSizes | None = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -247,10 +262,13 @@ class GaussianMixture(KnownMixture):
         self.prior = prior
         self.covariance_floor = covariance_floor
         self.missing = missing
+        self.posterior = posterior
+        self.exact_iter = exact_iter
         self.step_sizes = step_sizes
         self.n_jobs = n_jobs
 
     def _prepare(self, samples: Samples) -> tuple[dict[str, Any], dict[str, Any]]:
+        check_posterior(self, samples)
         return prepare(self, samples)
 
     def _update(self, setting: Setting) -> ClosedForm:
@@ -284,6 +302,19 @@ class GaussianMixture(KnownMixture):
                 setting.reg_covar, n_threads, setting.random_state, moves, self.fixed
             )
             return search.run(samples, parameters, stop, self.max_iter, callback)
+        if is_truncated(self, samples) and self.max_iter > 0:
+            seed = int(setting.random_state.randint(2**31))
+            return run_truncated(
+                samples,
+                parameters,
+                posterior=NeighborhoodPosterior(seed=seed, n_jobs=n_threads),
+                update=self._update(setting),
+                convergence=stop,
+                max_iter=self.max_iter,
+                exact_iter=self.exact_iter,
+                lower_bound=setting.lower_bound,
+                callback=callback,
+            )
         return run(
             samples,
             parameters,

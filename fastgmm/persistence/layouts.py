@@ -133,6 +133,9 @@ _CONSTRAINTS: dict[str, Any] = {
     "covariance_floor": 0.0,
 }
 
+#: What a `GaussianMixture` may be asked for, besides.
+_CHOICES: dict[str, Any] = {"missing": "error", "posterior": "exact", "exact_iter": 0}
+
 
 def _history(model: Any) -> ArrayField:
     return ArrayField((model.n_iter_, len(Iteration._fields)))
@@ -184,10 +187,10 @@ def _centers_arrays(model: Any) -> dict[str, ArrayField]:
 #: By the name of the estimator.
 LAYOUTS = {
     "GaussianMixture": Layout(
-        (*_PARAMETERS, "acceleration", "stop_rule", *_CONSTRAINTS, "missing"),
+        (*_PARAMETERS, "acceleration", "stop_rule", *_CONSTRAINTS, *_CHOICES),
         _MIXTURE_SCALARS,
         _mixture_arrays,
-        {**_LATER, **_CONSTRAINTS, "missing": "error"},
+        {**_LATER, **_CONSTRAINTS, **_CHOICES},
     ),
     "BayesianGaussianMixture": Layout(
         parameters=(

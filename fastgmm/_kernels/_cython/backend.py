@@ -27,8 +27,8 @@ from ..threads import guard
 NAME = "cython"
 
 _PARTS_PER_THREAD = 4
-# Each of them takes runs of neighbouring blocks in turn.
-_SEARCH_SLOTS = 64
+# Each slot takes runs of so many neighbouring blocks in turn.
+_SEARCH_SLOTS, _RUN = 64, 8
 
 
 def _load(level: str) -> dict[int, ModuleType]:
@@ -250,7 +250,9 @@ def search_candidates(
     n_threads: int,
 ) -> None:
     """Find the best components of all samples, and the neighbours of components."""
-    n_slots = min(_SEARCH_SLOTS, len(search.blocks) - 1)
+    # so that each slot has as many runs as the others, or one less
+    n_runs = -(-(len(search.blocks) - 1) // _RUN)
+    n_slots = -(-n_runs // -(-n_runs // _SEARCH_SLOTS))
     memory = _scratch(_search_size(padded, search, candidates.shape[1]), n_threads, n_slots)
     found = (candidates, resp, log_prob_norm, neighbors)
     with guard.launch(concurrent=True):

@@ -341,7 +341,7 @@ def search(
                     data, d, &components, &groups, w, <const Search*> own, best, shares, norm, near
                 )
         else:
-            for t in prange(n_slots, schedule="guided", num_threads=n_threads):
+            for t in prange(n_slots, schedule="static", num_threads=n_threads):
                 for w in range(n_blocks):
                     if w // RUN % n_slots == t:
                         _search_block(

@@ -1,0 +1,118 @@
+"""The E step of GaussianMixture: exact, or truncated to a few candidates of each sample."""
+
+from dataclasses import replace
+from typing import Any
+
+from ..data.samples import Samples
+from ..em.convergence import Convergence, Never
+from ..em.loop import run
+from ..em.posteriors.base import Posterior
+from ..em.posteriors.exact import ExactPosterior
+from ..em.posteriors.neighborhood import NeighborhoodPosterior
+from ..em.result import Callback, EMResult, Iteration, joined, stops
+from ..em.updates.base import Update
+from ..model.parameters import MixtureParameters
+
+POSTERIORS = ("exact", "truncated", "auto")
+# From so many components on, ``auto`` is truncated.
+_MANY = 256
+
+
+def is_truncated(estimator: Any, samples: Samples) -> bool:
+    """Return whether a fit of an estimator keeps a few candidates of each sample.
+
+    Parameters
+    ----------
+    estimator : IteratedMixture
+    samples : Samples
+    """
+    posterior = getattr(estimator, "posterior", "exact")
+    if posterior == "auto":
+        is_possible = estimator.acceleration is None and estimator.missing == "error"
+        return is_possible and samples.is_local and estimator.n_components >= _MANY
+    return bool(posterior == "truncated")
+
+
+def check_posterior(estimator: Any, samples: Samples) -> None:
+    """Raise ValueError where truncated EM does not go with another parameter, or the samples."""
+    if estimator.posterior != "truncated":
+        return
+    for name, needed in (("acceleration", None), ("missing", "error")):
+        value = getattr(estimator, name)
+        if value != needed:
+            raise ValueError(f"posterior='truncated' needs {name}={needed!r}, got {value!r}.")
+    if not samples.is_local:
+        raise ValueError(
+            "posterior='truncated' needs samples on one machine, got partitions of a cluster."
+        )
+
+
+def posterior_after(estimator: Any, samples: Samples, n_threads: int) -> Posterior[Any, Any]:
+    """Return the posterior by which the samples of a fit are looked at once more."""
+    if is_truncated(estimator, samples):
+        return NeighborhoodPosterior(n_jobs=n_threads)
+    return ExactPosterior(n_threads)
+
+
+def run_truncated(
+    samples: Samples,
+    parameters: MixtureParameters,
+    *,
+    posterior: NeighborhoodPosterior,
+    update: Update[Any, Any],
+    convergence: Convergence,
+    max_iter: int,
+    exact_iter: int,
+    lower_bound: float,
+    callback: Callback,
+) -> EMResult[MixtureParameters]:
+    """Run truncated EM, and then some iterations of exact EM.
+
+    Parameters
+    ----------
+    samples : Samples
+    parameters : MixtureParameters
+    posterior, update, convergence
+        The policies of truncated EM.
+    max_iter, exact_iter : int
+        Largest number of truncated iterations, number of exact ones.
+    lower_bound : float
+    callback : callable
+
+    Returns
+    -------
+    EMResult
+        ``converged`` is that of truncated EM.
+    """
+    result = run(
+        samples,
+        parameters,
+        posterior=posterior,
+        update=update,
+        convergence=convergence,
+        max_iter=max_iter,
+        lower_bound=lower_bound,
+        callback=callback,
+    )
+    if exact_iter == 0 or result.stopped or result.out_of_time or not result.history:
+        return result
+
+    def continued(iteration: Iteration) -> bool:
+        number = result.n_iter + iteration.number
+        return stops(
+            callback,
+            iteration._replace(number=number),
+            lambda: joined(result, iteration.partial()),
+        )
+
+    exact = run(
+        samples,
+        result.parameters,
+        posterior=ExactPosterior(posterior.n_threads),
+        update=update,
+        convergence=Never(),
+        max_iter=exact_iter,
+        lower_bound=result.lower_bound,
+        callback=continued,
+    )
+    return replace(joined(result, exact), converged=result.converged)
