@@ -27,14 +27,14 @@ def seconds_of(function):
     return result, perf_counter() - began
 
 
-def start(X, K, covariance_type, init_params, seed=0):
+def start(X, K, covariance_type, init_params="tree", seed=0, reg_covar=REG_COVAR):
     """Return the parameters of a start."""
     return em.starting_parameters(
         X,
         K,
         covariance_type=covariance_type,
         init_params=init_params,
-        reg_covar=REG_COVAR,
+        reg_covar=reg_covar,
         random_state=seed,
     )
 

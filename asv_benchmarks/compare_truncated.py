@@ -13,24 +13,12 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from compare_tree import DENSE, iterate
+from compare_tree import DENSE, iterate, start
 
 from fastgmm import em
 from fastgmm.data.sample_data import load_sample
 
 RELATIVE_TOL = 1e-4
-
-
-def start(X, K, covariance_type, reg_covar):
-    """Return the start from a tree."""
-    return em.starting_parameters(
-        X,
-        K,
-        covariance_type=covariance_type,
-        init_params="tree",
-        reg_covar=reg_covar,
-        random_state=0,
-    )
 
 
 def seconds_of_iteration(result):
@@ -67,10 +55,10 @@ def main():
     update = em.ClosedForm(arguments.reg_covar, covariance_floor=arguments.covariance_floor)
     least = max(arguments.reg_covar, arguments.covariance_floor)
     for kind in arguments.covariance_types:
-        dense = start(X, DENSE, kind, 1e-6)
+        dense = start(X, DENSE, kind)
         iterate(X, dense, 1)  # compiles
         for K in arguments.components:
-            first = start(X, K, kind, least)
+            first = start(X, K, kind, reg_covar=least)
             truncated(X, first, update, 1)
             ratios = []
             for _ in range(arguments.rounds):
@@ -87,7 +75,7 @@ def main():
 
 def report_fit(samples, setting, update, exact):
     """Print how long a whole fit takes, and how good it is."""
-    X, others = samples
+    (X, others), (K, kind, least) = samples, setting
     bounds = [0.0]
 
     def settles(iteration):
@@ -95,7 +83,7 @@ def report_fit(samples, setting, update, exact):
         return abs(bounds[-1] - bounds[-2]) < RELATIVE_TOL * abs(bounds[-2])
 
     began = perf_counter()
-    first = start(X, *setting)
+    first = start(X, K, kind, reg_covar=least)
     of_start = perf_counter() - began
     result = truncated(X, first, update, 200, settles)
     seconds = perf_counter() - began

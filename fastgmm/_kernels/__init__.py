@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import build
 from .backend import backend
-from .layout import SMALLEST_BLOCK, Array, Components, Moments, Packed, statistics_size
+from .layout import SMALLEST_BLOCK, Array, Components, Moments, Packed, as_float64, statistics_size
 from .listed import descend, group_moments, principal_cuts, search_candidates, sides
 from .packing import (
     add_packed_statistics,
@@ -177,7 +177,7 @@ def accumulate_incomplete(
     size = statistics_size(plain.kind, plain.n_components, plain.n_features)
     bounds = slot_bounds(len(X), size)
     slots, out = np.empty((len(bounds) - 1, size)), np.zeros(size)
-    rows = _float64(X), _float64(sample_weight)
+    rows = as_float64(X), as_float64(sample_weight)
     backend().accumulate_incomplete(*rows, plain, bounds, slots, out, n_threads)
     add_packed_statistics(out, plain.kind, sums, log_likelihood, n_threads)
 
@@ -193,12 +193,8 @@ def posterior_incomplete(
 ) -> None:
     """Write the outputs that are given, as `posterior`, where NaN is missing."""
     outputs = (log_prob_norm, resp, labels)
-    arguments = (_float64(X), pack_plain(components), slot_bounds(len(X)), *outputs)
+    arguments = (as_float64(X), pack_plain(components), slot_bounds(len(X)), *outputs)
     backend().posterior_incomplete(*arguments, n_threads)
-
-
-def _float64(values: NDArray[Any]) -> Array:
-    return np.ascontiguousarray(values, np.float64)
 
 
 def mahalanobis(X: NDArray[Any], components: Components, distances: Array, n_threads: int) -> None:

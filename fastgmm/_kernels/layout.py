@@ -66,6 +66,11 @@ def empty_on_a_line(size: int, dtype: DTypeLike = np.float64) -> NDArray[Any]:
     return memory[start : start + size]
 
 
+def as_float64(values: NDArray[Any]) -> Array:
+    """Return an array as the kernels for listed and incomplete rows read it."""
+    return np.ascontiguousarray(values, np.float64)
+
+
 def repeated(array: NDArray[Any]) -> NDArray[Any]:
     """Return a read-only view with every element twice.
 

@@ -3,18 +3,12 @@
 They are as the passes of ``__init__.py``, which hands them on; samples are float64 and contiguous.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .backend import backend
-from .layout import Array, CandidateSearch, Components
+from .layout import Array, CandidateSearch, Components, as_float64
 from .packing import pad
-
-
-def _float64(values: NDArray[Any]) -> Array:
-    return np.ascontiguousarray(values, np.float64)
 
 
 def principal_cuts(
@@ -30,7 +24,7 @@ def principal_cuts(
 ) -> None:
     """Cut ranges of a list of rows across principal directions; write the costs of the sides."""
     cut = (rows, nodes, directions, shifts, cuts, costs)
-    backend().principal_cuts(_float64(X), _float64(sample_weight), *cut, n_threads)
+    backend().principal_cuts(as_float64(X), as_float64(sample_weight), *cut, n_threads)
 
 
 def sides(
@@ -43,7 +37,7 @@ def sides(
     n_threads: int,
 ) -> None:
     """Write 1 where a listed row lies beyond the cut of its range, and 0 where it does not."""
-    backend().sides(_float64(X), rows, nodes, directions, cuts, above, n_threads)
+    backend().sides(as_float64(X), rows, nodes, directions, cuts, above, n_threads)
 
 
 def descend(
@@ -55,7 +49,7 @@ def descend(
     n_threads: int,
 ) -> None:
     """Write the leaf in which each row lies; child -1 - k of a node is leaf k."""
-    backend().descend(_float64(X), directions, cuts, children, found, n_threads)
+    backend().descend(as_float64(X), directions, cuts, children, found, n_threads)
 
 
 def group_moments(
@@ -74,9 +68,9 @@ def group_moments(
 
     The second moments are matrices, (K, d, d), or squares, (K, d).
     """
-    table = _float64(weight).reshape(len(X), -1)
-    groups = (entries, bounds, _float64(centers), is_full, nk, first, second)
-    backend().group_moments(_float64(X), table, *groups, n_threads)
+    table = as_float64(weight).reshape(len(X), -1)
+    groups = (entries, bounds, as_float64(centers), is_full, nk, first, second)
+    backend().group_moments(as_float64(X), table, *groups, n_threads)
 
 
 def search_candidates(
@@ -97,4 +91,4 @@ def search_candidates(
     (K, G) anew: itself, and those that the samples of the group in that block find best.
     """
     found = (candidates, resp, log_prob_norm, neighbors)
-    backend().search_candidates(_float64(X), pad(components), search, *found, n_threads)
+    backend().search_candidates(as_float64(X), pad(components), search, *found, n_threads)

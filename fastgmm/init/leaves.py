@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .. import _kernels as kernels
 from .._kernels.layout import Array
 from ..data.tree import Groups, grow
+from ..model.statistics import SufficientStatistics
 from .agglomeration import merge_nearest
 
 # Up to so many groups may be merged leaves, so many for each group: beyond, neighbours among the
@@ -48,10 +48,7 @@ def _within(
     X: Array, sample_weight: Array, groups: Groups, n_threads: int
 ) -> tuple[Array, Array, float]:
     """Return the weight and the mean of each group, and the squares about the means of all."""
-    centers = X[groups.rows[groups.bounds[:-1]]]
-    counts, (first, second) = np.zeros(len(centers)), np.zeros((2, *centers.shape))
-    kernels.group_moments(
-        X, sample_weight, *groups, centers, False, counts, first, second, n_threads
-    )
-    shifts = first / counts[:, np.newaxis]
-    return counts, centers + shifts, float((second - first * shifts).sum())
+    statistics = SufficientStatistics.zeros("diag", X[groups.rows[groups.bounds[:-1]]])
+    statistics.add_groups(X, sample_weight, *groups, n_threads)
+    counts, means, squares = statistics.central()
+    return counts, means, float(squares.sum())

@@ -115,9 +115,8 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
             )
         counts = self.n_candidates, self.n_neighbors
         self._neighborhoods = Neighborhoods(parameters, *counts, self.seed, self.n_threads)
-        P = min(self.n_candidates, parameters.n_components)
         self._sorted: Samples | None = None
-        self._candidates = np.empty((samples.n_samples, P), np.int32)
+        self._candidates = np.empty((samples.n_samples, self._neighborhoods.n_candidates), np.int32)
         for own, X, _ in self._parts(samples):
             self._candidates[own] = self._neighborhoods.find(X, self.n_threads)
         if samples.in_memory:
