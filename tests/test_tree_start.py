@@ -181,6 +181,33 @@ def test_the_start_is_the_m_step_of_the_leaves(covariance_type, weighted):
     np.testing.assert_allclose(start.covariances, expected.covariances, rtol=1e-9, atol=1e-13)
 
 
+@pytest.mark.parametrize(("covariance_type", "n_parameters"), [("full", 6), ("diag", 3)])
+def test_with_few_rows_the_means_are_rows(covariance_type, n_parameters):
+    """With fewer than two for each parameter of the covariances; these stay the groups' own."""
+    options = {"covariance_type": covariance_type, "init_params": "tree", "random_state": 3}
+    for n_rows, are_rows in ((2 * n_parameters * 40 - 1, True), (2 * n_parameters * 40, False)):
+        X = np.random.default_rng(0).normal(size=(n_rows, 3))
+        start = em.starting_parameters(X, 40, **options)
+        is_row = (start.means[:, np.newaxis] == X).all(axis=2).any(axis=1)
+        assert is_row.all() == are_rows
+        grouped = em.starting_parameters(X, 40, **options, reg_covar=1.0)
+        np.testing.assert_allclose(
+            np.trace(grouped.covariances, axis1=1, axis2=2)
+            if covariance_type == "full"
+            else grouped.covariances.sum(axis=1),
+            3.0 + _within_leaves(X, 40),
+            rtol=1e-9,
+        )
+
+
+def _within_leaves(X, n_leaves):
+    """Return the mean square about its mean of each leaf."""
+    scaled = np.ascontiguousarray((X - X.mean(axis=0)) / X.std(axis=0))
+    groups = group(scaled, np.ones(len(X)), n_leaves, np.random.RandomState(3), 1)
+    parts = np.split(X[groups.rows], groups.bounds[1:-1])
+    return np.array([part.var(axis=0).sum() for part in parts])
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "spherical"])
 def test_the_memory_order_changes_no_bit(covariance_type):
     """Nor does it of the weights, or of groups about given centres."""

@@ -41,7 +41,7 @@ _TIE = 1e-9
 class Seeds(NamedTuple):
     """Centres, and a rule that gives the responsibilities of rows ``start`` to ``stop``, or groups.
 
-    With neither, the centres are chosen samples.
+    With neither, the centres are chosen samples. The centre of a group is one of its rows.
     """
 
     centers: Array
@@ -242,7 +242,8 @@ def tree_seeds(
     with one_thread():
         scaled = np.ascontiguousarray(unit_variance(X, relative, n_components)(X))
         groups = group(scaled, relative, n_components, random_state, n_threads)
-    return Seeds(X[groups.rows[groups.bounds[:-1]]], groups=groups)
+    chosen = random_state.randint(groups.bounds[:-1], groups.bounds[1:])
+    return Seeds(X[groups.rows[chosen]], groups=groups)
 
 
 SEEDING: dict[str, Callable[..., Seeds]] = {
