@@ -13,6 +13,7 @@ import fastgmm
 from fastgmm.embed import numba
 from fastgmm.estimators.conditional_mixture import ConditionalMixture
 from fastgmm.estimators.merged_components import MergedComponents
+from fastgmm.estimators.variational_gap import VariationalGap
 
 project = "fastgmm"
 author = "The fastgmm developers"
@@ -26,7 +27,7 @@ def own_members() -> set[str]:
     modules = (fastgmm, fastgmm.em, fastgmm.embed, numba)
     public = [getattr(module, name) for module in modules for name in module.__all__]
     found = set()
-    for owner in (*public, ConditionalMixture, MergedComponents):
+    for owner in (*public, ConditionalMixture, MergedComponents, VariationalGap):
         for base in owner.__mro__ if isinstance(owner, type) else ():
             if base.__module__.startswith("fastgmm."):
                 found |= {f"{owner.__name__}.{name}" for name in members(base, getdoc(owner))}

@@ -40,8 +40,12 @@ class DistributedMixture(IteratedMixture):
         """
         return self._of_partitions("predict", X, out)
 
-    def predict_proba(self, X: Any, out: Any = None) -> Any:
+    def predict_proba(self, X: Any, out: Any = None, *, top: Any = None) -> Any:
         """Compute the responsibilities p(k | x); see ``predict``."""
+        if top is not None:
+            if is_distributed(X):
+                raise ValueError(f"top should be None where X is in partitions, but got {top!r}.")
+            return super().predict_proba(X, out, top=top)
         return self._of_partitions("predict_proba", X, out)
 
     def score_samples(self, X: Any, out: Any = None) -> Any:

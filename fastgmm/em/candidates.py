@@ -1,206 +1,137 @@
-"""Which few of many components a sample is compared with: candidates, and where they are sought."""
+"""The few components that each sample keeps, for a pass that does not look at the others."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.random import Philox, RandomState
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from .. import _kernels as kernels
-from .._kernels.layout import SMALLEST_BLOCK, Array, CandidateSearch
-from ..data.tree import Tree, grow
+from .._kernels.layout import Array
+from ..data.samples import Samples
 from ..model.parameters import MixtureParameters
+from .neighborhoods import Indices, Neighborhoods
 
-# Groups of fewer samples share a block with their neighbours.
-_LEAST_BLOCK = 16
+# The search goes on until the bound gains less, in nats a sample.
+_SETTLED = 0.01
+_MOST_SEARCHES = 10
 
-Indices = NDArray[np.int64]
 
-
-class Neighborhoods:
-    """The components, in an order in which neighbours are near in space, and their neighbours.
-
-    The order is that of the leaves of a tree of means. At first, neighbours are those beside a
-    component in that order. Each search replaces them by the components that its samples find best.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters
-    n_candidates, n_neighbors : int
-        At most K are taken. A component is one of its own neighbours; there are at least as many
-        neighbours as candidates.
-    seed : int
-    n_threads : int
-        Does not change the result.
+class Found(NamedTuple):
+    """What a search finds for some samples.
 
     Attributes
     ----------
-    n_candidates : int
+    rows : slice or (n,) array of int64
+        Their places among all samples.
+    X : (n, d) array
+    weight : (n,) array
+    candidates : (n, C) array of int32
+        The best components, best first.
+    resp : (n, C) array
+        Their responsibilities, which sum to 1.
+    log_prob_norm : (n,) array
+        The logarithm of the sum of their joint densities, a bound below log p(x).
+    """
+
+    rows: slice | Indices
+    X: NDArray[Any]
+    weight: Array
+    candidates: NDArray[np.int32]
+    resp: Array
+    log_prob_norm: Array
+
+    @property
+    def bound(self) -> float:
+        """The weighted sum of the bounds: a sample of weight 0 is left out, however far it lies."""
+        return float(self.weight @ np.where(self.weight > 0, self.log_prob_norm, 0.0))
+
+
+class Candidates:
+    """The candidates of all samples: first those of trees, then the better ones of each search.
+
+    Samples in memory are copied, in float64, in an order in which those that are near in space are
+    near in memory.
+
+    Parameters
+    ----------
+    samples : Samples
+    parameters : MixtureParameters
+        Those for which candidates are first sought, until the bound hardly gains.
+    n_candidates, n_neighbors : int
+        At most K are taken.
+    seed : int
+    n_threads : int
+        Does not change the result.
+    n_trees : int, default=4
+        In which candidates are first sought: a cut of one parts few samples from their components
+        that the others part as well.
     """
 
     def __init__(
         self,
+        samples: Samples,
         parameters: MixtureParameters,
         n_candidates: int,
         n_neighbors: int,
         seed: int,
         n_threads: int,
+        n_trees: int = 4,
     ) -> None:
-        K = parameters.n_components
-        self.n_candidates = min(n_candidates, K)
-        self._random = RandomState(Philox(key=np.array([seed, 0], np.uint64)))
-        self._scale = _deviations(parameters)
-        self._means = parameters.means / self._scale
-        self.plant(n_threads)
-        self._order = self._tree.leaves.rows
-        self._rank = np.argsort(self._order)
-        n_neighbors = min(max(n_neighbors, n_candidates), K)
-        self._neighbors = _nearest(self._rank, self._order, n_neighbors)
+        self._samples, self._n_threads, self._n_trees = samples, n_threads, n_trees
+        self._order: Indices | None = None
+        numbers = n_candidates, n_neighbors, seed, n_threads
+        self._neighborhoods = near = Neighborhoods(parameters, *numbers)
+        self._candidates = np.empty((samples.n_samples, near.n_candidates), np.int32)
+        for own, _, X, _ in self._parts():
+            self._candidates[own] = near.find(X, n_threads)
+        if samples.in_memory:
+            self._order = order = near.by_group(self._candidates[:, 0])
+            weight = samples.weight(order) if samples.is_weighted else None
+            self._samples = Samples(np.ascontiguousarray(samples.rows(order), np.float64), weight)
+            self._candidates = self._candidates[order]
+        self._settle(parameters)
 
-    def plant(self, n_threads: int) -> None:
-        """Grow another tree of means, whose cuts are elsewhere; what follows goes by that one.
-
-        Parameters
-        ----------
-        n_threads : int
-            Does not change the result.
-        """
-        K = len(self._means)
-        self._tree: Tree = grow(self._means, np.ones(K), K, self._random, n_threads)
-
-    def find(self, X: NDArray[Any], n_threads: int) -> NDArray[np.int32]:
-        """Return the components whose means are near some samples, according to the tree.
+    def search(self, parameters: MixtureParameters, *, is_wide: bool = False) -> Iterator[Found]:
+        """Replace candidates by better ones, part by part.
 
         Parameters
         ----------
-        X : (n, d) array
-        n_threads : int
-
-        Returns
-        -------
-        (n, P) array of int32
-            That of the leaf of the sample first, then those of leaves beside it.
-        """
-        leaves = self._tree.find(X / self._scale, n_threads)
-        return _nearest(leaves, self._tree.leaves.rows, self.n_candidates)
-
-    def by_group(self, best: NDArray[np.int32]) -> Indices:
-        """Return an order of samples in which those of near components are near.
-
-        Parameters
-        ----------
-        best : (n,) array of int
-            The component of each sample.
-
-        Returns
-        -------
-        (n,) array of int64
-        """
-        return by_label(self._rank[best], len(self._rank))[0]
-
-    def search(
-        self,
-        X: Array,
-        parameters: MixtureParameters,
-        candidates: NDArray[np.int32],
-        is_wide: bool,
-        n_threads: int,
-    ) -> tuple[Array, Array]:
-        """Replace the candidates of some samples by better ones, and the neighbourhoods.
-
-        Parameters
-        ----------
-        X : (n, d) array
         parameters : MixtureParameters
-        candidates : (n, P) array of int32
-            Overwritten: the best are first.
         is_wide : bool
             Whether to look at the neighbours of all candidates, and not of the best alone.
-        n_threads : int
-            Does not change the result.
 
-        Returns
-        -------
-        resp : (n, P) array
-            Responsibilities of the candidates.
-        log_prob_norm : (n,) array
-            The logarithm of the sum of their joint densities, a bound below log p(x).
+        Yields
+        ------
+        Found
+            Of the samples of a part.
         """
-        resp, log_prob_norm = np.empty(candidates.shape), np.empty(len(X))
-        if not len(X):
-            return resp, log_prob_norm
-        neighbors = self._neighbors.copy()
-        found = candidates, resp, log_prob_norm, neighbors
-        search = self._groups(candidates[:, 0], is_wide)
-        kernels.search_candidates(X, parameters.components(), search, *found, n_threads)
-        self._neighbors = neighbors
-        return resp, log_prob_norm
+        for own, rows, X, weight in self._parts():
+            candidates = self._candidates[own]
+            found = self._neighborhoods.search(X, parameters, candidates, is_wide, self._n_threads)
+            yield Found(rows, X, weight, candidates, *found)
 
-    def _groups(self, best: NDArray[np.int32], is_wide: bool) -> CandidateSearch:
-        """Return blocks of samples whose best candidate is the same, or a neighbour."""
-        K = len(self._order)
-        rows, bounds = by_label(self._rank[best], K)
-        groups = np.flatnonzero(np.diff(bounds))
-        bounds = bounds[np.append(groups, K)]
-        blocks = _cut(bounds)
-        first_groups = np.searchsorted(bounds, blocks[:-1], side="right") - 1
-        most = np.searchsorted(bounds, blocks[1:]) - first_groups
-        extra = self._random.randint(K, size=len(first_groups))
-        components = self._order[groups]
-        near = self._neighbors
-        return CandidateSearch(
-            rows, components, bounds, blocks, first_groups, extra, near.ravel(), near.shape[1],
-            int(most.max()), is_wide,
-        )  # fmt: skip
+    def _settle(self, parameters: MixtureParameters) -> None:
+        """Search in all trees, and then until the bound hardly gains."""
+        near, bound = self._neighborhoods, -np.inf
+        for number in range(1, _MOST_SEARCHES + 1):
+            if 1 < number <= self._n_trees:
+                near.plant(self._n_threads)
+                for own, _, X, _ in self._parts():
+                    self._candidates[own, 1:] = near.find(X, self._n_threads)[:, :-1]
+            before = bound
+            bound = sum(found.bound for found in self.search(parameters, is_wide=True))
+            gain = (bound - before) / self._samples.total_weight
+            if number >= self._n_trees and not gain >= _SETTLED:
+                return
 
-
-def _nearest(leaves: Indices, order: Indices, count: int) -> NDArray[np.int32]:
-    """Return the components of some leaves, and of those beside them."""
-    first = np.clip(leaves - count // 2, 0, len(order) - count)
-    near = first[:, np.newaxis] + np.arange(count)
-    again = near == leaves[:, np.newaxis]
-    again[:, 0] = False
-    near[again] = first[again.any(axis=1)]
-    near[:, 0] = leaves
-    found: NDArray[np.int32] = order[near].astype(np.int32)
-    return found
-
-
-def _deviations(parameters: MixtureParameters) -> Array:
-    """Return the deviation of each feature within components: the unit of distances."""
-    shape = parameters.n_components, parameters.n_features
-    variances = parameters.covariance_model.variances(parameters.covariances, *shape)
-    deviations = np.sqrt(parameters.weights @ variances)
-    return np.where(deviations > 0.0, deviations, 1.0)
-
-
-def by_label(labels: NDArray[Any], n_labels: int) -> tuple[Indices, Indices]:
-    """Return the places of each label, in order, and where those of each label begin.
-
-    Parameters
-    ----------
-    labels : (n,) array of int
-    n_labels : int
-
-    Returns
-    -------
-    places : (n,) array of int64
-    bounds : (n_labels + 1,) array of int64
-    """
-    n = len(labels)
-    rows = csr_array((np.zeros(n, np.int8), labels, np.arange(n + 1)), shape=(n, n_labels))
-    columns = rows.tocsc()
-    return columns.indices.astype(np.int64), columns.indptr.astype(np.int64)
-
-
-def _cut(bounds: Indices) -> Indices:
-    """Return where blocks begin: a few neighbouring groups, or a part of a large one."""
-    starts = bounds[:-1]
-    units = starts // _LEAST_BLOCK
-    starts = starts[np.append(True, units[1:] != units[:-1])]
-    sizes = np.diff(np.append(starts, bounds[-1]))
-    parts = -(-sizes // SMALLEST_BLOCK)
-    number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
-    begins = np.repeat(starts, parts) + number * np.repeat(sizes, parts) // np.repeat(parts, parts)
-    return np.append(begins, bounds[-1])
+    def _parts(self) -> Iterator[tuple[slice, slice | Indices, NDArray[Any], Array]]:
+        """Yield where the candidates of a part are, the places of its samples, these, weights."""
+        if self._order is not None:
+            every = slice(None)
+            yield every, self._order, self._samples.rows(every), self._samples.weight(every)
+            return
+        first = 0
+        for X, weight in self._samples.blocks():
+            own = slice(first, first + len(X))
+            yield own, own, X, weight
+            first = own.stop

@@ -22,7 +22,6 @@ from ..em.time_limit import time_limit
 from ..init import INIT_PARAMS, is_given
 from ..model.covariance import COVARIANCE_MODELS, get_covariance_model
 from ..model.parameters import MixtureParameters
-from ..model.prediction import best_components
 from ..model.regularization import added_to_samples
 from ..model.validation import check_enough, check_magnitude, check_observed, check_warm_start
 from ._array_api import like, put_attributes_like
@@ -30,6 +29,7 @@ from ._exchange import ScikitLearnExchange
 from ._inputs import check_samples, unchanged_on_error
 from ._keeping import CheckpointLike, fit_kept, stream
 from ._memory import check_memory
+from ._posteriors import predictions
 from ._progress import Verbose
 from ._restarts import Compute, Run, best_of, count_workers, draw, run_starts
 from ._streams import StreamedMixture
@@ -170,7 +170,8 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
             As ``fit``.
         """
         samples = self._fit(X, sample_weight)
-        labels = best_components(samples, self._parameters(), count_threads(self.n_jobs))
+        find = predictions(self, samples).best_components
+        labels = find(samples, self._parameters(), count_threads(self.n_jobs))
         labels = samples.in_all_rows(labels)
         return like(X, labels)
 

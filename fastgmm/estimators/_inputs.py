@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -149,3 +150,19 @@ def check_features(names: Sequence[str], features: Any, n_features: int) -> Feat
             f"features should be a list of one feature or more, each once, but got {features!r}."
         )
     return numbers
+
+
+def check_count(value: Any, name: str) -> None:
+    """Raise TypeError or ValueError unless a parameter of a method is a number of things.
+
+    Parameters
+    ----------
+    value : object
+    name : str
+        By which the user calls it.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"Invalid value for {name!r}: expected an integer, got {value!r}.")
+    if not 1 <= int(value) < 2**63:
+        limit = "at least 1" if int(value) < 1 else "less than 2^63"
+        raise ValueError(f"Invalid value for {name!r}: expected {limit}, got {value}.")

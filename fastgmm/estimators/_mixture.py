@@ -1,10 +1,10 @@
 """The methods of every fitted mixture estimator: prediction, scores, sampling."""
 
-from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from sklearn.base import DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
@@ -12,16 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
-from ..model.prediction import (
-    best_components,
-    log_density,
-    log_likelihood,
-    responsibilities,
-    result_dtype,
-)
+from ..model.prediction import log_likelihood, result_dtype
 from ._array_api import like
 from ._documentation import Documented
+from ._inputs import check_count
 from ._outputs import check_out
+from ._posteriors import predictions
 from ._tables import DescribedMixture
 
 _FLOAT64 = np.dtype(np.float64)
@@ -54,6 +50,10 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
 
         .. math:: \log p(x) = \log \sum_k w_k \, N(x \mid \mu_k, \Sigma_k)
 
+        Where ``posterior`` is truncated, from 2,048 components and 8,192 samples on, it is the sum
+        over ten components that are sought near the sample, as in ``predict`` and
+        ``predict_proba``: a bound below log p(x). `variational_gap` measures what is missing.
+
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
@@ -79,10 +79,12 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
         """
         samples, parameters, n_threads = self._checked("score_samples", X)
         dtype = result_dtype(samples, parameters, self._samples_dtype)
+        compute = predictions(self, samples).log_density
         if out is None:
-            return like(X, log_density(samples, parameters, n_threads, dtype))
+            return like(X, compute(samples, parameters, n_threads, dtype))
         out = check_out(out, (samples.n_samples,), (_FLOAT64, dtype), samples)
-        return log_density(samples, parameters, n_threads, out=out)
+        log_density: NDArray[Any] = compute(samples, parameters, n_threads, out=out)
+        return log_density
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         r"""Compute the weighted mean log-density of the samples.
@@ -111,7 +113,17 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
         # a NumPy scalar, as scikit-learn returns
         return np.float64(log_likelihood / weight)
 
-    def predict_proba(self, X: Any, out: NDArray[Any] | None = None) -> NDArray[np.floating[Any]]:
+    @overload
+    def predict_proba(
+        self, X: Any, out: NDArray[Any] | None = None, *, top: None = None
+    ) -> NDArray[np.floating[Any]]: ...
+
+    @overload
+    def predict_proba(self, X: Any, out: None = None, *, top: int) -> csr_array: ...
+
+    def predict_proba(
+        self, X: Any, out: NDArray[Any] | None = None, *, top: int | None = None
+    ) -> NDArray[np.floating[Any]] | csr_array:
         r"""Compute the responsibilities p(k | x).
 
         .. math:: r_k = w_k N(x \mid \mu_k, \Sigma_k) / p(x)
@@ -123,29 +135,45 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
             C-contiguous, float64 or the type below, not overlapping X: takes the result, and no
             other memory that grows with n_samples is used. Many threads may call at once, each with
             its own; they compute without the interpreter's lock.
+        top : int, optional
+            Return the largest responsibilities of each sample alone. So no table of n_samples x
+            n_components is formed. It does not go with ``out``.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_components)
-            Rows sum to 1. For `GaussianMixture` float32 where X and the samples of the fit are
-            float32, as scikit-learn's, computed in float64; else float64.
+        ndarray of shape (n_samples, n_components), or csr_array with ``top``
+            Rows sum to 1; with ``top`` to what these responsibilities make up. Each row of the
+            sparse array has min(top, n_components) entries. For `GaussianMixture` float32 where X
+            and the samples of the fit are float32, as scikit-learn's, computed in float64; else
+            float64.
 
         Raises
         ------
         NotFittedError
             If ``fit`` has not been called.
         ValueError
-            If X is not finite or has another number of features, or ``out`` cannot take the result.
+            If X is not finite or has another number of features, ``out`` cannot take the result, or
+            ``top`` is less than 1 or goes with ``out``.
         TypeError
-            If ``out`` is no array or of another type.
+            If ``out`` is no array or of another type, or ``top`` is no integer.
         """
+        if top is not None:
+            check_count(top, "top")
+            if out is not None:
+                raise ValueError("top makes a sparse array of its own: it does not go with out.")
         samples, parameters, n_threads = self._checked("predict_proba", X)
         dtype = result_dtype(samples, parameters, self._samples_dtype)
+        if top is not None:
+            find = predictions(self, samples).top_responsibilities
+            sparse: csr_array = find(samples, parameters, n_threads, int(top), dtype)
+            return sparse
+        compute = predictions(self, samples).responsibilities
         if out is None:
-            return like(X, responsibilities(samples, parameters, n_threads, dtype))
+            return like(X, compute(samples, parameters, n_threads, dtype))
         shape = samples.n_samples, parameters.n_components
         out = check_out(out, shape, (_FLOAT64, dtype), samples)
-        return responsibilities(samples, parameters, n_threads, out=out)
+        resp: NDArray[Any] = compute(samples, parameters, n_threads, out=out)
+        return resp
 
     def predict(self, X: Any, out: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Return the component of the largest responsibility for each sample.
@@ -172,10 +200,12 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
             If ``out`` is no array or of another type.
         """
         samples, parameters, n_threads = self._checked("predict", X)
+        find = predictions(self, samples).best_components
         if out is None:
-            return like(X, best_components(samples, parameters, n_threads))
+            return like(X, find(samples, parameters, n_threads))
         out = check_out(out, (samples.n_samples,), (np.dtype(np.int64),), samples)
-        return best_components(samples, parameters, n_threads, out)
+        labels: NDArray[np.int64] = find(samples, parameters, n_threads, out)
+        return labels
 
     def sample(
         self, n_samples: int = 1, random_state: Any = None
@@ -212,10 +242,6 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
     def _draw(self, n: int, random_state: Any, name: str) -> tuple[Array, NDArray[np.int64]]:
         """Return n draws and their components; the user calls n by a name."""
         check_is_fitted(self, msg=self._not_fitted())
-        if not isinstance(n, Integral):
-            raise TypeError(f"Invalid value for {name!r}: expected an integer, got {n!r}.")
-        if not 1 <= n < 2**63:
-            limit = "at least 1" if n < 1 else "less than 2^63"
-            raise ValueError(f"Invalid value for {name!r}: expected {limit}, got {n}.")
+        check_count(n, name)
         source = check_random_state(self.random_state if random_state is None else random_state)
         return self._mixture().draw(int(n), source, count_threads(self.n_jobs))

@@ -1,9 +1,11 @@
 """The E step of GaussianMixture: exact, or truncated to a few candidates of each sample."""
 
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 from ..data.samples import Samples
+from ..em import truncated_prediction
 from ..em.convergence import Convergence, Never
 from ..em.loop import run
 from ..em.posteriors.base import Posterior
@@ -11,6 +13,7 @@ from ..em.posteriors.exact import ExactPosterior
 from ..em.posteriors.neighborhood import NeighborhoodPosterior
 from ..em.result import Callback, EMResult, Iteration, joined, stops
 from ..em.updates.base import Update
+from ..model import prediction
 from ..model.parameters import MixtureParameters
 
 POSTERIORS = ("exact", "truncated", "auto")
@@ -52,6 +55,25 @@ def posterior_after(estimator: Any, samples: Samples, n_threads: int) -> Posteri
     if is_truncated(estimator, samples):
         return NeighborhoodPosterior(n_jobs=n_threads)
     return ExactPosterior(n_threads)
+
+
+def predictions(estimator: Any, samples: Samples) -> ModuleType:
+    """Return the functions that predict for some samples: exactly, or from a few components.
+
+    Parameters
+    ----------
+    estimator : FittedMixture
+    samples : Samples
+
+    Returns
+    -------
+    module
+        `model.prediction` or `em.truncated_prediction`.
+    """
+    if is_truncated(estimator, samples) and samples.gaps is None:
+        is_worthwhile = truncated_prediction.is_worthwhile(samples, estimator.n_components)
+        return truncated_prediction if is_worthwhile else prediction
+    return prediction
 
 
 def run_truncated(

@@ -4,6 +4,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.random import sample_without_replacement
 
 from .._kernels.layout import Array
 from .._kernels.threads import count_threads
@@ -11,13 +13,15 @@ from ..data.containers import to_array
 from ..data.samples import Samples
 from ..model.conditional import Conditioning, marginal
 from ..model.merging import elbow, merge_by_entropy
-from ..model.prediction import log_density, responsibilities
+from ..model.prediction import best_components, log_density, responsibilities
 from ..model.validation import check_complete
 from ._array_api import like, put_attributes_like
 from ._base_mixture import BaseMixture
-from ._inputs import check_features
+from ._inputs import check_count, check_features
+from ._posteriors import predictions
 from .conditional_mixture import ConditionalMixture
 from .merged_components import MergedComponents
+from .variational_gap import VariationalGap
 
 _Self = TypeVar("_Self", bound="QueriedMixture")
 
@@ -235,6 +239,50 @@ class QueriedMixture(BaseMixture):
         own = log_density(samples, parameters, n_threads)
         higher = len(densities) - np.searchsorted(densities, own, side="right")
         return like(X, np.asarray(higher / (len(densities) + 1.0)))
+
+    def variational_gap(
+        self, X: Any, *, n_samples: int = 1000, random_state: Any = None
+    ) -> VariationalGap:
+        r"""Measure what densities and labels lose where ``posterior`` is truncated.
+
+        .. math:: \log p(x) - \log \sum_{k \in B(x)} w_k N(x \mid k)
+
+        with the components B(x) that were found for x. ``score_samples`` returns the second term.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        n_samples : int, default=1000
+            So many of them, drawn at random, are compared with the exact density; all if there are
+            fewer.
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        VariationalGap
+            All zeros where predictions are exact.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` has not been called.
+        ValueError
+            If X is not finite or has another number of features, or ``n_samples`` is less than 1.
+        TypeError
+            If ``n_samples`` is no integer.
+        """
+        samples, parameters, n_threads = self._checked("variational_gap", X)
+        check_count(n_samples, "n_samples")
+        n = samples.n_samples
+        seed = check_random_state(self.random_state if random_state is None else random_state)
+        rows = np.sort(sample_without_replacement(n, min(n_samples, n), random_state=seed))
+        some, found = samples.take(rows), predictions(self, samples)
+        gaps = log_density(some, parameters, n_threads)
+        gaps -= found.log_density(samples, parameters, n_threads)[rows]
+        labels = found.best_components(samples, parameters, n_threads)[rows]
+        is_other = labels != best_components(some, parameters, n_threads)
+        return VariationalGap.of_some(np.maximum(gaps, 0.0), is_other, n)
 
     def merge_components(self, X: Any, sample_weight: Any = None) -> MergedComponents:
         r"""Merge components into clusters, step by step those that overlap most.

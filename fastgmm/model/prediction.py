@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from .. import _kernels as kernels
 from .._kernels.floating_point import numpys_rules
@@ -70,6 +71,50 @@ def responsibilities(
     resp = np.empty(shape, dtype) if out is None else out
     _evaluate(samples, parameters, n_threads, resp=resp)
     return resp
+
+
+@numpys_rules()
+def top_responsibilities(
+    samples: Samples,
+    parameters: MixtureParameters,
+    n_threads: int,
+    top: int,
+    dtype: "np.dtype[Any]" = _FLOAT64,
+) -> csr_array:
+    """Return the ``top`` largest p(k | x) of each sample, an (n, K) sparse array."""
+    components, K = parameters.components(), parameters.n_components
+    shape = samples.n_samples, min(top, K)
+    labels, values = np.empty(shape, np.int32), np.empty(shape, dtype)
+    for rows, kernel in _pieces(samples, max(_ELEMENTS_AT_A_TIME // K, 1)):
+        X = samples.rows(rows)
+        resp = np.empty((len(X), K))
+        kernel(X, components, n_threads, resp=resp)
+        # those of equal responsibility in the order of the components
+        chosen = np.argsort(-resp, axis=1, kind="stable")[:, :top]
+        labels[rows], values[rows] = chosen, np.take_along_axis(resp, chosen, axis=1)
+    return sparse_rows(labels, values, K)
+
+
+def sparse_rows(labels: NDArray[np.int32], values: NDArray[Any], n_components: int) -> csr_array:
+    """Return the (n, K) sparse array that has some values in each row, C of them.
+
+    Parameters
+    ----------
+    labels : (n, C) array of int
+        Their columns, in any order.
+    values : (n, C) array
+    n_components : int
+
+    Returns
+    -------
+    csr_array
+        Columns ascend; a value may be 0.
+    """
+    n, count = labels.shape
+    order = np.argsort(labels, axis=1)
+    columns, data = (np.take_along_axis(table, order, axis=1) for table in (labels, values))
+    starts = np.arange(0, n * count + 1, count)
+    return csr_array((data.ravel(), columns.ravel(), starts), shape=(n, n_components))
 
 
 @numpys_rules()

@@ -1,27 +1,17 @@
 """Truncated EM: a few candidates for each sample, sought in neighbourhoods of components."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..._kernels.layout import Array
 from ..._kernels.threads import count_threads
 from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
-from ..candidates import Neighborhoods, by_label
+from ..candidates import Candidates
+from ..neighborhoods import by_label
 from ..schedules import check_count, check_seed
 from .base import Posterior
-
-# Trees in which candidates are first sought: a cut of one parts few samples from their components
-# that the others part as well.
-_TREES = 4
-# Then the search goes on until the bound gains less, in nats a sample.
-_SETTLED = 0.01
-_MOST_SEARCHES = 10
 
 
 class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
@@ -113,74 +103,17 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
                 "NeighborhoodPosterior needs samples on one machine, but got partitions of a "
                 "cluster."
             )
-        counts = self.n_candidates, self.n_neighbors
-        self._neighborhoods = Neighborhoods(parameters, *counts, self.seed, self.n_threads)
-        self._sorted: Samples | None = None
-        self._candidates = np.empty((samples.n_samples, self._neighborhoods.n_candidates), np.int32)
-        for own, X, _ in self._parts(samples):
-            self._candidates[own] = self._neighborhoods.find(X, self.n_threads)
-        if samples.in_memory:
-            order = self._neighborhoods.by_group(self._candidates[:, 0])
-            weight = samples.weight(order) if samples.is_weighted else None
-            self._sorted = Samples(np.ascontiguousarray(samples.rows(order), np.float64), weight)
-            self._candidates = self._candidates[order]
-        self._settle(samples, parameters)
-
-    def _settle(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Search in all trees, and then until the bound hardly gains."""
-        bound = -np.inf
-        for number in range(1, _MOST_SEARCHES + 1):
-            if 1 < number <= _TREES:
-                self._neighborhoods.plant(self.n_threads)
-                for own, X, _ in self._parts(samples):
-                    found = self._neighborhoods.find(X, self.n_threads)
-                    self._candidates[own, 1:] = found[:, :-1]
-            before, bound = bound, 0.0
-            for _, weight, *_, log_prob_norm in self._search(samples, parameters, is_wide=True):
-                bound += _sum(weight, log_prob_norm)
-            gain = (bound - before) / samples.total_weight
-            if number >= _TREES and not gain >= _SETTLED:
-                return
+        numbers = self.n_candidates, self.n_neighbors, self.seed, self.n_threads
+        self._candidates = Candidates(samples, parameters, *numbers)
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples under q, about the means."""
         total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
         bound = 0.0
-        for X, weight, candidates, resp, log_prob_norm in self._search(samples, parameters):
-            resp *= weight[:, np.newaxis]
-            entries, bounds = by_label(candidates.ravel(), parameters.n_components)
-            total.add_groups(X, resp, entries, bounds, self.n_threads)
-            bound += _sum(weight, log_prob_norm)
+        for found in self._candidates.search(parameters):
+            weighted = found.resp
+            weighted *= found.weight[:, np.newaxis]
+            entries, bounds = by_label(found.candidates.ravel(), parameters.n_components)
+            total.add_groups(found.X, weighted, entries, bounds, self.n_threads)
+            bound += found.bound
         return replace(total, log_likelihood=bound, weight=samples.total_weight)
-
-    def _search(
-        self, samples: Samples, parameters: MixtureParameters, is_wide: bool = False
-    ) -> Iterator[tuple[NDArray[Any], Array, NDArray[np.int32], Array, Array]]:
-        """Renew the candidates, part by part.
-
-        Yields
-        ------
-        X, weight, candidates, resp, log_prob_norm
-            Of the samples of a part.
-        """
-        for own, X, weight in self._parts(samples):
-            candidates = self._candidates[own]
-            found = self._neighborhoods.search(X, parameters, candidates, is_wide, self.n_threads)
-            yield X, weight, candidates, *found
-
-    def _parts(self, samples: Samples) -> Iterator[tuple[slice, NDArray[Any], Array]]:
-        """Yield the places of the samples of a part, these samples, and their weights."""
-        if self._sorted is not None:
-            every = slice(None)
-            yield every, self._sorted.rows(every), self._sorted.weight(every)
-            return
-        first = 0
-        for X, weight in samples.blocks():
-            own = slice(first, first + len(X))
-            yield own, X, weight
-            first = own.stop
-
-
-def _sum(weight: Array, log_prob_norm: Array) -> float:
-    # a sample of weight 0 is left out, however far it lies
-    return float(weight @ np.where(weight > 0, log_prob_norm, 0.0))
