@@ -92,6 +92,7 @@ LATER = (
     "missing",
     "posterior",
     "exact_iter",
+    "n_reseeded_",
     "n_samples_seen_",
     "prior",
     "step_sizes",

@@ -244,6 +244,94 @@ def test_equal_means_share_their_samples():
 
 
 @each_type
+def test_components_of_one_sample_are_used_elsewhere(covariance_type):
+    """Beside large ones: all others than before reach more. The total of weights stays."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(4000, 3)) * [1, 5, 1], [[30.0, 0, 0], [0, 90.0, 0]]])
+    start = em.starting_parameters(
+        X[:4000], 40, covariance_type=covariance_type, init_params="tree", random_state=0
+    )
+    means = start.means.copy()
+    means[:2] = X[4000:]  # one sample each; a third and fourth are far from all
+    means[2:4] = [[1e3, 0, 0], [-1e3, 0, 0]]
+    covariances = start.covariances.copy()
+    if start.covariance_model.per_component:
+        covariances[:4] = covariances[4]
+    start = em.MixtureParameters.from_covariances(
+        covariance_type, start.weights, means, covariances
+    )
+    before, kept, moved = (
+        fit(X, start, em.NeighborhoodPosterior(reseed=reseed), max_iter)
+        for reseed, max_iter in ((False, 4), (False, 5), (True, 5))
+    )
+    assert moved.lower_bounds == kept.lower_bounds
+    sizes, without, with_it = (len(X) * r.parameters.weights for r in (before, kept, moved))
+    spent = np.flatnonzero(sizes < 1.5)
+    parents = np.argsort(-sizes)[: len(spent)]
+    assert set(range(4)) <= set(spent)
+    assert moved.n_reseeded == len(spent)
+    assert kept.n_reseeded == 0
+    assert with_it.sum() == pytest.approx(len(X))
+    both = [*spent, *parents]
+    assert with_it[both].sum() == pytest.approx(without[both].sum(), rel=0.1)
+    assert (np.minimum(with_it[spent], with_it[parents]) > 0.1 * without[parents]).all()
+    assert (np.abs(moved.parameters.means) < 100).all()
+
+
+def test_re_seeding_is_the_same_on_any_number_of_threads_and_in_parts(monkeypatch):
+    X, start = many(K=800, n=3000)
+    results = [fit(X, start, em.NeighborhoodPosterior(reseed=True, n_jobs=jobs)) for jobs in (1, 2)]
+    assert results[0].n_reseeded > 20
+    assert_same_bits(results[0].parameters, results[1].parameters)
+    monkeypatch.setattr("fastgmm.data.samples._LEAST_PART_ROWS", 1024)
+    monkeypatch.setattr("fastgmm.data.samples._PART_ROWS", 1024)
+    monkeypatch.setattr("fastgmm.data.samples._PART_ELEMENTS", 1024)
+    batches = fastgmm.sources.Batches(lambda: (X[i : i + 500] for i in range(0, 3000, 500)))
+    from_parts = fit(batches, start, em.NeighborhoodPosterior(reseed=True))
+    assert abs(from_parts.n_reseeded - results[0].n_reseeded) <= 0.1 * results[0].n_reseeded
+    assert from_parts.lower_bound == pytest.approx(results[0].lower_bound, abs=0.05)
+
+
+@pytest.mark.parametrize("n_candidates", [1, 2, 5])
+def test_re_seeding_with_any_number_of_candidates(n_candidates):
+    X, start = many(K=400, n=1500)
+    result = fit(X, start, em.NeighborhoodPosterior(n_candidates, reseed=True), max_iter=20)
+    assert result.n_reseeded > 10
+    assert result.parameters.weights.sum() == pytest.approx(1.0)
+    assert np.isfinite(result.score(X))
+
+
+def test_the_fit_does_not_end_while_components_are_re_seeded():
+    X, start = many(K=800, n=3000)
+    changes = np.diff(fit(X, start, em.NeighborhoodPosterior(), 7).lower_bounds)
+    for tol in (1.01 * changes[3], 1.01 * changes[4]):  # those of iterations 5 and 6
+        policies = {"update": em.ClosedForm(1e-3), "convergence": em.LowerBoundChange(tol)}
+        result = em.fit(X, start, posterior=em.NeighborhoodPosterior(reseed=True), **policies)
+        assert result.converged
+        assert result.n_iter not in (5, 6, 10, 11, 15, 16)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_an_estimator_counts_what_was_re_seeded(tmp_path):
+    X, _ = many(K=800, n=3000)
+    options = {"covariance_type": "diag", "posterior": "truncated", "reg_covar": 1e-3}
+    options |= {"max_iter": 8, "random_state": 0}
+    model = fastgmm.GaussianMixture(800, **options).fit(X)
+    assert model.n_reseeded_ > 20
+    fastgmm.save(model, tmp_path / "model.npz")
+    assert fastgmm.load(tmp_path / "model.npz").n_reseeded_ == model.n_reseeded_
+    checkpoint = em.Checkpoint(tmp_path / "fit", every_iterations=1)
+    resumed = fastgmm.GaussianMixture(800, **options)
+    resumed.fit(X, checkpoint=checkpoint, callback=lambda iteration: iteration.number == 6)
+    resumed.fit(X, checkpoint=checkpoint)
+    assert resumed.n_reseeded_ == model.n_reseeded_
+    np.testing.assert_array_equal(resumed.means_, model.means_)
+    held = fastgmm.GaussianMixture(800, fixed=("weights",), **options).fit(X)
+    assert held.n_reseeded_ == 0
+    assert fastgmm.GaussianMixture(2).fit(X).n_reseeded_ == 0
+
+
+@each_type
 def test_a_source_gives_the_same_but_for_rounding(covariance_type, monkeypatch):
     """It is sorted part by part, and memory as a whole; with all components both are EM."""
     for name, value in (("ELEMENTS", 1536 * 3), ("ROWS", 512)):

@@ -148,6 +148,7 @@ def test_fitted_attributes_are_those_of_scikit_learn():
         "stop_rule",
         "collapsed_",
         "history_",
+        "n_reseeded_",
         "n_samples_seen_",
         "lower_bounds_",
         "max_time",

@@ -115,8 +115,9 @@ def fit(
     Returns
     -------
     EMResult
-        Parameters, converged, lower_bound, history, collapsed, stopped, out_of_time. For a Gaussian
-        mixture a `MixtureResult`, which can predict and score, and can be turned into an estimator.
+        Parameters, converged, lower_bound, history, collapsed, stopped, out_of_time, n_reseeded.
+        For a Gaussian mixture a `MixtureResult`, which can predict and score, and become an
+        estimator.
 
     Raises
     ------

@@ -110,6 +110,15 @@ class Candidates:
             found = self._neighborhoods.search(X, parameters, candidates, is_wide, self._n_threads)
             yield Found(rows, X, weight, candidates, *found)
 
+    def adopt(self, children: Indices, parents: Indices) -> None:
+        """Let some components lie beside others; see `Neighborhoods.adopt`.
+
+        Parameters
+        ----------
+        children, parents : (m,) arrays of int
+        """
+        self._neighborhoods.adopt(children, parents)
+
     def _settle(self, parameters: MixtureParameters) -> None:
         """Search in all trees, and then until the bound hardly gains."""
         near, bound = self._neighborhoods, -np.inf

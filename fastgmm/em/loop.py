@@ -81,7 +81,8 @@ def _run(
 
     def result() -> EMResult[P]:
         outcome = state.parameters, state.converged, state.lower_bound, list(state.history)
-        return EMResult(*outcome, state.collapsed, stopped, samples.dtype, out_of_time)
+        ended = state.collapsed, stopped, samples.dtype, out_of_time
+        return EMResult(*outcome, *ended, policies.posterior.n_reseeded)
 
     if state.history:  # the run goes on: whether it stops there was not kept
         stopped = stops(callback, state.history[-1], result)

@@ -45,6 +45,8 @@ class MixtureResult(EMResult[MixtureParameters]):
         Of the samples: float32 or float64. Parameters are float64 in any case.
     out_of_time : bool
         Whether ``max_time`` ended the run.
+    n_reseeded : int
+        How many times a component was used elsewhere, as `NeighborhoodPosterior` does.
     missing : {'error', 'marginalize'}
         What NaN and nulls in X mean to the methods: as in the fit.
     """

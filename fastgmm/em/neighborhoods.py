@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from .. import _kernels as kernels
 from .._kernels.layout import SMALLEST_BLOCK, Array, CandidateSearch
 from ..data.tree import Tree, grow
+from ..model.axes import deviations
 from ..model.parameters import MixtureParameters
 
 # Groups of fewer samples share a block with their neighbours.
@@ -50,7 +51,7 @@ class Neighborhoods:
         K = parameters.n_components
         self.n_candidates = min(n_candidates, K)
         self._random = RandomState(Philox(key=np.array([seed, 0], np.uint64)))
-        self._scale = _deviations(parameters)
+        self._scale = deviations(parameters)
         self._means = parameters.means / self._scale
         self.plant(n_threads)
         self._order = self._tree.leaves.rows
@@ -137,6 +138,21 @@ class Neighborhoods:
         self._neighbors = neighbors
         return resp, log_prob_norm
 
+    def adopt(self, children: Indices, parents: Indices) -> None:
+        """Let some components lie beside others: as neighbours of these, with their neighbours.
+
+        Parameters
+        ----------
+        children, parents : (m,) arrays of int
+            Components, all different.
+        """
+        near = self._neighbors.copy()
+        near[children] = near[parents]
+        near[parents, -1] = children
+        near[children, -1] = parents  # where there is no other neighbour, it is the first
+        near[children, 0] = children
+        self._neighbors = near
+
     def _groups(self, best: NDArray[np.int32], is_wide: bool) -> CandidateSearch:
         """Return blocks of samples whose best candidate is the same, or a neighbour."""
         K = len(self._order)
@@ -165,14 +181,6 @@ def _nearest(leaves: Indices, order: Indices, count: int) -> NDArray[np.int32]:
     near[:, 0] = leaves
     found: NDArray[np.int32] = order[near].astype(np.int32)
     return found
-
-
-def _deviations(parameters: MixtureParameters) -> Array:
-    """Return the deviation of each feature within components: the unit of distances."""
-    shape = parameters.n_components, parameters.n_features
-    variances = parameters.covariance_model.variances(parameters.covariances, *shape)
-    deviations = np.sqrt(parameters.weights @ variances)
-    return np.where(deviations > 0.0, deviations, 1.0)
 
 
 def by_label(labels: NDArray[Any], n_labels: int) -> tuple[Indices, Indices]:

@@ -111,6 +111,8 @@ class EMResult(Generic[P]):
         Of the samples: float32 or float64. Parameters are float64 in any case.
     out_of_time : bool
         Whether ``max_time`` ended the run.
+    n_reseeded : int
+        How many times a component was used elsewhere, as `NeighborhoodPosterior` does.
     """
 
     parameters: P
@@ -121,6 +123,7 @@ class EMResult(Generic[P]):
     stopped: bool = False
     dtype: "np.dtype[Any]" = field(default_factory=lambda: np.dtype(np.float64))
     out_of_time: bool = False
+    n_reseeded: int = 0
 
     @property
     def n_iter(self) -> int:
@@ -150,7 +153,12 @@ def joined(first: EMResult[P], second: EMResult[P]) -> EMResult[P]:
         change = iteration.lower_bound - history[-1].lower_bound
         history.append(iteration._replace(number=len(history) + 1, change=change))
     since = {k: first.n_iter + number for k, number in second.collapsed.items()}
-    return replace(second, history=history, collapsed={**since, **first.collapsed})
+    return replace(
+        second,
+        history=history,
+        collapsed={**since, **first.collapsed},
+        n_reseeded=first.n_reseeded + second.n_reseeded,
+    )
 
 
 class CurrentIteration(Iteration):

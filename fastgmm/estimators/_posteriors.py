@@ -77,28 +77,24 @@ def predictions(estimator: Any, samples: Samples) -> ModuleType:
 
 
 def run_truncated(
+    estimator: Any,
     samples: Samples,
     parameters: MixtureParameters,
-    *,
-    posterior: NeighborhoodPosterior,
     update: Update[Any, Any],
     convergence: Convergence,
-    max_iter: int,
-    exact_iter: int,
-    lower_bound: float,
+    setting: Any,
     callback: Callback,
 ) -> EMResult[MixtureParameters]:
     """Run truncated EM, and then some iterations of exact EM.
 
     Parameters
     ----------
+    estimator : GaussianMixture
     samples : Samples
     parameters : MixtureParameters
-    posterior, update, convergence
-        The policies of truncated EM.
-    max_iter, exact_iter : int
-        Largest number of truncated iterations, number of exact ones.
-    lower_bound : float
+    update, convergence
+        The M step and the stop rule.
+    setting : Setting
     callback : callable
 
     Returns
@@ -106,16 +102,19 @@ def run_truncated(
     EMResult
         ``converged`` is that of truncated EM.
     """
+    seed, n_threads = int(setting.random_state.randint(2**31)), setting.n_threads
+    is_free = not len(estimator.fixed) and not len(estimator.fixed_components)
     result = run(
         samples,
         parameters,
-        posterior=posterior,
+        posterior=NeighborhoodPosterior(seed=seed, reseed=is_free, n_jobs=n_threads),
         update=update,
         convergence=convergence,
-        max_iter=max_iter,
-        lower_bound=lower_bound,
+        max_iter=estimator.max_iter,
+        lower_bound=setting.lower_bound,
         callback=callback,
     )
+    exact_iter = estimator.exact_iter
     if exact_iter == 0 or result.stopped or result.out_of_time or not result.history:
         return result
 
@@ -130,7 +129,7 @@ def run_truncated(
     exact = run(
         samples,
         result.parameters,
-        posterior=ExactPosterior(posterior.n_threads),
+        posterior=ExactPosterior(n_threads),
         update=update,
         convergence=Never(),
         max_iter=exact_iter,

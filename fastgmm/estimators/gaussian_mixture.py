@@ -12,7 +12,6 @@ from ..em.acceleration import QuasiNewton
 from ..em.convergence import STOP_RULES
 from ..em.loop import run
 from ..em.posteriors.exact import ExactPosterior
-from ..em.posteriors.neighborhood import NeighborhoodPosterior
 from ..em.result import EMResult, Iteration
 from ..em.step_sizes import StepSizes
 from ..em.updates.closed_form import ClosedForm
@@ -158,6 +157,8 @@ class GaussianMixture(KnownMixture):
         Components whose covariance could not be updated in some iteration, because it was not
         positive definite, and the number of the first such iteration. They kept the covariance that
         they had.
+    n_reseeded_ : int
+        How many times truncated EM used a component of one sample, or none, elsewhere.
     n_samples_seen_ : float
         Sum of the weights of the samples of the last fit, or of the stream.
     restarts_ : list of em.Restart
@@ -303,18 +304,8 @@ class GaussianMixture(KnownMixture):
             )
             return search.run(samples, parameters, stop, self.max_iter, callback)
         if is_truncated(self, samples) and self.max_iter > 0:
-            seed = int(setting.random_state.randint(2**31))
-            return run_truncated(
-                samples,
-                parameters,
-                posterior=NeighborhoodPosterior(seed=seed, n_jobs=n_threads),
-                update=self._update(setting),
-                convergence=stop,
-                max_iter=self.max_iter,
-                exact_iter=self.exact_iter,
-                lower_bound=setting.lower_bound,
-                callback=callback,
-            )
+            update = self._update(setting)
+            return run_truncated(self, samples, parameters, update, stop, setting, callback)
         return run(
             samples,
             parameters,
@@ -326,6 +317,10 @@ class GaussianMixture(KnownMixture):
             lower_bound=setting.lower_bound,
             callback=callback,
         )
+
+    def _set_result(self, result: EMResult[MixtureParameters]) -> None:
+        super()._set_result(result)
+        self.n_reseeded_ = result.n_reseeded
 
     def _batch_update(self, parameters: MixtureParameters) -> ClosedForm:
         self._check_shape(parameters)

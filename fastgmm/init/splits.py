@@ -74,7 +74,7 @@ def splits(
         doubled.append(two)
     better = np.argmax(gains, axis=0)
     found = [
-        Split(float(gains[better[k]][k]), k, _pair(doubled[better[k]], k))
+        Split(float(gains[better[k]][k]), k, pair(doubled[better[k]], k))
         for k in range(K)
         if counts[k] >= _SMALLEST
     ]
@@ -172,8 +172,19 @@ def _run(
     return result.parameters
 
 
-def _pair(two: MixtureParameters, k: int) -> MixtureParameters:
-    """Return the halves of a component as a mixture of their own."""
+def pair(two: MixtureParameters, k: int) -> MixtureParameters:
+    """Return the halves of a component as a mixture of their own.
+
+    Parameters
+    ----------
+    two : MixtureParameters
+        Of twice as many components: 2 k and 2 k + 1 are the halves of component k.
+    k : int
+
+    Returns
+    -------
+    MixtureParameters
+    """
     model, both = two.covariance_model, slice(2 * k, 2 * k + 2)
     weights = np.maximum(two.weights[both], np.finfo(float).tiny)
     return MixtureParameters(

@@ -188,9 +188,9 @@ def _centers_arrays(model: Any) -> dict[str, ArrayField]:
 LAYOUTS = {
     "GaussianMixture": Layout(
         (*_PARAMETERS, "acceleration", "stop_rule", *_CONSTRAINTS, *_CHOICES),
-        _MIXTURE_SCALARS,
+        {**_MIXTURE_SCALARS, "n_reseeded_": _count},
         _mixture_arrays,
-        {**_LATER, **_CONSTRAINTS, **_CHOICES},
+        {**_LATER, **_CONSTRAINTS, **_CHOICES, "n_reseeded_": 0},
     ),
     "BayesianGaussianMixture": Layout(
         parameters=(

@@ -35,12 +35,15 @@ class Posterior(ABC, Generic[P, S]):
         `settled`. ``estimate``: a number that fluctuates.
     takes_missing : bool
         Whether its statistics are those expected given what was observed, where values are missing.
+    n_reseeded : int
+        How many times it used a component elsewhere in this run.
     """
 
     parameters_type: ClassVar[type | UnionType] = object
     latent: ClassVar[frozenset[str]] = LATENT_KINDS
     objective: str = "log-likelihood"
     takes_missing: ClassVar[bool] = False
+    n_reseeded: int = 0
 
     def start(self, samples: Samples, parameters: P) -> None:
         """Begin a run: check that the policy fits the data, and forget earlier runs.

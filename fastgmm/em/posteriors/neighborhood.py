@@ -10,8 +10,12 @@ from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..candidates import Candidates
 from ..neighborhoods import by_label
+from ..reseeding import Reseeding, find_spent, reseed
 from ..schedules import check_count, check_seed
 from .base import Posterior
+
+# Iterations in which components are re-seeded.
+_RESEEDINGS = (5, 10, 15)
 
 
 class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
@@ -27,9 +31,9 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
     hardly grows with K, and nothing of size n x K is formed.
 
     The lower bound is :math:`\sum_i w_i \log \sum_{k \in B_i} w_k N(x_i \mid k)`. Candidates are
-    only replaced by better ones, so it does not fall. How far it lies below the log-likelihood
-    depends on how much components overlap: ``score`` of the result tells. With ``n_candidates``
-    >= K all is exact.
+    only replaced by better ones, so it does not fall, but where ``reseed`` changes components. How
+    far it lies below the log-likelihood depends on how much components overlap: ``score`` of the
+    result tells. With ``n_candidates`` >= K all is exact.
 
     Candidates are first sought for the parameters at hand, before the first iteration: in four
     trees of the means, then near those that are found.
@@ -42,6 +46,11 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
         Of each component, itself included; at least ``n_candidates``.
     seed : int, default=0
         From 0 to 2**64 - 1, of the trees with which the search begins, and of random components.
+    reseed : bool, default=False
+        Whether components of one sample or none are used elsewhere: in the iterations 5, 10 and 15
+        each of them takes over the samples on one side of a component of many. Their number is
+        ``n_reseeded`` of the result. The lower bound may be lower after it: a component on one
+        sample has a high density there, which says nothing about others.
     n_jobs : int or None, default=None
         Number of threads; None: all cores. It changes no bit of the result.
 
@@ -83,8 +92,10 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
         n_candidates: int = 3,
         n_neighbors: int = 15,
         seed: int = 0,
+        reseed: bool = False,
         n_jobs: int | None = None,
     ) -> None:
+        self.reseed = reseed
         self.n_candidates = check_count(n_candidates, "n_candidates")
         self.n_neighbors = check_count(n_neighbors, "n_neighbors")
         self.seed = check_seed(seed)
@@ -105,15 +116,39 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
             )
         numbers = self.n_candidates, self.n_neighbors, self.seed, self.n_threads
         self._candidates = Candidates(samples, parameters, *numbers)
+        self._n_searches = self._reseeded_at = self.n_reseeded = 0
+        self._nk = np.empty(0)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last iteration, and the one before, re-seeded no component."""
+        return self._reseeded_at == 0 or self._n_searches > self._reseeded_at + 1
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples under q, about the means."""
         total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
-        bound = 0.0
+        bound, reseeding = 0.0, self._next_reseeding(samples)
         for found in self._candidates.search(parameters):
+            bound += found.bound
+            if reseeding is not None:
+                reseed(found, parameters, reseeding)
             weighted = found.resp
             weighted *= found.weight[:, np.newaxis]
             entries, bounds = by_label(found.candidates.ravel(), parameters.n_components)
             total.add_groups(found.X, weighted, entries, bounds, self.n_threads)
-            bound += found.bound
+        if reseeding is not None:
+            self._candidates.adopt(*reseeding)
+        self._nk = total.moments.nk.copy()
         return replace(total, log_likelihood=bound, weight=samples.total_weight)
+
+    def _next_reseeding(self, samples: Samples) -> Reseeding | None:
+        """Return what is to be re-seeded in this iteration, if anything is."""
+        self._n_searches += 1
+        if not self.reseed or self._n_searches not in _RESEEDINGS:
+            return None
+        reseeding = find_spent(self._nk, samples.total_weight / samples.n_present)
+        if not len(reseeding.spent):
+            return None
+        self._reseeded_at = self._n_searches
+        self.n_reseeded += len(reseeding.spent)
+        return reseeding
