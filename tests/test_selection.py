@@ -386,3 +386,53 @@ def test_nan_is_named():
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match=r"Input X contains NaN, first in row 3, feature 1"):
         select(X)
+
+
+def many_clusters(K=300, n=12_000):
+    rng = np.random.default_rng(0)
+    units = np.array([100.0, 1.0, 1e3])
+    centers = rng.uniform(-1, 1, (K, 3))
+    return (centers[rng.integers(K, size=n)] + 0.02 * rng.normal(size=(n, 3))) * units
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_hundreds_of_components():
+    """Truncated from 256 on; the true number by BIC, from fresh starts and by splits."""
+    X = many_clusters()
+    selection = select(X, [100, 200, 300, 500], "diag", random_state=0)
+    assert selection.best.n_components == 300
+    best, smaller = (selection.candidates[i].estimator for i in (2, 1))
+    assert (best.posterior, best.acceleration) == ("truncated", None)
+    assert (smaller.posterior, smaller.acceleration) == ("exact", "quasi-newton")
+    assert selection.best.bic == pytest.approx(best.bic(X), rel=1e-12)
+    assert best.set_params(max_iter=2).fit(X) is best
+    again = select(X, [100, 200, 300, 500], "diag", random_state=0, n_jobs=1)
+    assert [c.bic for c in again.candidates] == [c.bic for c in selection.candidates]
+
+
+def test_hundreds_of_components_exactly_on_request():
+    X = many_clusters()
+    exact = select(X, [256], "spherical", posterior="exact", random_state=0, max_iter=3)
+    assert exact.best_estimator.posterior == "exact"
+    few = select(X, [20], "spherical", posterior="truncated", random_state=0, max_iter=3)
+    assert few.best_estimator.posterior == "truncated"
+
+
+def test_many_components_of_few_samples():
+    """Too many are spurious, unless samples held out decide."""
+    X = many_clusters(n=2400)
+    with pytest.raises(ValueError, match=r"component \d+ has .* samples, fewer than 6"):
+        select(X, [600], "diag", random_state=0)
+    selection = select(X, [300, 600], "diag", "held-out", cv=2, random_state=0)
+    assert selection.best.n_components == 300
+    assert all(np.isfinite(c.held_out) for c in selection.candidates)
+
+
+def test_truncation_does_not_go_with_gaps():
+    X = many_clusters(n=300)
+    X[0, 0] = np.nan
+    with pytest.raises(ValueError, match="posterior='truncated' needs missing='error'"):
+        select(X, [2], missing="marginalize", posterior="truncated")
+    with pytest.raises(ValueError, match="posterior"):
+        select(X[1:], [2], posterior="some")
+    assert select(X, [2], "diag", missing="marginalize", random_state=0).best is not None

@@ -17,8 +17,8 @@ from ..model import prediction
 from ..model.parameters import MixtureParameters
 
 POSTERIORS = ("exact", "truncated", "auto")
-# From so many components on, ``auto`` is truncated.
-_MANY = 256
+#: From so many components on, ``auto`` is truncated.
+MANY = 256
 
 
 def is_truncated(estimator: Any, samples: Samples) -> bool:
@@ -32,7 +32,7 @@ def is_truncated(estimator: Any, samples: Samples) -> bool:
     posterior = getattr(estimator, "posterior", "exact")
     if posterior == "auto":
         is_possible = estimator.acceleration is None and estimator.missing == "error"
-        return is_possible and samples.is_local and estimator.n_components >= _MANY
+        return is_possible and samples.is_local and estimator.n_components >= MANY
     return bool(posterior == "truncated")
 
 

@@ -4,9 +4,10 @@ from .api import starting_parameters
 from .automatic import in_order, scaled_seeds
 from .centers import initial_centers
 from .given import is_given
-from .seeding import Seeds, subsample
+from .many_splits import splits_of_many
+from .seeding import Seeds, float64_rows, subsample, tree_seeds
 from .split_merge import SplitMerge
-from .splits import split_components, splits
+from .splits import Split, split_components, splits
 from .starting_points import (
     INIT_PARAMS,
     draw_parameters,
@@ -20,9 +21,11 @@ from .starting_points import (
 __all__ = [
     "INIT_PARAMS",
     "Seeds",
+    "Split",
     "SplitMerge",
     "draw_parameters",
     "draw_posterior",
+    "float64_rows",
     "in_order",
     "initial_centers",
     "initial_parameters",
@@ -33,6 +36,8 @@ __all__ = [
     "scaled_seeds",
     "split_components",
     "splits",
+    "splits_of_many",
     "starting_parameters",
     "subsample",
+    "tree_seeds",
 ]

@@ -17,6 +17,7 @@ from ..em.schedules import check_count
 from ..estimators import GaussianMixture
 from ..estimators._inputs import check_samples
 from ..estimators._memory import check_memory
+from ..estimators._posteriors import MANY
 from ..model.covariance import COVARIANCE_MODELS
 from ..model.regularization import added_to_samples
 from ..model.validation import check_magnitude, check_observed
@@ -54,6 +55,7 @@ def select(
     n_init: int = 1,
     cv: int = 5,
     missing: str = "error",
+    posterior: str = "auto",
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> Selection:
@@ -112,6 +114,11 @@ def select(
     missing : {'error', 'marginalize'}, default='error'
         What NaN and nulls in X mean, as in `GaussianMixture`. Criteria are those of the values that
         are there.
+    posterior : {'exact', 'truncated', 'auto'}, default='auto'
+        The E step, as in `GaussianMixture`. ``auto``: truncated from 256 components on, but where
+        values are missing. Then starts are trees; one component in twenty may be spurious, all with
+        ``criterion="held-out"``; fits end where 1e-3 nats a sample are still to gain. Criteria are
+        those of the exact likelihood.
     random_state : int, RandomState instance or None, default=None
         The same integer gives the same result. Every candidate's fresh starts draw from the same
         seed.
@@ -161,13 +168,15 @@ def select(
         max_iter=max_iter,
         n_init=n_init,
         missing=missing,
+        posterior=posterior,
         random_state=random_state,
         n_jobs=n_jobs,
     )
     for name in _check_types(covariance_type, samples):
         check_memory(X, max(sizes), name)
     keys = [Key(name, K) for name in _check_types(covariance_type, samples) for K in sizes]
-    setting = _setting(template, samples, tol)
+    setting = _setting(template, samples, tol, criterion)
+    template.posterior = "exact"  # but of those that are truncated
     with one_blas_thread(), warnings.catch_warnings():
         # of k-means, where rows are equal
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -195,6 +204,8 @@ def _prepare(X: Any, sample_weight: Any, **options: Any) -> tuple[GaussianMixtur
         options["tol"] = _LARGEST_TOL
     template = GaussianMixture(acceleration="quasi-newton", stop_rule="remaining-gain", **options)
     template._validate_params()
+    if template.posterior == "truncated" and template.missing != "error":
+        raise ValueError(f"posterior='truncated' needs missing='error', got {template.missing!r}.")
     samples = check_samples(template, X, sample_weight, reset=True, min_samples=2)
     check_observed(samples)
     check_magnitude(samples)
@@ -246,7 +257,9 @@ def _check_folds(n_folds: int, samples: Samples) -> None:
         )
 
 
-def _setting(template: GaussianMixture, samples: Samples, tol: float | str) -> Setting:
+def _setting(
+    template: GaussianMixture, samples: Samples, tol: float | str, criterion: str
+) -> Setting:
     rough_tol = template.tol
     if isinstance(tol, str) and samples.n_samples > _FEW_ROWS:
         rough_tol = float(np.clip(_ROUGH_TOL / samples.total_weight, template.tol, _LARGEST_TOL))
@@ -266,7 +279,16 @@ def _setting(template: GaussianMixture, samples: Samples, tol: float | str) -> S
         seed=_seed(template.random_state),
         n_threads=1 if side_by_side else n_threads,
         n_workers=n_threads if side_by_side else 1,
+        many=_many(template, samples),
+        is_held_out=criterion == "held-out",
     )
+
+
+def _many(template: GaussianMixture, samples: Samples) -> float:
+    """Return from how many components on EM is truncated."""
+    if template.posterior == "auto":
+        return MANY if samples.is_local and template.missing == "error" else np.inf
+    return 1.0 if template.posterior == "truncated" else np.inf
 
 
 def _seed(random_state: Any) -> int:

@@ -108,6 +108,8 @@ def candidate_of(
         return Candidate(name, K, p, fault=fit.fault)
     start, result = fit.reached
     estimator = clone(template).set_params(n_components=K, covariance_type=name)
+    if setting.is_truncated(K):
+        estimator.set_params(posterior="truncated", acceleration=None)
     known = ("n_features_in_", "feature_names_in_")
     vars(estimator).update({key: vars(template)[key] for key in known if key in vars(template)})
     estimator._fitted(result, X, samples, best_of([result])[1])

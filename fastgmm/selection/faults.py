@@ -5,14 +5,18 @@ without end. What it gains comes from ``reg_covar`` and not from the data, so th
 compare it.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
+from ..em.posteriors.base import Posterior
 from ..em.result import EMResult
 from ..estimators.component_sizes import component_sizes
 from ..model.parameters import MixtureParameters
 from ..model.statistics import sample_moments
+from .race import Setting
 
 # A covariance of one component needs this many samples for each dimension, and for its mean. Few
 # variances are small by chance in more than two features at once.
@@ -20,10 +24,12 @@ _SAMPLES_PER_DIMENSION = 2
 _DIMENSIONS_OF_VARIANCES = 2
 # A variance that is less than so many times what is added to it has collapsed.
 _COLLAPSED = 2.0
+# Of many components, one in so many may be spurious.
+_SPURIOUS = 20
 
 
 def find_fault(
-    samples: Samples, result: EMResult[MixtureParameters], reg_covar: float | Array
+    samples: Samples, result: EMResult[MixtureParameters], setting: Setting
 ) -> str | None:
     """Return why a fit is no maximum that can be compared with others, or None.
 
@@ -31,8 +37,10 @@ def find_fault(
     ----------
     samples : Samples
     result : EMResult
-    reg_covar : float or (d,) array
-        Variances that are as small as this have collapsed.
+    setting : Setting
+        Variances as small as ``collapsed`` have collapsed. Where EM is truncated, one component in
+        twenty may have few samples, or have collapsed; all may where samples held out decide, which
+        lie outside of such components.
 
     Returns
     -------
@@ -42,19 +50,28 @@ def find_fault(
     if result.collapsed:
         k = min(result.collapsed)
         return f"the covariance of component {k} collapsed in iteration {result.collapsed[k]}"
-    return _few_samples(samples, parameters) or _narrow(samples, parameters, reg_covar)
+    K, allowed = parameters.n_components, 0
+    if setting.is_truncated(K):
+        if setting.is_held_out:
+            return None
+        allowed = K // _SPURIOUS
+    return _few_samples(samples, parameters, setting.posterior(K), allowed) or _narrow(
+        samples, parameters, setting.collapsed, allowed
+    )
 
 
-def _few_samples(samples: Samples, parameters: MixtureParameters) -> str | None:
+def _few_samples(
+    samples: Samples, parameters: MixtureParameters, posterior: Posterior[Any, Any], allowed: int
+) -> str | None:
     """Return which component has too few samples for a covariance of its own."""
     model, dimensions = parameters.covariance_model, parameters.n_features
     if not model.per_component:
         return None
     if not model.is_matrix:
         dimensions = min(dimensions, _DIMENSIONS_OF_VARIANCES)
-    sizes = component_sizes(samples, parameters)
+    sizes = component_sizes(samples, parameters, posterior)
     needed = _SAMPLES_PER_DIMENSION * (dimensions + 1)
-    k = int(sizes.argmin())
+    k = int(np.argsort(sizes, kind="stable")[allowed])
     # a component of just as many samples may be counted a little lower
     if sizes[k] >= needed - 0.5:
         return None
@@ -62,7 +79,7 @@ def _few_samples(samples: Samples, parameters: MixtureParameters) -> str | None:
 
 
 def _narrow(
-    samples: Samples, parameters: MixtureParameters, reg_covar: float | Array
+    samples: Samples, parameters: MixtureParameters, reg_covar: float | Array, allowed: int
 ) -> str | None:
     """Return which component has collapsed in a direction in which the samples vary."""
     model, (K, d) = parameters.covariance_model, parameters.means.shape
@@ -77,7 +94,7 @@ def _narrow(
         return None
     covariances = model.dense(parameters.covariances, K, d)[: K if model.per_component else 1]
     smallest = np.linalg.eigvalsh(directions.T @ covariances @ directions)[:, 0]
-    k = int(smallest.argmin())
+    k = int(np.argsort(smallest, kind="stable")[allowed if model.per_component else 0])
     if smallest[k] >= _COLLAPSED:
         return None
     which = f"component {k} has" if model.per_component else "the components have"

@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
 from ..em.convergence import Never, RemainingGain
 from ..em.loop import run
+from ..em.posteriors.base import Posterior
 from ..em.posteriors.exact import ExactPosterior
+from ..em.posteriors.neighborhood import NeighborhoodPosterior
 from ..em.result import EMResult
 from ..em.updates.closed_form import ClosedForm
 from ..model.parameters import MixtureParameters
 
 # Rounds: how many iterations of EM each start gets, and how many of the best then go on.
 _ROUNDS = ((4, 2), (6, 1))
+# In nats per sample: truncated EM is not run until less is to gain. It loses more than that.
+_TRUNCATED_TOL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class Setting:
         Of each fit.
     n_workers : int
         How many fits run at a time.
+    many : float
+        From so many components on, EM is truncated.
+    is_held_out : bool
+        Whether candidates are compared by samples that a fit has not seen.
     """
 
     reg_covar: float | Array
@@ -47,6 +55,28 @@ class Setting:
     seed: int
     n_threads: int
     n_workers: int
+    many: float
+    is_held_out: bool
+
+    def is_truncated(self, n_components: int) -> bool:
+        """Return whether EM keeps a few candidates of each sample.
+
+        Parameters
+        ----------
+        n_components : int
+        """
+        return n_components >= self.many
+
+    def posterior(self, n_components: int) -> Posterior[MixtureParameters, Any]:
+        """Return the E step for so many components.
+
+        Parameters
+        ----------
+        n_components : int
+        """
+        if self.is_truncated(n_components):
+            return NeighborhoodPosterior(seed=self.seed, reseed=True, n_jobs=self.n_threads)
+        return ExactPosterior(self.n_threads)
 
 
 class Start(NamedTuple):
@@ -123,19 +153,23 @@ def run_em(
     max_iter : int
     setting : Setting
     tol : float, optional
-        Run accelerated EM until it is expected to gain less, in nats per sample. Without it,
-        ``max_iter`` iterations are run as they are.
+        Run EM, accelerated where it is exact, until it is expected to gain less, in nats per
+        sample. Without it, ``max_iter`` iterations are run as they are.
 
     Returns
     -------
     EMResult
     """
+    K = parameters.n_components
+    is_exact = not setting.is_truncated(K)
+    if tol is not None and not is_exact:
+        tol = max(tol, _TRUNCATED_TOL)
     return run(
         samples,
         parameters,
-        posterior=ExactPosterior(setting.n_threads),
+        posterior=setting.posterior(K),
         update=ClosedForm(setting.reg_covar, setting.n_threads),
         convergence=Never() if tol is None else RemainingGain(tol),
         max_iter=max_iter,
-        acceleration=None if tol is None else QuasiNewton(),
+        acceleration=QuasiNewton() if is_exact and tol is not None else None,
     )

@@ -14,14 +14,19 @@ from .._kernels.floating_point import numpys_rules
 from .._kernels.threads import for_each
 from ..data.samples import Samples
 from ..em.result import EMResult, joined
+from ..em.updates.closed_form import ClosedForm
 from ..init import (
     Seeds,
+    Split,
+    float64_rows,
     in_order,
     parameters_from_seeds,
     scaled_seeds,
     split_components,
     splits,
+    splits_of_many,
     subsample,
+    tree_seeds,
 )
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CollapseError
@@ -113,7 +118,7 @@ def polish(samples: Samples, fit: Fit, setting: Setting) -> Fit:
     ----------
     samples : Samples
     fit : Fit
-        Without a fault.
+        Without a fault. A truncated one stays as it is.
     setting : Setting
 
     Returns
@@ -122,7 +127,7 @@ def polish(samples: Samples, fit: Fit, setting: Setting) -> Fit:
     """
     assert fit.reached is not None
     kind, result = fit.reached
-    if result.n_iter >= setting.max_iter:
+    if result.n_iter >= setting.max_iter or setting.is_truncated(result.parameters.n_components):
         return fit
     return _fit(samples, Start(kind, result.parameters), setting.tol, setting, result)
 
@@ -157,12 +162,20 @@ def _seeds(few: Samples, n_components: int, setting: Setting) -> list[Seeds] | V
     random_state = np.random.RandomState(setting.seed)
     try:
         check_enough(few, n_components)
+        if setting.is_truncated(n_components):
+            return [_tree(few, n_components, random_state, setting) for _ in range(setting.n_init)]
         if n_components == 1:  # one start is as good as another
             return [next(scaled_seeds(few, 1, random_state))]
         found = scaled_seeds(few, n_components, random_state, setting.n_init, _CLUSTERINGS)
         return list(found)
     except ValueError as error:
         return error
+
+
+def _tree(
+    few: Samples, n_components: int, random_state: np.random.RandomState, setting: Setting
+) -> Seeds:
+    return tree_seeds(*float64_rows(few), n_components, random_state, setting.n_threads)
 
 
 def _fit_chain(
@@ -228,7 +241,7 @@ def _fit(
         result = run_em(samples, start.parameters, left, setting, tol)
         if before is not None:
             result = joined(before, result)
-        return Fit(Reached(start.kind, result), find_fault(samples, result, setting.collapsed))
+        return Fit(Reached(start.kind, result), find_fault(samples, result, setting))
     except ValueError as error:
         return Fit(None, str(error))
 
@@ -240,7 +253,7 @@ def _grown(
     parameters = smaller
     while parameters is not None:
         missing = n_components - parameters.n_components
-        found = splits(few, parameters, setting.reg_covar, setting.n_threads)
+        found = _splits_of(few, parameters, setting)
         if not found:
             return
         if missing > len(found):  # no component is split twice
@@ -252,3 +265,13 @@ def _grown(
                 chosen = found[first : first + missing]
                 yield Start("split", split_components(parameters, chosen))
         return
+
+
+def _splits_of(few: Samples, parameters: MixtureParameters, setting: Setting) -> list[Split]:
+    """Return splits of the components, by falling gain."""
+    reg_covar, n_threads = setting.reg_covar, setting.n_threads
+    if setting.is_truncated(parameters.n_components):
+        random_state = np.random.RandomState(setting.seed)
+        update = ClosedForm(reg_covar, n_threads)
+        return splits_of_many(few, parameters, update, random_state, n_threads)
+    return splits(few, parameters, reg_covar, n_threads)
