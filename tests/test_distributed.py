@@ -126,6 +126,53 @@ def test_options_work_as_on_one_machine(client, X, options):
     assert_same(model.fit(da.from_array(X, chunks=(700, 3))), expected)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_truncated_em_with_all_components_is_that_of_one_machine(client, X, weight, weighted):
+    """Three candidates are kept, so with three components it is exact EM."""
+    weight = weight if weighted else None
+    options = {"covariance_type": "full", "random_state": 0, "tol": 1e-5}
+    expected = fastgmm.GaussianMixture(3, **options).fit(X, sample_weight=weight)
+    model = distributed.GaussianMixture(3, posterior="truncated", exact_iter=0, **options)
+    weights = da.from_array(weight, chunks=700) if weighted else None
+    model.fit(da.from_array(X, chunks=(700, 3)), sample_weight=weights)
+    assert_same(model, expected)
+
+
+def many_clusters():
+    rng = np.random.default_rng(2)
+    centers = rng.normal(scale=3.0, size=(300, 4))
+    return centers[rng.integers(300, size=9000)] + rng.normal(size=(9000, 4))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_truncated_em_with_few_candidates(client):
+    """Partitions have neighbourhoods of their own: other candidates, and nearly the same bound."""
+    X = many_clusters()
+    blocks = da.from_array(X, chunks=(1700, 4))
+    options = {"covariance_type": "diag", "reg_covar": 1e-3, "random_state": 0, "max_iter": 12}
+    one_machine = fastgmm.GaussianMixture(300, posterior="truncated", **options).fit(X)
+    model = distributed.GaussianMixture(300, posterior="truncated", **options).fit(blocks)
+    assert model.lower_bound_ == pytest.approx(one_machine.lower_bound_, abs=0.05)
+    assert model.score(blocks) == pytest.approx(one_machine.score(X), abs=0.05)
+    assert model.lower_bound_ < model.score(blocks)
+    assert (np.diff(model.lower_bounds_) > -1e-6).all()
+    automatic = distributed.GaussianMixture(300, posterior="auto", **options).fit(blocks)
+    assert_same_bits(automatic, model)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_dask_forgets_past_iterations_of_truncated_em(client, X):
+    """Else it would keep the parameters of each, and repeat all where a worker dies."""
+    counts = []
+
+    def count(iteration):
+        counts.append(client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+
+    model = distributed.GaussianMixture(5, posterior="truncated", tol=0.0, max_iter=20)
+    model.fit(da.from_array(X, chunks=(1000, 3)), callback=count)
+    assert max(counts[10:]) <= max(counts[:10])
+
+
 def test_float32_to_the_rounding_of_blocks(client, X):
     narrow = X.astype(np.float32)
     expected = fastgmm.GaussianMixture(3, random_state=0).fit(narrow)
@@ -287,9 +334,13 @@ def test_the_number_of_workers_changes_no_bit(X):
             alone = client.submit(threads_of_task, pure=False).result()
             assert alone == n_threads
             model = distributed.GaussianMixture(4, random_state=0, tol=1e-6)
-            fitted.append(model.fit(blocks))
-    for model in fitted[1:]:
-        assert_same_bits(model, fitted[0])
+            truncated = distributed.GaussianMixture(
+                30, posterior="truncated", reg_covar=1e-3, random_state=0, tol=1e-2
+            )
+            fitted.append((model.fit(blocks), truncated.fit(blocks)))
+    for models in fitted[1:]:
+        for model, expected in zip(models, fitted[0], strict=True):
+            assert_same_bits(model, expected)
 
 
 # --- summarize and merge, without Dask
@@ -351,10 +402,9 @@ def busy_partition(number):
     return rng.normal(2.0 * rng.integers(0, 3, (4000, 1)), 1.0, (4000, 4))
 
 
-def long_fit(callback=None):
-    model = distributed.GaussianMixture(
-        3, random_state=0, tol=0.0, max_iter=40, init_params="random_from_data"
-    )
+def long_fit(callback=None, n_components=3, **options):
+    common = {"random_state": 0, "tol": 0.0, "max_iter": 40, "init_params": "random_from_data"}
+    model = distributed.GaussianMixture(n_components, **common, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         partitions = [delayed(busy_partition)(number) for number in range(5)]
@@ -396,18 +446,35 @@ class Killer(threading.Thread):
 @pytest.mark.parametrize("allowed_failures, n_kills", [(3, 3 * N_KILLS), (0, 2 * N_KILLS)])
 def test_workers_that_die_cost_no_fit_and_no_bit(allowed_failures, n_kills):
     """Where Dask allows no failure, each death in the middle of a task is a retry of ours."""
+    for model, expected in fits_with_deaths(allowed_failures, n_kills):
+        assert_same_bits(model, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no signal that kills")
+@pytest.mark.parametrize("allowed_failures, n_kills", [(3, 3 * N_KILLS), (0, 2 * N_KILLS)])
+def test_workers_that_die_cost_no_truncated_fit(allowed_failures, n_kills):
+    """Candidates that are lost are sought anew, so the bits are others."""
+    options = {"n_components": 40, "posterior": "truncated"}
+    for model, expected in fits_with_deaths(allowed_failures, n_kills, **options):
+        assert model.n_iter_ == expected.n_iter_
+        assert model.lower_bound_ == pytest.approx(expected.lower_bound_, abs=0.02)
+
+
+def fits_with_deaths(allowed_failures, n_kills, **options):
+    """Yield fits in the middle of which workers die, each with one without deaths."""
     config = {
         "distributed.scheduler.allowed-failures": allowed_failures,
         # a cluster gives up a worker that is away so long after it was lost, also by a later death
         "distributed.deploy.lost-worker-timeout": "1h",
     }
     with dask.config.set(config), cluster(3) as client:
-        expected = long_fit()
+        expected = long_fit(**options)
         killer = Killer(client.cluster, n_kills, allowed_failures)
         killer.start()
         n_fits = 0
         while killer.is_alive():
-            assert_same_bits(long_fit(killer.note), expected)
+            yield long_fit(killer.note, **options), expected
             n_fits += 1
     assert killer.n_killed == n_kills
     assert n_fits >= max(1, n_kills // 10)
@@ -450,6 +517,31 @@ def test_a_lost_fit_goes_on_from_its_checkpoint(client, X, tmp_path):
         )
         assert_same_bits(model, distributed.GaussianMixture(**options).fit(parts))
     assert numbers == [4, 5, 6, 7, 8]  # the last one that was kept is reported again
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_truncated_fit_goes_on_from_its_checkpoint(client, X, tmp_path):
+    """It seeks candidates anew: they were on the workers, and no checkpoint has them."""
+    parts = [delayed(X[:1500]), delayed(X[1500:])]
+    options = {"posterior": "truncated", "random_state": 0, "tol": 0.0, "max_iter": 8}
+
+    def lose(iteration):
+        if iteration.number == 4:
+            raise ConnectionError
+
+    def new():
+        return distributed.GaussianMixture(30, reg_covar=1e-3, **options)
+
+    with pytest.raises(ConnectionError):
+        new().fit(parts, checkpoint=tmp_path / "fit", callback=lose)
+    numbers = []
+    model = new().fit(
+        parts, checkpoint=tmp_path / "fit", callback=lambda it: numbers.append(it.number)
+    )
+    assert numbers == [4, 5, 6, 7, 8]
+    whole = new().fit(parts)
+    assert model.lower_bounds_[:4] == whole.lower_bounds_[:4]
+    assert model.lower_bound_ == pytest.approx(whole.lower_bound_, abs=0.02)
 
 
 @pytest.mark.slow

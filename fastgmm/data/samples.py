@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._kernels.layout import LARGEST_BLOCK, Array
 from .containers import Frame, to_table
+from .equal_weights import equal_weights
 from .gaps import Gaps, find_gaps
 from .numbers import is_float_array
 
@@ -66,11 +67,16 @@ class Samples:
         self._table = to_table(X)
         self.n_samples, self.n_features = (int(size) for size in self._table.shape)
         self.is_weighted = sample_weight is not None
-        if sample_weight is None:
-            sample_weight = np.broadcast_to(np.float64(1.0), (self.n_samples,))
-        self.sample_weight = sample_weight
+        equal = equal_weights(self.n_samples)
+        self.sample_weight = equal if sample_weight is None else sample_weight
         self.with_missing = with_missing
         self._present: NDArray[np.bool_] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "sample_weight" or self.is_weighted}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({"sample_weight": equal_weights(state["n_samples"]), **state})
 
     @cached_property
     def gaps(self) -> Gaps | None:
@@ -140,8 +146,6 @@ class Samples:
 
     #: Whether any row is at hand; else rows are best read in their order.
     in_memory = True
-    #: Whether rows are read on this machine, and not by the workers of a cluster.
-    is_local = True
 
     @property
     def is_converted(self) -> bool:
@@ -257,6 +261,38 @@ class Samples:
         object
         """
         return function(self, *arguments, n_threads)
+
+    def states(self, function: Callable[..., Any], *arguments: Any, n_threads: int) -> Any:
+        """Return ``function(samples, *arguments, n_threads)``: what `sum_with_states` needs first.
+
+        Returns
+        -------
+        object
+            Parts on other machines have no states yet: they make their own in the first sum.
+        """
+        return function(self, *arguments, n_threads)
+
+    def sum_with_states(
+        self, function: Callable[..., tuple[T, Any]], states: Any, *arguments: Any, n_threads: int
+    ) -> tuple[T, Any]:
+        """Return a sum over the rows, as `sum` does, and what the parts keep for the next one.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(part, state, *arguments, n_threads)`` returns a term and the next state, and
+            leaves ``state`` as it is: it may be called again. None: a part has no state.
+        states : object
+            What this method or `states` returned.
+        *arguments
+        n_threads : int
+            Does not change the result.
+
+        Returns
+        -------
+        tuple
+        """
+        return function(self, states, *arguments, n_threads)
 
     def blocks(self) -> Iterator[tuple[NDArray[Any], Array]]:
         """Yield (X, sample_weight) in float arrays, part by part."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels.layout import Array
+from .equal_weights import equal_weights
 from .finite import LARGEST_ABSENT
 from .samples import Samples, part_rows
 from .sources.base import Part, Source
@@ -136,7 +137,7 @@ class SourceSamples(Samples):
             raise ValueError(
                 "This needs the weights of all samples at once, and so samples in memory."
             )
-        return np.broadcast_to(np.float64(1.0), (self.n_samples,))
+        return equal_weights(self.n_samples)
 
     def blocks(self) -> Iterator[tuple[NDArray[Any], Array]]:
         """Yield (X, sample_weight), part by part; the next part is read in the background.
@@ -148,7 +149,7 @@ class SourceSamples(Samples):
         self._last = None
         for X, weight in read_ahead(self._parts()):
             n += len(X)
-            yield X, np.broadcast_to(np.float64(1.0), (len(X),)) if weight is None else weight
+            yield X, equal_weights(len(X)) if weight is None else weight
         self._check_count(n)
 
     def _check_count(self, n: int) -> None:
@@ -162,7 +163,7 @@ class SourceSamples(Samples):
         """Return the weights of some rows, given by a slice."""
         start, stop, step = rows.indices(self.n_samples)
         if not self.is_weighted:
-            return np.broadcast_to(np.float64(1.0), (len(range(start, stop, step)),))
+            return equal_weights(len(range(start, stop, step)))
         weight = self._read(start, stop).sample_weight
         assert weight is not None
         return weight[::step]

@@ -1,6 +1,8 @@
 """The client of Dask: which it is, and what its tasks return."""
 
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from typing import Any
 
 from .partitions import Delayed
@@ -8,18 +10,52 @@ from .partitions import Delayed
 _LOST = "scheduler-connection-lost"
 
 
-def results(client: Any, tasks: list[Delayed]) -> list[Any]:
-    """Return the results of tasks; raise the error of the first that failed."""
+def results(client: Any, tasks: list[Delayed], n_fetched: int | None = None) -> list[Any]:
+    """Return the results of tasks; raise the error of the first that failed.
+
+    Parameters
+    ----------
+    client : Client
+    tasks : list of Delayed
+    n_fetched : int, optional
+        Of the tasks after so many the workers keep the results; their futures are returned.
+
+    Returns
+    -------
+    list
+    """
     from distributed import wait
 
     futures = []
     try:
-        futures = client.compute(tasks)
-        wait(futures)
-        for future in futures:
-            if future.status == "error":
-                future.result()
-        return list(client.gather(futures))
+        with _named_loss(client):
+            futures = client.compute(tasks)
+            wait(futures)
+            for future in futures:
+                if future.status == "error":
+                    future.result()
+            values = list(client.gather(futures[:n_fetched]))
+        kept, futures = futures[len(values) :], futures[: len(values)]
+        return [*values, *kept]
+    finally:
+        for future in futures:  # now: an error keeps this frame alive
+            future.release()
+
+
+def scattered(client: Any, value: Any) -> Any:
+    """Return the future of data that no task has made.
+
+    When it is released, Dask forgets the tasks that needed it, and so how to repeat them.
+    """
+    with _named_loss(client):
+        return client.scatter(value, hash=False)
+
+
+@contextmanager
+def _named_loss(client: Any) -> Iterator[None]:
+    """Raise ConnectionError where the scheduler is lost."""
+    try:
+        yield
     except (CancelledError, OSError) as error:
         if client.status == "running" and getattr(error, "reason", "") != _LOST:
             raise
@@ -27,9 +63,6 @@ def results(client: Any, tasks: list[Delayed]) -> list[Any]:
             "The connection to the scheduler of Dask was lost in the middle of a fit. Connect a "
             "client to a scheduler, and fit again."
         ) from error
-    finally:
-        for future in futures:  # now: an error keeps this frame alive
-            future.release()
 
 
 def current_client() -> Any:

@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from numbers import Real
+from operator import itemgetter
 from threading import Lock
 from time import sleep
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,12 @@ from .._kernels.layout import Array
 from ..data.containers import column_names
 from ..data.samples import Samples, T
 from ..em.parts import merge
-from .client import current_client, results
+from .client import current_client, results, scattered
+from .graph import each, merged, new_name
 from .partitions import Delayed, is_distributed, to_partitions
+from .states import States
 from .tasks import Call, Facts, apply, describe, pick, prepare
 
-# So many parts, or sums of parts, are added by one task. A power of 2, for the tree of `merge`.
-_FAN_IN = 8
 # How often partitions are loaded for one pass, where workers that should compute it die. Between,
 # Dask forgets the tasks, and how often they failed.
 _ATTEMPTS = 5
@@ -65,7 +65,7 @@ class DistributedSamples(Samples):
         self._sources = list(zip(partitions, _weights(sample_weight, len(partitions)), strict=True))
         self._numbers: Sequence[int] = range(len(partitions))
         self._parts = self._load()
-        facts = self._compute(lambda parts: _each(describe, parts, "fastgmm-facts"))
+        facts = self._compute(lambda parts: each(describe, parts, "fastgmm-facts"))
         self.n_features, self.frame = _common(facts)
         # parts without rows are not asked again
         self._numbers = [number for number in self._numbers if facts[number].shape[0]]
@@ -109,7 +109,7 @@ class DistributedSamples(Samples):
         """Sum of the weights."""
         return self._total_weight
 
-    in_memory = is_local = False
+    in_memory = False
 
     @property
     def n_present(self) -> int:
@@ -137,22 +137,49 @@ class DistributedSamples(Samples):
         The order of additions is that of `em.merge`, however many workers there are. The number of
         threads is that of the workers.
         """
-        kind = function.__name__.strip("_").replace("_", "-")
         call = Call(function, arguments)
 
         def tree(parts: list[Any]) -> list[Delayed]:
             from dask import delayed
 
-            shared = delayed(call, name=_name("fastgmm-broadcast"), traverse=False)
-            sums = _each(apply, parts, f"fastgmm-{kind}", shared)
-            while len(sums) > 1:
-                starts = range(0, len(sums), _FAN_IN)
-                groups = [sums[start : start + _FAN_IN] for start in starts]
-                sums = _each(merge, groups, "fastgmm-merge")
-            return sums
+            shared = delayed(call, name=new_name("fastgmm-broadcast"), traverse=False)
+            return [merged(each(apply, parts, call.kind, shared))]
 
         result: T = self._compute(tree)[0]
         return result
+
+    def states(
+        self,
+        function: Callable[..., Any],  # noqa: ARG002
+        *arguments: Any,  # noqa: ARG002
+        n_threads: int,  # noqa: ARG002
+    ) -> States:
+        """Return no states: parts make their own in the first sum."""
+        return States()
+
+    def sum_with_states(
+        self,
+        function: Callable[..., tuple[T, Any]],
+        states: States,
+        *arguments: Any,
+        n_threads: int,  # noqa: ARG002
+    ) -> tuple[T, States]:
+        """Return a sum as `sum` does, and the next states, which stay on the workers.
+
+        A state that is lost with a worker is not computed again from those before, whose tasks
+        Dask has forgotten: the function gets None instead.
+        """
+        call = Call(function, arguments)
+
+        def tasks(parts: list[Any]) -> list[Delayed]:
+            # not a task: else Dask would keep all iterations, to repeat them where a worker dies
+            shared = scattered(self._client, call)
+            pairs = each(apply, parts, call.kind, shared, own=states.of_parts(len(parts)))
+            total = merged(each(itemgetter(0), pairs, "fastgmm-statistics"))
+            return [total, *each(itemgetter(1), pairs, "fastgmm-state")]
+
+        total, *futures = self._compute(tasks, n_fetched=1)
+        return total, States(futures)
 
     def take(self, rows: Any) -> Samples:
         """Return some samples with their weights, in memory here.
@@ -194,7 +221,7 @@ class DistributedSamples(Samples):
         own_rows = [ascending[starts[i] : stops[i]] - first_rows[i] for i in asked]
 
         def picks(parts: list[Any]) -> list[Delayed]:
-            return _each(pick, [parts[i] for i in asked], "fastgmm-subsample", own=own_rows)
+            return each(pick, [parts[i] for i in asked], "fastgmm-subsample", own=own_rows)
 
         found = self._compute(picks)
         X = np.empty((len(order), self.n_features), self.dtype)
@@ -209,7 +236,7 @@ class DistributedSamples(Samples):
         """Let the workers load and keep the partitions; return the futures of these parts."""
         from dask import delayed
 
-        name = _name("fastgmm-partition")
+        name = new_name("fastgmm-partition")
         load = delayed(prepare)
         return list(
             self._client.compute(
@@ -220,26 +247,35 @@ class DistributedSamples(Samples):
             )
         )
 
-    def _compute(self, tasks_of: Callable[[list[Any]], list[Delayed]]) -> list[Any]:
-        """Return the results of tasks that are made of the parts.
+    def _compute(
+        self, tasks_of: Callable[[list[Any]], list[Delayed]], n_fetched: int | None = None
+    ) -> list[Any]:
+        """Return the results of tasks that are made of the parts; see `results`.
 
         Dask itself repeats what a dead worker had to do, but it gives up a task that was on too
         many of these, though no fault of it: it counts over all iterations. Then the partitions are
-        loaded anew.
+        loaded anew. A pass whose states were lost is repeated, too.
         """
         from distributed import KilledWorker
+        from distributed.comm import CommClosedError
 
         for attempt in range(_ATTEMPTS):
             parts = self._current_parts()
             try:
-                return results(self._client, tasks_of(parts))
+                return results(self._client, tasks_of(parts), n_fetched)
             except KilledWorker:
                 if attempt == _ATTEMPTS - 1:
                     raise
                 self._reload(parts)
-            except CancelledError:  # unless by another thread, which has loaded the partitions anew
-                if attempt == _ATTEMPTS - 1 or self._current_parts() is parts:
+            except CancelledError:
+                # with what is lost, or by another thread, which has loaded the partitions anew
+                may_be_lost = n_fetched is not None or self._current_parts() is not parts
+                if attempt == _ATTEMPTS - 1 or not may_be_lost:
                     raise
+            except CommClosedError:  # to a worker that was to get what all share
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                sleep(_SECONDS_TO_FORGET)
         raise AssertionError
 
     def _current_parts(self) -> list[Any]:
@@ -253,29 +289,6 @@ class DistributedSamples(Samples):
                     part.release()
                 sleep(_SECONDS_TO_FORGET)
                 self._parts = self._load()
-
-
-def _each(
-    function: Callable[..., Any],
-    parts: Sequence[Any],
-    kind: str,
-    shared: Delayed = None,
-    own: Sequence[Any] | None = None,
-) -> list[Delayed]:
-    """Return a task for each part: of what all share, the part, and what is its own."""
-    from dask import delayed
-
-    task, name = delayed(function), _name(kind)
-    before = () if shared is None else (shared,)
-    after = [()] * len(parts) if own is None else [(value,) for value in own]
-    return [
-        task(*before, part, *after[i], dask_key_name=f"{name}-{i}") for i, part in enumerate(parts)
-    ]
-
-
-def _name(kind: str) -> str:
-    """Return the beginning of keys that no other task has; the dashboard shows the kind."""
-    return f"{kind}-{uuid4().hex}"
 
 
 def _weights(sample_weight: Any, n_partitions: int) -> list[Any]:

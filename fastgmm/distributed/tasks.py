@@ -65,6 +65,11 @@ class Call:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
 
+    @property
+    def kind(self) -> str:
+        """The beginning of the keys of its tasks."""
+        return "fastgmm-" + self.function.__name__.strip("_").replace("_", "-")
+
 
 @numpys_rules()
 def prepare(X: Any, sample_weight: Any, number: int, finite: bool) -> Part:
@@ -125,12 +130,12 @@ def _keep_memory() -> None:
 
 
 @numpys_rules()
-def apply(call: Call, part: Part) -> Any:
-    """Return what a function makes of a part."""
+def apply(call: Call, part: Part, *state: Any) -> Any:
+    """Return what a function makes of a part, and of its state if it keeps one."""
     _keep_memory()
     samples = Samples(part.X, part.weight)
     with one_blas_thread():
-        return call.function(samples, *call.arguments, threads_of_task())
+        return call.function(samples, *state, *call.arguments, threads_of_task())
 
 
 def predict(model: Any, method: str, X: Any, like: NDArray[Any]) -> NDArray[Any]:

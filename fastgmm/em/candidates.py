@@ -1,6 +1,7 @@
 """The few components that each sample keeps, for a pass that does not look at the others."""
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ class Candidates:
         n_threads: int,
         n_trees: int = 4,
     ) -> None:
-        self._samples, self._n_threads, self._n_trees = samples, n_threads, n_trees
+        self._samples, self._n_trees = samples, n_trees
         self._order: Indices | None = None
         numbers = n_candidates, n_neighbors, seed, n_threads
         self._neighborhoods = near = Neighborhoods(parameters, *numbers)
@@ -89,14 +90,38 @@ class Candidates:
             weight = samples.weight(order) if samples.is_weighted else None
             self._samples = Samples(np.ascontiguousarray(samples.rows(order), np.float64), weight)
             self._candidates = self._candidates[order]
-        self._settle(parameters)
+        self._settle(parameters, n_threads)
 
-    def search(self, parameters: MixtureParameters, *, is_wide: bool = False) -> Iterator[Found]:
+    def copy(self) -> "Candidates":
+        """Return the same candidates of the same samples; a search leaves the others as they are.
+
+        Returns
+        -------
+        Candidates
+        """
+        other = copy(self)
+        other._candidates = self._candidates.copy()
+        other._neighborhoods = self._neighborhoods.copy()
+        return other
+
+    def __sizeof__(self) -> int:
+        """Return the number of bytes of candidates and of samples that are copied."""
+        size = object.__sizeof__(self) + self._candidates.nbytes
+        if self._order is not None:
+            n, d = self._samples.n_samples, self._samples.n_features
+            size += self._order.nbytes + 8 * n * (d + self._samples.is_weighted)
+        return size
+
+    def search(
+        self, parameters: MixtureParameters, n_threads: int, *, is_wide: bool = False
+    ) -> Iterator[Found]:
         """Replace candidates by better ones, part by part.
 
         Parameters
         ----------
         parameters : MixtureParameters
+        n_threads : int
+            Does not change the result.
         is_wide : bool
             Whether to look at the neighbours of all candidates, and not of the best alone.
 
@@ -107,7 +132,7 @@ class Candidates:
         """
         for own, rows, X, weight in self._parts():
             candidates = self._candidates[own]
-            found = self._neighborhoods.search(X, parameters, candidates, is_wide, self._n_threads)
+            found = self._neighborhoods.search(X, parameters, candidates, is_wide, n_threads)
             yield Found(rows, X, weight, candidates, *found)
 
     def adopt(self, children: Indices, parents: Indices) -> None:
@@ -119,16 +144,16 @@ class Candidates:
         """
         self._neighborhoods.adopt(children, parents)
 
-    def _settle(self, parameters: MixtureParameters) -> None:
+    def _settle(self, parameters: MixtureParameters, n_threads: int) -> None:
         """Search in all trees, and then until the bound hardly gains."""
         near, bound = self._neighborhoods, -np.inf
         for number in range(1, _MOST_SEARCHES + 1):
             if 1 < number <= self._n_trees:
-                near.plant(self._n_threads)
+                near.plant(n_threads)
                 for own, _, X, _ in self._parts():
-                    self._candidates[own, 1:] = near.find(X, self._n_threads)[:, :-1]
+                    self._candidates[own, 1:] = near.find(X, n_threads)[:, :-1]
             before = bound
-            bound = sum(found.bound for found in self.search(parameters, is_wide=True))
+            bound = sum(found.bound for found in self.search(parameters, n_threads, is_wide=True))
             gain = (bound - before) / self._samples.total_weight
             if number >= self._n_trees and not gain >= _SETTLED:
                 return

@@ -1,5 +1,6 @@
 """Which components are near which: where the few candidates of a sample are sought."""
 
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,17 @@ class Neighborhoods:
         self._rank = np.argsort(self._order)
         n_neighbors = min(max(n_neighbors, n_candidates), K)
         self._neighbors = _nearest(self._rank, self._order, n_neighbors)
+
+    def copy(self) -> "Neighborhoods":
+        """Return what searches as this one would, and leaves this one as it is.
+
+        Returns
+        -------
+        Neighborhoods
+        """
+        other = copy(self)
+        other._random = deepcopy(self._random)
+        return other
 
     def plant(self, n_threads: int) -> None:
         """Grow another tree of means, whose cuts are elsewhere; what follows goes by that one.

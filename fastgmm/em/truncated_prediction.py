@@ -124,5 +124,5 @@ def _search(
     for start in range(0, samples.n_samples, n_rows):
         rows = np.arange(start, min(start + n_rows, samples.n_samples))
         part = Samples(samples.rows(slice(start, start + len(rows))))
-        for found in Candidates(part, parameters, *numbers, _TREES).search(parameters):
+        for found in Candidates(part, parameters, *numbers, _TREES).search(parameters, n_threads):
             yield rows[found.rows], found

@@ -21,38 +21,33 @@ POSTERIORS = ("exact", "truncated", "auto")
 MANY = 256
 
 
-def is_truncated(estimator: Any, samples: Samples) -> bool:
+def is_truncated(estimator: Any) -> bool:
     """Return whether a fit of an estimator keeps a few candidates of each sample.
 
     Parameters
     ----------
     estimator : IteratedMixture
-    samples : Samples
     """
     posterior = getattr(estimator, "posterior", "exact")
     if posterior == "auto":
         is_possible = estimator.acceleration is None and estimator.missing == "error"
-        return is_possible and samples.is_local and estimator.n_components >= MANY
+        return is_possible and estimator.n_components >= MANY
     return bool(posterior == "truncated")
 
 
-def check_posterior(estimator: Any, samples: Samples) -> None:
-    """Raise ValueError where truncated EM does not go with another parameter, or the samples."""
+def check_posterior(estimator: Any) -> None:
+    """Raise ValueError where truncated EM does not go with another parameter."""
     if estimator.posterior != "truncated":
         return
     for name, needed in (("acceleration", None), ("missing", "error")):
         value = getattr(estimator, name)
         if value != needed:
             raise ValueError(f"posterior='truncated' needs {name}={needed!r}, got {value!r}.")
-    if not samples.is_local:
-        raise ValueError(
-            "posterior='truncated' needs samples on one machine, got partitions of a cluster."
-        )
 
 
-def posterior_after(estimator: Any, samples: Samples, n_threads: int) -> Posterior[Any, Any]:
+def posterior_after(estimator: Any, n_threads: int) -> Posterior[Any, Any]:
     """Return the posterior by which the samples of a fit are looked at once more."""
-    if is_truncated(estimator, samples):
+    if is_truncated(estimator):
         return NeighborhoodPosterior(n_jobs=n_threads)
     return ExactPosterior(n_threads)
 
@@ -70,7 +65,7 @@ def predictions(estimator: Any, samples: Samples) -> ModuleType:
     module
         `model.prediction` or `em.truncated_prediction`.
     """
-    if is_truncated(estimator, samples) and samples.gaps is None:
+    if is_truncated(estimator) and samples.gaps is None:
         is_worthwhile = truncated_prediction.is_worthwhile(samples, estimator.n_components)
         return truncated_prediction if is_worthwhile else prediction
     return prediction

@@ -113,7 +113,7 @@ def _with_few_samples(
         return np.zeros(parameters.n_components, np.bool_), 0
     needed = parameters.n_features + 1 if model.is_matrix else 2
     # a component of just as many samples may be counted a little lower
-    posterior = posterior_after(estimator, samples, 1)
+    posterior = posterior_after(estimator, 1)
     return component_sizes(samples, parameters, posterior) < needed - 0.5, needed
 
 
@@ -168,7 +168,7 @@ def _without_variance(
     if estimator.reg_covar != "auto":
         return is_constant
     model = parameters.covariance_model
-    posterior = posterior_after(estimator, samples, 1)
+    posterior = posterior_after(estimator, 1)
     posterior.start(samples, parameters)
     statistics = posterior.summarize(samples, parameters)
     _, means, covariances = estimate(statistics, 0.0)

@@ -269,7 +269,7 @@ class GaussianMixture(KnownMixture):
         self.n_jobs = n_jobs
 
     def _prepare(self, samples: Samples) -> tuple[dict[str, Any], dict[str, Any]]:
-        check_posterior(self, samples)
+        check_posterior(self)
         return prepare(self, samples)
 
     def _update(self, setting: Setting) -> ClosedForm:
@@ -303,7 +303,7 @@ class GaussianMixture(KnownMixture):
                 setting.reg_covar, n_threads, setting.random_state, moves, self.fixed
             )
             return search.run(samples, parameters, stop, self.max_iter, callback)
-        if is_truncated(self, samples) and self.max_iter > 0:
+        if is_truncated(self) and self.max_iter > 0:
             update = self._update(setting)
             return run_truncated(self, samples, parameters, update, stop, setting, callback)
         return run(

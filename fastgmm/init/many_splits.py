@@ -111,7 +111,7 @@ def _best(
     """Return the best component of each sample, and log w_k N(x | k) of that component."""
     labels, density = np.empty(samples.n_samples, np.int64), np.empty(samples.n_samples)
     sought = Candidates(samples, parameters, *_WIDTHS, seed, n_threads)
-    for found in sought.search(parameters):
+    for found in sought.search(parameters, n_threads):
         labels[found.rows] = found.candidates[:, 0]
         density[found.rows] = found.log_prob_norm + np.log(found.resp[:, 0])
     return labels, density
@@ -130,7 +130,7 @@ def _of_pair(
     """
     density = np.empty(len(labels))
     sought = Candidates(samples, two, *_WIDTHS, seed, n_threads)
-    for found in sought.search(two):
+    for found in sought.search(two, n_threads):
         is_own = found.candidates // 2 == labels[found.rows, np.newaxis]
         own = np.where(is_own, found.resp, 0.0).sum(axis=1)
         own = np.where(is_own.any(axis=1), own, found.resp[:, -1])

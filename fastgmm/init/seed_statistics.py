@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._kernels.layout import Array
+from ..data.equal_weights import equal_weights
 from ..model.covariance_model import CovarianceModel
 from ..model.parameters import distances_from_origin
 from ..model.statistics import SufficientStatistics
@@ -28,7 +29,7 @@ def summarize(
         return statistics
     assert seeds.resp is not None
     if weight is None:
-        weight = np.broadcast_to(np.float64(1.0), len(X))
+        weight = equal_weights(len(X))
     step = max(_RESP_ELEMENTS // len(seeds.centers), 1)
     for start in range(0, len(X), step):
         stop = min(start + step, len(X))

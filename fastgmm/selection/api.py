@@ -279,15 +279,15 @@ def _setting(
         seed=_seed(template.random_state),
         n_threads=1 if side_by_side else n_threads,
         n_workers=n_threads if side_by_side else 1,
-        many=_many(template, samples),
+        many=_many(template),
         is_held_out=criterion == "held-out",
     )
 
 
-def _many(template: GaussianMixture, samples: Samples) -> float:
+def _many(template: GaussianMixture) -> float:
     """Return from how many components on EM is truncated."""
     if template.posterior == "auto":
-        return MANY if samples.is_local and template.missing == "error" else np.inf
+        return MANY if template.missing == "error" else np.inf
     return 1.0 if template.posterior == "truncated" else np.inf
 
 

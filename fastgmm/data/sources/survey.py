@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..equal_weights import equal_weights
 from ..finite import not_finite
 from .base import Part, Source
 
@@ -49,7 +50,7 @@ class Survey:
         """
         X, weight = part
         if weight is None:
-            weight = np.broadcast_to(np.float64(1.0), (len(X),))
+            weight = equal_weights(len(X))
         else:
             self._check_weight(weight)
         self._check_finite(part)

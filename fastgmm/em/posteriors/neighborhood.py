@@ -57,14 +57,17 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
     Raises
     ------
     ValueError
-        If a number is not a positive integer, or the seed out of range; if samples are in
-        partitions of a cluster.
+        If a number is not a positive integer, or the seed out of range.
 
     Notes
     -----
     Samples in memory are copied, in float64, in the order of the tree: those that are near in
     space are near in memory. In addition it takes about 100 bytes for each sample. From a source,
     samples are read part by part, and sorted there.
+
+    Samples in partitions of a cluster keep their candidates on the workers, from the first
+    iteration on. Each partition has neighbourhoods of its own. Where a worker dies, its partitions
+    seek their candidates anew, for the parameters at hand.
 
     References
     ----------
@@ -102,22 +105,16 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
         self.n_threads = count_threads(n_jobs)
 
     def start(self, samples: Samples, parameters: MixtureParameters) -> None:
-        """Seek candidates for the parameters.
-
-        Raises
-        ------
-        ValueError
-            If samples are in partitions of a cluster.
-        """
-        if not samples.is_local:
-            raise ValueError(
-                "NeighborhoodPosterior needs samples on one machine, but got partitions of a "
-                "cluster."
-            )
-        numbers = self.n_candidates, self.n_neighbors, self.seed, self.n_threads
-        self._candidates = Candidates(samples, parameters, *numbers)
+        """Seek candidates for the parameters; partitions of a cluster do so when first summed."""
+        self._candidates = samples.states(
+            Candidates, parameters, *self._numbers, n_threads=self.n_threads
+        )
         self._n_searches = self._reseeded_at = self.n_reseeded = 0
         self._nk = np.empty(0)
+
+    @property
+    def _numbers(self) -> tuple[int, int, int]:
+        return self.n_candidates, self.n_neighbors, self.seed
 
     @property
     def settled(self) -> bool:
@@ -126,20 +123,12 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples under q, about the means."""
-        total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
-        bound, reseeding = 0.0, self._next_reseeding(samples)
-        for found in self._candidates.search(parameters):
-            bound += found.bound
-            if reseeding is not None:
-                reseed(found, parameters, reseeding)
-            weighted = found.resp
-            weighted *= found.weight[:, np.newaxis]
-            entries, bounds = by_label(found.candidates.ravel(), parameters.n_components)
-            total.add_groups(found.X, weighted, entries, bounds, self.n_threads)
-        if reseeding is not None:
-            self._candidates.adopt(*reseeding)
-        self._nk = total.moments.nk.copy()
-        return replace(total, log_likelihood=bound, weight=samples.total_weight)
+        arguments = parameters, self._numbers, self._next_reseeding(samples)
+        statistics, self._candidates = samples.sum_with_states(
+            _summarize, self._candidates, *arguments, n_threads=self.n_threads
+        )
+        self._nk = statistics.moments.nk.copy()
+        return statistics
 
     def _next_reseeding(self, samples: Samples) -> Reseeding | None:
         """Return what is to be re-seeded in this iteration, if anything is."""
@@ -152,3 +141,31 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
         self._reseeded_at = self._n_searches
         self.n_reseeded += len(reseeding.spent)
         return reseeding
+
+
+def _summarize(
+    samples: Samples,
+    candidates: Candidates | None,
+    parameters: MixtureParameters,
+    numbers: tuple[int, int, int],
+    reseeding: Reseeding | None,
+    n_threads: int,
+) -> tuple[SufficientStatistics, Candidates]:
+    """Return the statistics of some samples, and their next candidates."""
+    if candidates is None:
+        candidates = Candidates(samples, parameters, *numbers, n_threads)
+    else:
+        candidates = candidates.copy()
+    total = SufficientStatistics.zeros(parameters.covariance_model, parameters.means)
+    bound = 0.0
+    for found in candidates.search(parameters, n_threads):
+        bound += found.bound
+        if reseeding is not None:
+            reseed(found, parameters, reseeding)
+        weighted = found.resp
+        weighted *= found.weight[:, np.newaxis]
+        entries, bounds = by_label(found.candidates.ravel(), parameters.n_components)
+        total.add_groups(found.X, weighted, entries, bounds, n_threads)
+    if reseeding is not None:
+        candidates.adopt(*reseeding)
+    return replace(total, log_likelihood=bound, weight=samples.total_weight), candidates
