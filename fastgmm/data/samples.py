@@ -21,6 +21,7 @@ _PART_ROWS = 2**18
 _LEAST_PART_ROWS = 2**15
 # Rows converted at a time for data that the kernels cannot read in place: about 16 MB.
 _CONVERTED_ELEMENTS = 2**21
+T = TypeVar("T")
 
 
 def part_rows(n_features: int) -> int:
@@ -40,9 +41,6 @@ def part_rows(n_features: int) -> int:
     rows = _PART_ELEMENTS // n_features
     many = min(2 * rows, _PART_ROWS)
     return max(rows, many, _LEAST_PART_ROWS) // LARGEST_BLOCK * LARGEST_BLOCK
-
-
-T = TypeVar("T")
 
 
 class Samples:
@@ -67,16 +65,14 @@ class Samples:
         self._table = to_table(X)
         self.n_samples, self.n_features = (int(size) for size in self._table.shape)
         self.is_weighted = sample_weight is not None
-        equal = equal_weights(self.n_samples)
-        self.sample_weight = equal if sample_weight is None else sample_weight
+        self._weight = sample_weight
         self.with_missing = with_missing
         self._present: NDArray[np.bool_] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k != "sample_weight" or self.is_weighted}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update({"sample_weight": equal_weights(state["n_samples"]), **state})
+    @property
+    def sample_weight(self) -> Array:
+        """The weight of each sample."""
+        return equal_weights(self.n_samples) if self._weight is None else self._weight
 
     @cached_property
     def gaps(self) -> Gaps | None:
@@ -265,10 +261,14 @@ class Samples:
     def states(self, function: Callable[..., Any], *arguments: Any, n_threads: int) -> Any:
         """Return ``function(samples, *arguments, n_threads)``: what `sum_with_states` needs first.
 
+        Parameters
+        ----------
+        function, *arguments, n_threads : object
+            As for `sum`.
+
         Returns
         -------
         object
-            Parts on other machines have no states yet: they make their own in the first sum.
         """
         return function(self, *arguments, n_threads)
 
@@ -283,7 +283,7 @@ class Samples:
             ``function(part, state, *arguments, n_threads)`` returns a term and the next state, and
             leaves ``state`` as it is: it may be called again. None: a part has no state.
         states : object
-            What this method or `states` returned.
+            What this method or `states` returned. Parts elsewhere make theirs in the first sum.
         *arguments
         n_threads : int
             Does not change the result.

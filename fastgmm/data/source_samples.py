@@ -131,7 +131,7 @@ class SourceSamples(Samples):
         return self._survey.largest_magnitude
 
     @property
-    def sample_weight(self) -> Array:  # type: ignore[override]
+    def sample_weight(self) -> Array:
         """Refused where it would be an array of ``n_samples``; `weight` returns some."""
         if self.is_weighted:
             raise ValueError(
