@@ -429,7 +429,7 @@ def test_auto_is_truncated_where_there_are_many_components():
 
 @pytest.mark.parametrize(
     "other",
-    [{"acceleration": "quasi-newton"}, {"acceleration": "split-merge"}, {"missing": "marginalize"}],
+    [{"acceleration": "quasi-newton"}, {"acceleration": "subsample"}, {"missing": "marginalize"}],
 )
 def test_what_truncated_em_does_not_go_with(other):
     X, _ = many(K=5, n=100)

@@ -1,5 +1,6 @@
 """The E step of GaussianMixture: exact, or truncated to a few candidates of each sample."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -12,13 +13,16 @@ from ..em.posteriors.base import Posterior
 from ..em.posteriors.exact import ExactPosterior
 from ..em.posteriors.neighborhood import NeighborhoodPosterior
 from ..em.result import Callback, EMResult, Iteration, joined, stops
-from ..em.updates.base import Update
+from ..em.updates.closed_form import ClosedForm
+from ..init import ManySplitMerge
 from ..model import prediction
 from ..model.parameters import MixtureParameters
 
 POSTERIORS = ("exact", "truncated", "auto")
 #: From so many components on, ``auto`` is truncated.
 MANY = 256
+# Accelerations that truncated EM can have.
+_GOES_WITH = (None, "split-merge")
 
 
 def is_truncated(estimator: Any) -> bool:
@@ -30,7 +34,7 @@ def is_truncated(estimator: Any) -> bool:
     """
     posterior = getattr(estimator, "posterior", "exact")
     if posterior == "auto":
-        is_possible = estimator.acceleration is None and estimator.missing == "error"
+        is_possible = estimator.acceleration in _GOES_WITH and estimator.missing == "error"
         return is_possible and estimator.n_components >= MANY
     return bool(posterior == "truncated")
 
@@ -39,10 +43,13 @@ def check_posterior(estimator: Any) -> None:
     """Raise ValueError where truncated EM does not go with another parameter."""
     if estimator.posterior != "truncated":
         return
-    for name, needed in (("acceleration", None), ("missing", "error")):
-        value = getattr(estimator, name)
-        if value != needed:
-            raise ValueError(f"posterior='truncated' needs {name}={needed!r}, got {value!r}.")
+    if estimator.acceleration not in _GOES_WITH:
+        raise ValueError(
+            "posterior='truncated' needs acceleration=None or 'split-merge', got "
+            f"{estimator.acceleration!r}."
+        )
+    if estimator.missing != "error":
+        raise ValueError(f"posterior='truncated' needs missing='error', got {estimator.missing!r}.")
 
 
 def posterior_after(estimator: Any, n_threads: int) -> Posterior[Any, Any]:
@@ -75,7 +82,7 @@ def run_truncated(
     estimator: Any,
     samples: Samples,
     parameters: MixtureParameters,
-    update: Update[Any, Any],
+    new_update: Callable[[], ClosedForm],
     convergence: Convergence,
     setting: Any,
     callback: Callback,
@@ -87,8 +94,9 @@ def run_truncated(
     estimator : GaussianMixture
     samples : Samples
     parameters : MixtureParameters
-    update, convergence
-        The M step and the stop rule.
+    new_update : callable
+        Returns the M step.
+    convergence : Convergence
     setting : Setting
     callback : callable
 
@@ -97,18 +105,23 @@ def run_truncated(
     EMResult
         ``converged`` is that of truncated EM.
     """
-    seed, n_threads = int(setting.random_state.randint(2**31)), setting.n_threads
-    is_free = not len(estimator.fixed) and not len(estimator.fixed_components)
-    result = run(
-        samples,
-        parameters,
-        posterior=NeighborhoodPosterior(seed=seed, reseed=is_free, n_jobs=n_threads),
-        update=update,
-        convergence=convergence,
-        max_iter=estimator.max_iter,
-        lower_bound=setting.lower_bound,
-        callback=callback,
-    )
+    n_threads, random_state = setting.n_threads, setting.random_state
+    if estimator.acceleration == "split-merge":
+        search = ManySplitMerge(new_update, n_threads, random_state)
+        result = search.run(samples, parameters, convergence, estimator.max_iter, callback)
+    else:
+        seed = int(random_state.randint(2**31))
+        is_free = not len(estimator.fixed) and not len(estimator.fixed_components)
+        result = run(
+            samples,
+            parameters,
+            posterior=NeighborhoodPosterior(seed=seed, reseed=is_free, n_jobs=n_threads),
+            update=new_update(),
+            convergence=convergence,
+            max_iter=estimator.max_iter,
+            lower_bound=setting.lower_bound,
+            callback=callback,
+        )
     exact_iter = estimator.exact_iter
     if exact_iter == 0 or result.stopped or result.out_of_time or not result.history:
         return result
@@ -125,7 +138,7 @@ def run_truncated(
         samples,
         result.parameters,
         posterior=ExactPosterior(n_threads),
-        update=update,
+        update=new_update(),
         convergence=Never(),
         max_iter=exact_iter,
         lower_bound=result.lower_bound,

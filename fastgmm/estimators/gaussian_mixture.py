@@ -1,6 +1,7 @@
 """GaussianMixture: maximum likelihood by EM, with scikit-learn's interface."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
@@ -91,7 +92,8 @@ class GaussianMixture(KnownMixture):
         iterations; it may end at another maximum. ``subsample``: the same, first on an eighth of
         the samples, then on all. ``split-merge``: moves that merge two components and split
         another, tried on a subsample, before and after quasi-Newton on all samples. It reaches
-        higher maxima, sooner; for 3 components and more.
+        higher maxima, sooner; for 3 components and more. Where ``posterior`` is truncated, many
+        moves at once, between runs of truncated EM.
     stop_rule : {'last-change', 'remaining-gain'}, default='last-change'
         What ``tol`` bounds: the last change of the mean log-likelihood, as in scikit-learn, or an
         estimate of the gain of all further iterations. The latter does not stop EM while it
@@ -116,8 +118,8 @@ class GaussianMixture(KnownMixture):
         ``truncated``: each sample keeps its three best components, sought near the best; see
         `em.NeighborhoodPosterior`. For thousands of components, whose number then hardly changes
         the time of an iteration. Lower bounds are then bounds below the mean log-likelihood, which
-        ``score`` computes. ``auto``: truncated from 256 components on, without acceleration and
-        missing values. Streams are exact. Predictions follow, from 2,048 components on.
+        ``score`` computes. ``auto``: truncated from 256 components on, without quasi-Newton
+        steps and missing values. Streams are exact. Predictions follow, from 2,048 components on.
     exact_iter : int, default=0
         Number of iterations of exact EM after those of truncated EM. The last lower bounds are then
         log-likelihoods.
@@ -297,15 +299,15 @@ class GaussianMixture(KnownMixture):
         callback: Callable[[Iteration], object],
     ) -> EMResult[MixtureParameters]:
         n_threads, stop = setting.n_threads, STOP_RULES[self.stop_rule](self.tol)
+        if is_truncated(self) and self.max_iter > 0:
+            update = partial(self._update, setting)
+            return run_truncated(self, samples, parameters, update, stop, setting, callback)
         if self.acceleration in ("subsample", "split-merge") and self.max_iter > 0:
             moves = self.acceleration == "split-merge"
             search = SplitMerge(
                 setting.reg_covar, n_threads, setting.random_state, moves, self.fixed
             )
             return search.run(samples, parameters, stop, self.max_iter, callback)
-        if is_truncated(self) and self.max_iter > 0:
-            update = self._update(setting)
-            return run_truncated(self, samples, parameters, update, stop, setting, callback)
         return run(
             samples,
             parameters,

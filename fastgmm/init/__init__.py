@@ -4,6 +4,7 @@ from .api import starting_parameters
 from .automatic import in_order, scaled_seeds
 from .centers import initial_centers
 from .given import is_given
+from .many_moves import ManySplitMerge
 from .many_splits import splits_of_many
 from .seeding import Seeds, float64_rows, subsample, tree_seeds
 from .split_merge import SplitMerge
@@ -20,6 +21,7 @@ from .starting_points import (
 
 __all__ = [
     "INIT_PARAMS",
+    "ManySplitMerge",
     "Seeds",
     "Split",
     "SplitMerge",

@@ -39,7 +39,7 @@ _MOVE_ITERATIONS = 30
 _STILL_LOST = 0.08
 _TOL = 1e-5
 # In nats per sample: a move that gains less is not kept, and no further search begins.
-_WORTHWHILE = 1e-4
+WORTHWHILE = 1e-4
 # How many moves in a row may fail before EM on all samples, and after it. How many later searches,
 # each on another subsample, may find nothing.
 _FAILURES = 6
@@ -105,7 +105,7 @@ class SplitMerge:
         An iteration below the best lower bound so far keeps that bound. Its change is 0. The
         callback is called for iterations on all samples, and may stop the fit there.
         """
-        record = _Record(callback)
+        record = Record(callback)
         found, _ = self._search(samples, start, _FAILURES)
         best = self._em(samples, found, convergence, max_iter, record)
         in_vain = 0 if self.with_moves else _SEARCHES_IN_VAIN
@@ -117,7 +117,7 @@ class SplitMerge:
             record.begin(best)
             result = self._em(samples, found, convergence, max_iter - record.before, record)
             result = record.renumbered(result)
-            if result.lower_bound > best.lower_bound + _WORTHWHILE:
+            if result.lower_bound > best.lower_bound + WORTHWHILE:
                 in_vain = 0
             if result.lower_bound > best.lower_bound:
                 best = result
@@ -154,7 +154,7 @@ class SplitMerge:
             lost = best.lower_bound - result.lower_bounds[0]
             if best.lower_bound - result.lower_bound <= _STILL_LOST * lost:
                 result = self._em(subsample, result.parameters, tol, _MOVE_ITERATIONS)
-                if result.lower_bound > best.lower_bound + _WORTHWHILE:
+                if result.lower_bound > best.lower_bound + WORTHWHILE:
                     return result
         return None
 
@@ -185,7 +185,7 @@ class SplitMerge:
         return subsample(samples, size, self.random_state)
 
 
-class _Record:
+class Record:
     """The history of several runs as one, in which the lower bound never falls."""
 
     def __init__(self, callback: Callback | None) -> None:
