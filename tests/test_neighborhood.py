@@ -27,6 +27,9 @@ from variants import (
 
 import fastgmm
 from fastgmm import em
+from fastgmm.data.samples import Samples
+from fastgmm.em.candidates import Candidates
+from fastgmm.em.reseeding import find_spent, reseed
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
@@ -261,8 +264,8 @@ def test_components_of_one_sample_are_used_elsewhere(covariance_type):
         covariance_type, start.weights, means, covariances
     )
     before, kept, moved = (
-        fit(X, start, em.NeighborhoodPosterior(reseed=reseed), max_iter)
-        for reseed, max_iter in ((False, 4), (False, 5), (True, 5))
+        fit(X, start, em.NeighborhoodPosterior(reseed_until=reseed), max_iter)
+        for reseed, max_iter in ((0, 4), (0, 5), (5, 5))
     )
     assert moved.lower_bounds == kept.lower_bounds
     sizes, without, with_it = (len(X) * r.parameters.weights for r in (before, kept, moved))
@@ -280,14 +283,16 @@ def test_components_of_one_sample_are_used_elsewhere(covariance_type):
 
 def test_re_seeding_is_the_same_on_any_number_of_threads_and_in_parts(monkeypatch):
     X, start = many(K=800, n=3000)
-    results = [fit(X, start, em.NeighborhoodPosterior(reseed=True, n_jobs=jobs)) for jobs in (1, 2)]
+    results = [
+        fit(X, start, em.NeighborhoodPosterior(reseed_until=100, n_jobs=jobs)) for jobs in (1, 2)
+    ]
     assert results[0].n_reseeded > 20
     assert_same_bits(results[0].parameters, results[1].parameters)
     monkeypatch.setattr("fastgmm.data.samples._LEAST_PART_ROWS", 1024)
     monkeypatch.setattr("fastgmm.data.samples._PART_ROWS", 1024)
     monkeypatch.setattr("fastgmm.data.samples._PART_ELEMENTS", 1024)
     batches = fastgmm.sources.Batches(lambda: (X[i : i + 500] for i in range(0, 3000, 500)))
-    from_parts = fit(batches, start, em.NeighborhoodPosterior(reseed=True))
+    from_parts = fit(batches, start, em.NeighborhoodPosterior(reseed_until=100))
     assert abs(from_parts.n_reseeded - results[0].n_reseeded) <= 0.1 * results[0].n_reseeded
     assert from_parts.lower_bound == pytest.approx(results[0].lower_bound, abs=0.05)
 
@@ -295,10 +300,70 @@ def test_re_seeding_is_the_same_on_any_number_of_threads_and_in_parts(monkeypatc
 @pytest.mark.parametrize("n_candidates", [1, 2, 5])
 def test_re_seeding_with_any_number_of_candidates(n_candidates):
     X, start = many(K=400, n=1500)
-    result = fit(X, start, em.NeighborhoodPosterior(n_candidates, reseed=True), max_iter=20)
+    result = fit(X, start, em.NeighborhoodPosterior(n_candidates, reseed_until=15), max_iter=20)
     assert result.n_reseeded > 10
     assert result.parameters.weights.sum() == pytest.approx(1.0)
     assert np.isfinite(result.score(X))
+
+
+@pytest.mark.parametrize("n_candidates", [1, 2, 12])
+def test_responsibilities_still_sum_to_one(n_candidates):
+    """Also of two outliers beside one another, whose components are both spent."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(300, 2)), [[40.0, 40.0], [40.5, 40.0]]])
+    start = em.starting_parameters(X[:300], 10, init_params="tree", reg_covar=1e-3, random_state=0)
+    parameters = em.MixtureParameters.from_covariances(
+        "full",
+        np.append(start.weights * 300, [1, 1]) / 302,
+        np.concatenate([start.means, X[300:]]),
+        np.concatenate([start.covariances, 2 * [np.eye(2)]]),
+    )
+    candidates = Candidates(Samples(X), parameters, n_candidates, 12, 0, 1)
+    nk = np.append(start.weights * 300, [1.0, 1.0])
+    reseeding = find_spent(nk)
+    assert reseeding.spent.tolist() == [10, 11]
+    for found in candidates.search(parameters, 1):
+        reseed(found, parameters, reseeding)
+        np.testing.assert_allclose(found.resp.sum(axis=1), 1.0, rtol=1e-12)
+        assert all(len(set(row)) == n_candidates for row in found.candidates.tolist())
+        of_outliers = np.argsort(found.rows)[-2:]
+        best = found.candidates[of_outliers, 0]
+        assert n_candidates < 3 or not set(best) & {10, 11}  # else it has no other candidate
+        assert np.isin(found.candidates[:, 0], [10, 11]).sum() > 20
+    candidates.adopt(*reseeding)
+
+
+def test_with_all_candidates_re_seeding_keeps_statistics_exact():
+    X, start = many(K=60, n=300)
+    policy = em.NeighborhoodPosterior(60, 60, reseed_until=5)
+    result = fit(X, start, policy, max_iter=9)
+    assert result.n_reseeded > 0
+    for last in (6, 7, 8):
+        part = fit(X, start, em.NeighborhoodPosterior(60, 60, reseed_until=5), max_iter=last)
+        exact = summarize(em.ExactPosterior(), X, part.parameters).lower_bound
+        assert result.lower_bounds[last] == pytest.approx(exact, rel=1e-10)
+
+
+def test_a_weight_counts_copies_when_components_are_re_seeded():
+    X, start = many(K=100, n=400)
+    weight = np.random.default_rng(0).integers(1, 4, len(X))
+    policy = em.NeighborhoodPosterior(100, 100, reseed_until=10)
+    weighted = fit(X, start, policy, sample_weight=weight)
+    copies = fit(np.repeat(X, weight, axis=0), start, policy)
+    assert weighted.n_reseeded == copies.n_reseeded > 0
+    assert weighted.lower_bounds == pytest.approx(copies.lower_bounds, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_component_is_re_seeded_at_the_end():
+    """A few iterations follow, so that the bound is one of the final parameters."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(300, 2)), [[30.0, 0], [0, 30.0]]])
+    for max_iter in (4, 5, 6, 9, 10, 11, 15, 16, 20):
+        options = {"max_iter": max_iter, "init_params": "tree", "reg_covar": 1e-3}
+        model = fastgmm.GaussianMixture(12, tol=0, posterior="truncated", random_state=0, **options)
+        assert model.fit(X).lower_bound_ <= model.score(X) + 1e-9
+        assert (model.n_reseeded_ > 0) == (max_iter >= 10)
 
 
 def test_the_fit_does_not_end_while_components_are_re_seeded():
@@ -306,7 +371,7 @@ def test_the_fit_does_not_end_while_components_are_re_seeded():
     changes = np.diff(fit(X, start, em.NeighborhoodPosterior(), 7).lower_bounds)
     for tol in (1.01 * changes[3], 1.01 * changes[4]):  # those of iterations 5 and 6
         policies = {"update": em.ClosedForm(1e-3), "convergence": em.LowerBoundChange(tol)}
-        result = em.fit(X, start, posterior=em.NeighborhoodPosterior(reseed=True), **policies)
+        result = em.fit(X, start, posterior=em.NeighborhoodPosterior(reseed_until=100), **policies)
         assert result.converged
         assert result.n_iter not in (5, 6, 10, 11, 15, 16)
 
@@ -315,7 +380,7 @@ def test_the_fit_does_not_end_while_components_are_re_seeded():
 def test_an_estimator_counts_what_was_re_seeded(tmp_path):
     X, _ = many(K=800, n=3000)
     options = {"covariance_type": "diag", "posterior": "truncated", "reg_covar": 1e-3}
-    options |= {"max_iter": 8, "random_state": 0}
+    options |= {"max_iter": 12, "random_state": 0}
     model = fastgmm.GaussianMixture(800, **options).fit(X)
     assert model.n_reseeded_ > 20
     fastgmm.save(model, tmp_path / "model.npz")

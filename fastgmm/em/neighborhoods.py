@@ -159,9 +159,12 @@ class Neighborhoods:
             Components, all different.
         """
         near = self._neighbors.copy()
-        near[children] = near[parents]
-        near[parents, -1] = children
-        near[children, -1] = parents  # where there is no other neighbour, it is the first
+        of_parents = near[parents]
+        near[children] = of_parents
+        if near.shape[1] > 1:
+            slot = places_for(of_parents, children)
+            near[parents, slot] = children
+            near[children, slot] = parents
         near[children, 0] = children
         self._neighbors = near
 
@@ -193,6 +196,23 @@ def _nearest(leaves: Indices, order: Indices, count: int) -> NDArray[np.int32]:
     near[:, 0] = leaves
     found: NDArray[np.int32] = order[near].astype(np.int32)
     return found
+
+
+def places_for(table: NDArray[np.int32], values: NDArray[Any]) -> Indices:
+    """Return in which place of each row its value is, or the last one where it is not there.
+
+    Parameters
+    ----------
+    table : (n, C) array of int
+    values : (n,) array of int
+
+    Returns
+    -------
+    (n,) array of int64
+    """
+    is_there = table == values[:, np.newaxis]
+    last = table.shape[1] - 1
+    return np.asarray(np.where(is_there.any(axis=1), is_there.argmax(axis=1), last))
 
 
 def by_label(labels: NDArray[Any], n_labels: int) -> tuple[Indices, Indices]:

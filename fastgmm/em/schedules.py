@@ -136,11 +136,24 @@ def check_max_iter(value: Any) -> int:
     ValueError
         If it is less than 0.
     """
+    return check_not_negative(value, "max_iter")
+
+
+def check_not_negative(value: Any, name: str) -> int:
+    """Return an integer of at least 0.
+
+    Raises
+    ------
+    TypeError
+        If the value is no integer.
+    ValueError
+        If it is less than 0.
+    """
     count = _integer(value)
     if count is None:
-        raise TypeError(f"max_iter should be an integer, got {value!r}.")
+        raise TypeError(f"{name} should be an integer, got {value!r}.")
     if count < 0:
-        raise ValueError(f"max_iter should be at least 0, got {value}.")
+        raise ValueError(f"{name} should be at least 0, got {value}.")
     return count
 
 

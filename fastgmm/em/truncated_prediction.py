@@ -5,6 +5,7 @@ for itself. What is not found is left out: densities are bounds from below.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._kernels.floating_point import numpys_rules
+from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..model.parameters import MixtureParameters
 from ..model.prediction import sparse_rows
@@ -29,7 +31,8 @@ _SEED = 0
 # With fewer components or samples the exact pass takes no longer.
 _LEAST_COMPONENTS = 2048
 _LEAST_SAMPLES = 8192
-# Rows that are looked at together, if there are so many: enough for each component to form groups.
+# So many rows, or more, are looked at together, if there are so many: enough for each component to
+# form groups.
 _ROWS_PER_COMPONENT = 32
 _LEAST_ROWS = 2**18
 
@@ -61,6 +64,17 @@ def log_density(
             log_prob_norm = np.maximum(log_prob_norm, np.finfo(np.float32).min)
         bounds[rows] = log_prob_norm
     return bounds
+
+
+@numpys_rules()
+def density_and_label(
+    samples: Samples, parameters: MixtureParameters, n_threads: int
+) -> tuple[Array, NDArray[np.int64]]:
+    """Return what `log_density` and `best_components` do, from one search."""
+    bounds, labels = np.empty(samples.n_samples), np.empty(samples.n_samples, np.int64)
+    for rows, found in _search(samples, parameters, n_threads):
+        bounds[rows], labels[rows] = found.log_prob_norm, found.candidates[:, 0]
+    return bounds, labels
 
 
 @numpys_rules()
@@ -119,10 +133,12 @@ def _search(
 ) -> Iterator[tuple[NDArray[np.int64], Found]]:
     """Yield what is found for some samples, and their places among all."""
     n_rows = max(_ROWS_PER_COMPONENT * parameters.n_components, _LEAST_ROWS)
+    n_parts = max(samples.n_samples // n_rows, 1)  # equal: none has only a few rows
+    bounds = samples.n_samples * np.arange(n_parts + 1) // n_parts
     count = max(n_candidates, _CANDIDATES)
     numbers = count, max(count, _NEIGHBORS), _SEED, n_threads
-    for start in range(0, samples.n_samples, n_rows):
-        rows = np.arange(start, min(start + n_rows, samples.n_samples))
-        part = Samples(samples.rows(slice(start, start + len(rows))))
+    for start, stop in pairwise(bounds.tolist()):
+        rows = np.arange(start, stop)
+        part = Samples(samples.rows(slice(start, stop)))
         for found in Candidates(part, parameters, *numbers, _TREES).search(parameters, n_threads):
             yield rows[found.rows], found

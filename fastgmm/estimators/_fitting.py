@@ -170,8 +170,9 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
             As ``fit``.
         """
         samples = self._fit(X, sample_weight)
-        find = predictions(self, samples).best_components
-        labels = find(samples, self._parameters(), count_threads(self.n_jobs))
+        parameters = self._parameters()
+        find = predictions(self, samples, parameters).best_components
+        labels = find(samples, parameters, count_threads(self.n_jobs))
         labels = samples.in_all_rows(labels)
         return like(X, labels)
 

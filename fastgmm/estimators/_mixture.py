@@ -79,7 +79,7 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
         """
         samples, parameters, n_threads = self._checked("score_samples", X)
         dtype = result_dtype(samples, parameters, self._samples_dtype)
-        compute = predictions(self, samples).log_density
+        compute = predictions(self, samples, parameters).log_density
         if out is None:
             return like(X, compute(samples, parameters, n_threads, dtype))
         out = check_out(out, (samples.n_samples,), (_FLOAT64, dtype), samples)
@@ -128,6 +128,10 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
 
         .. math:: r_k = w_k N(x \mid \mu_k, \Sigma_k) / p(x)
 
+        Where ``posterior`` is truncated, from 2,048 components and 8,192 samples on, they are those
+        of ten components that are sought near the sample, or ``top``, for the samples of the call
+        together; of others they are 0.
+
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
@@ -164,10 +168,10 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
         samples, parameters, n_threads = self._checked("predict_proba", X)
         dtype = result_dtype(samples, parameters, self._samples_dtype)
         if top is not None:
-            find = predictions(self, samples).top_responsibilities
+            find = predictions(self, samples, parameters).top_responsibilities
             sparse: csr_array = find(samples, parameters, n_threads, int(top), dtype)
             return sparse
-        compute = predictions(self, samples).responsibilities
+        compute = predictions(self, samples, parameters).responsibilities
         if out is None:
             return like(X, compute(samples, parameters, n_threads, dtype))
         shape = samples.n_samples, parameters.n_components
@@ -177,6 +181,10 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
 
     def predict(self, X: Any, out: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Return the component of the largest responsibility for each sample.
+
+        Where ``posterior`` is truncated, from 2,048 components and 8,192 samples on, it is the best
+        of those that are sought near the sample, for the samples of the call together. A few labels
+        are others than those of all components; `variational_gap` counts them.
 
         Parameters
         ----------
@@ -200,7 +208,7 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
             If ``out`` is no array or of another type.
         """
         samples, parameters, n_threads = self._checked("predict", X)
-        find = predictions(self, samples).best_components
+        find = predictions(self, samples, parameters).best_components
         if out is None:
             return like(X, find(samples, parameters, n_threads))
         out = check_out(out, (samples.n_samples,), (np.dtype(np.int64),), samples)

@@ -11,7 +11,7 @@ from ..em.convergence import Convergence, Never
 from ..em.loop import run
 from ..em.posteriors.base import Posterior
 from ..em.posteriors.exact import ExactPosterior
-from ..em.posteriors.neighborhood import NeighborhoodPosterior
+from ..em.posteriors.neighborhood import ITERATIONS_AFTER, NeighborhoodPosterior
 from ..em.result import Callback, EMResult, Iteration, joined, stops
 from ..em.updates.closed_form import ClosedForm
 from ..init import ManySplitMerge
@@ -59,23 +59,37 @@ def posterior_after(estimator: Any, n_threads: int) -> Posterior[Any, Any]:
     return ExactPosterior(n_threads)
 
 
-def predictions(estimator: Any, samples: Samples) -> ModuleType:
+def predictions(estimator: Any, samples: Samples, parameters: MixtureParameters) -> ModuleType:
     """Return the functions that predict for some samples: exactly, or from a few components.
 
     Parameters
     ----------
     estimator : FittedMixture
     samples : Samples
+    parameters : MixtureParameters
 
     Returns
     -------
     module
         `model.prediction` or `em.truncated_prediction`.
     """
-    if is_truncated(estimator) and samples.gaps is None:
-        is_worthwhile = truncated_prediction.is_worthwhile(samples, estimator.n_components)
-        return truncated_prediction if is_worthwhile else prediction
-    return prediction
+    is_short = is_prediction_truncated(estimator, samples, parameters)
+    return truncated_prediction if is_short else prediction
+
+
+def is_prediction_truncated(
+    estimator: Any, samples: Samples, parameters: MixtureParameters
+) -> bool:
+    """Return whether predictions for some samples are made from a few components.
+
+    Parameters
+    ----------
+    estimator : FittedMixture
+    samples : Samples
+    parameters : MixtureParameters
+    """
+    is_worthwhile = truncated_prediction.is_worthwhile(samples, parameters.n_components)
+    return is_worthwhile and is_truncated(estimator) and samples.gaps is None
 
 
 def run_truncated(
@@ -112,10 +126,13 @@ def run_truncated(
     else:
         seed = int(random_state.randint(2**31))
         is_free = not len(estimator.fixed) and not len(estimator.fixed_components)
+        reseed_until = estimator.max_iter - ITERATIONS_AFTER if is_free else 0
         result = run(
             samples,
             parameters,
-            posterior=NeighborhoodPosterior(seed=seed, reseed=is_free, n_jobs=n_threads),
+            posterior=NeighborhoodPosterior(
+                seed=seed, n_jobs=n_threads, reseed_until=max(reseed_until, 0)
+            ),
             update=new_update(),
             convergence=convergence,
             max_iter=estimator.max_iter,

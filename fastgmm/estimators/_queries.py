@@ -11,6 +11,7 @@ from .._kernels.layout import Array
 from .._kernels.threads import count_threads
 from ..data.containers import to_array
 from ..data.samples import Samples
+from ..em.truncated_prediction import density_and_label
 from ..model.conditional import Conditioning, marginal
 from ..model.merging import elbow, merge_by_entropy
 from ..model.prediction import best_components, log_density, responsibilities
@@ -18,7 +19,7 @@ from ..model.validation import check_complete
 from ._array_api import like, put_attributes_like
 from ._base_mixture import BaseMixture
 from ._inputs import check_count, check_features
-from ._posteriors import predictions
+from ._posteriors import is_prediction_truncated
 from .conditional_mixture import ConditionalMixture
 from .merged_components import MergedComponents
 from .variational_gap import VariationalGap
@@ -274,14 +275,15 @@ class QueriedMixture(BaseMixture):
         """
         samples, parameters, n_threads = self._checked("variational_gap", X)
         check_count(n_samples, "n_samples")
+        if not is_prediction_truncated(self, samples, parameters):
+            return VariationalGap(0.0, 0.0, 0.0, 0.0, 0.0)
         n = samples.n_samples
         seed = check_random_state(self.random_state if random_state is None else random_state)
         rows = np.sort(sample_without_replacement(n, min(n_samples, n), random_state=seed))
-        some, found = samples.take(rows), predictions(self, samples)
-        gaps = log_density(some, parameters, n_threads)
-        gaps -= found.log_density(samples, parameters, n_threads)[rows]
-        labels = found.best_components(samples, parameters, n_threads)[rows]
-        is_other = labels != best_components(some, parameters, n_threads)
+        some = samples.take(rows)
+        bounds, labels = density_and_label(samples, parameters, n_threads)
+        gaps = log_density(some, parameters, n_threads) - bounds[rows]
+        is_other = labels[rows] != best_components(some, parameters, n_threads)
         return VariationalGap.of_some(np.maximum(gaps, 0.0), is_other, n)
 
     def merge_components(self, X: Any, sample_weight: Any = None) -> MergedComponents:

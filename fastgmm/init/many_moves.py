@@ -1,7 +1,6 @@
 """Split and merge moves for thousands of components: many at once, between runs of truncated EM."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,8 +78,9 @@ class ManySplitMerge:
         EMResult
         """
         record = Record(callback)
-        first = best = self._em(samples, start, convergence, max_iter, record, reseed=True)
-        n_moves = start.n_components // _COMPONENTS_PER_MOVE
+        best = self._em(samples, start, convergence, max_iter, record)
+        K = start.n_components
+        n_moves = max(K // _COMPONENTS_PER_MOVE, 1) if K > 2 else 0
         while n_moves and record.wants_more(max_iter):
             moved = self._moved(samples, best.parameters, n_moves)
             if moved is None:
@@ -92,7 +92,7 @@ class ManySplitMerge:
                 n_moves //= _FEWER
             if result.lower_bound > best.lower_bound:
                 best = result
-        return replace(record.complete(best), n_reseeded=first.n_reseeded)
+        return record.complete(best)
 
     def _moved(
         self, samples: Samples, parameters: MixtureParameters, n_moves: int
@@ -114,13 +114,12 @@ class ManySplitMerge:
         convergence: Convergence,
         max_iter: int,
         callback: Callback,
-        reseed: bool = False,
     ) -> EMResult[MixtureParameters]:
         seed = int(self.random_state.randint(2**31))
         return run(
             samples,
             parameters,
-            posterior=NeighborhoodPosterior(seed=seed, reseed=reseed, n_jobs=self.n_threads),
+            posterior=NeighborhoodPosterior(seed=seed, n_jobs=self.n_threads),
             update=self.new_update(),
             convergence=convergence,
             max_iter=max_iter,
@@ -170,7 +169,8 @@ def cheapest_merges(parameters: MixtureParameters) -> tuple[list[Pair], Array]:
         one = model.to_kernel(parameters.precisions_cholesky, K)
         apart = parameters.means[i] - parameters.means[j]
         whitened = apart @ one if model.is_matrix else apart * one[i, np.newaxis]
-        squares = w[i] * w[j] / weights**2 * (whitened**2).sum(axis=1)
+        a = np.divide(w[i], weights, out=np.full(len(i), 0.5), where=weights > 0.0)
+        squares = a * (1.0 - a) * (whitened**2).sum(axis=1)
         losses = 0.5 * weights * np.log1p(squares)
     pairs: list[Pair] = []
     kept, used = [], np.zeros(K, np.bool_)
@@ -200,8 +200,10 @@ def merged(
         Of m components; the shared one where they share one.
     """
     model, w = parameters.covariance_model, parameters.weights
-    weights = np.maximum(w[i] + w[j], np.finfo(float).tiny)
-    a, b = w[i] / weights, w[j] / weights
+    weights = w[i] + w[j]
+    # halves where both are 0
+    a = np.divide(w[i], weights, out=np.full(len(i), 0.5), where=weights > 0.0)
+    b = 1.0 - a
     means = a[:, np.newaxis] * parameters.means[i] + b[:, np.newaxis] * parameters.means[j]
     covariances = parameters.covariances
     if model.per_component:

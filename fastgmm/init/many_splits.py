@@ -20,7 +20,7 @@ from .splits import Split, pair
 # A component that is the best one for fewer samples is not split.
 _SMALLEST = 8
 _ITERATIONS = 3
-# Candidates of a sample, neighbours of a component.
+# Candidates of a sample, neighbours of a component: as `NeighborhoodPosterior` has.
 _WIDTHS = 3, 15
 # The squared distance of the mean of a half of a normal distribution from that of the whole, in
 # variances.
@@ -61,7 +61,7 @@ def splits_of_many(
     doubled = run(
         few,
         halved(parameters),
-        posterior=NeighborhoodPosterior(*_WIDTHS, seed, False, n_threads),
+        posterior=NeighborhoodPosterior(seed=seed, n_jobs=n_threads),
         update=update,
         convergence=Never(),
         max_iter=_ITERATIONS,

@@ -39,6 +39,8 @@ _SMALLEST_TOL, _LARGEST_TOL = 1e-7, 1e-4
 # unit of BIC.
 _FEW_ROWS = 4096
 _ROUGH_TOL = 0.5
+# In nats per sample, for truncated EM, which loses more than that.
+_TRUNCATED_TOL = 1e-3
 
 
 @numpys_rules()
@@ -103,6 +105,7 @@ def select(
         A fit stops when it is expected to gain less in all further iterations, in nats per sample.
         ``auto``: 0.01 nats in total, but between 1e-7 and 1e-4 per sample. With more than 4,096
         rows, 0.5 nats in total for candidates that lie ten units of BIC or more behind the best.
+        For truncated EM 1e-3 per sample.
     max_iter : int, default=1000
         Largest number of iterations of a fit.
     n_init : int, default=1
@@ -117,8 +120,7 @@ def select(
     posterior : {'exact', 'truncated', 'auto'}, default='auto'
         The E step, as in `GaussianMixture`. ``auto``: truncated from 256 components on, but where
         values are missing. Then starts are trees; one component in twenty may be spurious, all with
-        ``criterion="held-out"``; fits end where 1e-3 nats a sample are still to gain. Criteria are
-        those of the exact likelihood.
+        ``criterion="held-out"``. Criteria are those of the exact likelihood.
     random_state : int, RandomState instance or None, default=None
         The same integer gives the same result. Every candidate's fresh starts draw from the same
         seed.
@@ -274,6 +276,7 @@ def _setting(
         collapsed=reg_covar if is_added else added_to_samples("auto", samples, n_threads),
         rough_tol=rough_tol,
         tol=template.tol,
+        truncated_tol=_TRUNCATED_TOL if isinstance(tol, str) else template.tol,
         max_iter=template.max_iter,
         n_init=template.n_init,
         seed=_seed(template.random_state),

@@ -11,15 +11,13 @@ from ..em.convergence import Never, RemainingGain
 from ..em.loop import run
 from ..em.posteriors.base import Posterior
 from ..em.posteriors.exact import ExactPosterior
-from ..em.posteriors.neighborhood import NeighborhoodPosterior
+from ..em.posteriors.neighborhood import ITERATIONS_AFTER, NeighborhoodPosterior
 from ..em.result import EMResult
 from ..em.updates.closed_form import ClosedForm
 from ..model.parameters import MixtureParameters
 
 # Rounds: how many iterations of EM each start gets, and how many of the best then go on.
 _ROUNDS = ((4, 2), (6, 1))
-# In nats per sample: truncated EM is not run until less is to gain. It loses more than that.
-_TRUNCATED_TOL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,8 @@ class Setting:
         Variances that are as small as this have collapsed.
     rough_tol, tol : float
         In nats per sample: of all fits, and of those that may be the best.
+    truncated_tol : float
+        The same of truncated EM.
     max_iter, n_init : int
     seed : int
     n_threads : int
@@ -50,6 +50,7 @@ class Setting:
     collapsed: float | Array
     rough_tol: float
     tol: float
+    truncated_tol: float
     max_iter: int
     n_init: int
     seed: int
@@ -67,15 +68,18 @@ class Setting:
         """
         return n_components >= self.many
 
-    def posterior(self, n_components: int) -> Posterior[MixtureParameters, Any]:
-        """Return the E step for so many components.
+    def posterior(self, n_components: int, max_iter: int = 0) -> Posterior[MixtureParameters, Any]:
+        """Return the E step for so many components and iterations.
 
         Parameters
         ----------
         n_components : int
+        max_iter : int, default=0
         """
         if self.is_truncated(n_components):
-            return NeighborhoodPosterior(seed=self.seed, reseed=True, n_jobs=self.n_threads)
+            reseed_until = max(max_iter - ITERATIONS_AFTER, 0)
+            seed, n_threads = self.seed % 2**64, self.n_threads
+            return NeighborhoodPosterior(seed=seed, n_jobs=n_threads, reseed_until=reseed_until)
         return ExactPosterior(self.n_threads)
 
 
@@ -163,11 +167,11 @@ def run_em(
     K = parameters.n_components
     is_exact = not setting.is_truncated(K)
     if tol is not None and not is_exact:
-        tol = max(tol, _TRUNCATED_TOL)
+        tol = setting.truncated_tol
     return run(
         samples,
         parameters,
-        posterior=setting.posterior(K),
+        posterior=setting.posterior(K, max_iter),
         update=ClosedForm(setting.reg_covar, setting.n_threads),
         convergence=Never() if tol is None else RemainingGain(tol),
         max_iter=max_iter,

@@ -11,11 +11,13 @@ from ...model.statistics import SufficientStatistics
 from ..candidates import Candidates
 from ..neighborhoods import by_label
 from ..reseeding import Reseeding, find_spent, reseed
-from ..schedules import check_count, check_seed
+from ..schedules import check_count, check_not_negative, check_seed
 from .base import Posterior
 
 # Iterations in which components are re-seeded.
 _RESEEDINGS = (5, 10, 15)
+#: So many others should follow.
+ITERATIONS_AFTER = 5
 
 
 class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
@@ -31,7 +33,7 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
     hardly grows with K, and nothing of size n x K is formed.
 
     The lower bound is :math:`\sum_i w_i \log \sum_{k \in B_i} w_k N(x_i \mid k)`. Candidates are
-    only replaced by better ones, so it does not fall, but where ``reseed`` changes components. How
+    only replaced by better ones, so it does not fall, but after components are re-seeded. How
     far it lies below the log-likelihood depends on how much components overlap: ``score`` of the
     result tells. With ``n_candidates`` >= K all is exact.
 
@@ -46,13 +48,14 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
         Of each component, itself included; at least ``n_candidates``.
     seed : int, default=0
         From 0 to 2**64 - 1, of the trees with which the search begins, and of random components.
-    reseed : bool, default=False
-        Whether components of one sample or none are used elsewhere: in the iterations 5, 10 and 15
-        each of them takes over the samples on one side of a component of many. Their number is
-        ``n_reseeded`` of the result. The lower bound may be lower after it: a component on one
-        sample has a high density there, which says nothing about others.
     n_jobs : int or None, default=None
         Number of threads; None: all cores. It changes no bit of the result.
+    reseed_until : int, default=0
+        In the iterations 5, 10 and 15, up to this one, components are used elsewhere if their
+        responsibilities sum up to less than 1.5: each takes over the samples on one side of a
+        component of 8 or more. Their number is ``n_reseeded`` of the result. Some iterations should
+        follow. The lower bound may be lower than before: a component on one sample has a high
+        density there, which says nothing about others. 0: none are.
 
     Raises
     ------
@@ -95,10 +98,10 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
         n_candidates: int = 3,
         n_neighbors: int = 15,
         seed: int = 0,
-        reseed: bool = False,
         n_jobs: int | None = None,
+        reseed_until: int = 0,
     ) -> None:
-        self.reseed = reseed
+        self.reseed_until = check_not_negative(reseed_until, "reseed_until")
         self.n_candidates = check_count(n_candidates, "n_candidates")
         self.n_neighbors = check_count(n_neighbors, "n_neighbors")
         self.seed = check_seed(seed)
@@ -123,19 +126,19 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples under q, about the means."""
-        arguments = parameters, self._numbers, self._next_reseeding(samples)
+        arguments = parameters, self._numbers, self._next_reseeding()
         statistics, self._candidates = samples.sum_with_states(
             _summarize, self._candidates, *arguments, n_threads=self.n_threads
         )
         self._nk = statistics.moments.nk.copy()
         return statistics
 
-    def _next_reseeding(self, samples: Samples) -> Reseeding | None:
+    def _next_reseeding(self) -> Reseeding | None:
         """Return what is to be re-seeded in this iteration, if anything is."""
         self._n_searches += 1
-        if not self.reseed or self._n_searches not in _RESEEDINGS:
+        if self._n_searches not in _RESEEDINGS or self._n_searches > self.reseed_until:
             return None
-        reseeding = find_spent(self._nk, samples.total_weight / samples.n_present)
+        reseeding = find_spent(self._nk)
         if not len(reseeding.spent):
             return None
         self._reseeded_at = self._n_searches
