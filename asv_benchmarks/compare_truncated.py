@@ -39,6 +39,17 @@ def truncated(X, parameters, update, number, callback=None):
     )
 
 
+def fit(X, parameters, update):
+    """Return the result of a fit until the bound hardly changes."""
+    bounds = [0.0]
+
+    def settles(iteration):
+        bounds.append(iteration.lower_bound)
+        return abs(bounds[-1] - bounds[-2]) < RELATIVE_TOL * abs(bounds[-2])
+
+    return truncated(X, parameters, update, 200, settles)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=200_000)
@@ -76,16 +87,10 @@ def main():
 def report_fit(samples, setting, update, exact):
     """Print how long a whole fit takes, and how good it is."""
     (X, others), (K, kind, least) = samples, setting
-    bounds = [0.0]
-
-    def settles(iteration):
-        bounds.append(iteration.lower_bound)
-        return abs(bounds[-1] - bounds[-2]) < RELATIVE_TOL * abs(bounds[-2])
-
     began = perf_counter()
     first = start(X, K, kind, reg_covar=least)
     of_start = perf_counter() - began
-    result = truncated(X, first, update, 200, settles)
+    result = fit(X, first, update)
     seconds = perf_counter() - began
     print(
         f"      whole fit: {seconds / exact:5.1f} dense iterations ({of_start / exact:.1f} of the "

@@ -13,7 +13,7 @@ from statistics import median
 import matplotlib.pyplot as plt
 import numpy as np
 from compare_tree import iterate, start
-from compare_truncated import RELATIVE_TOL, seconds_of_iteration, truncated
+from compare_truncated import fit, seconds_of_iteration, truncated
 
 from fastgmm import em
 from fastgmm.data.sample_data import load_sample
@@ -45,17 +45,6 @@ def measure(X, others, kind):
             likelihoods[K] = result.score(X), result.score(others)
         print(kind, K, quick[K], exact.get(K), likelihoods.get(K), flush=True)
     return exact, quick, likelihoods
-
-
-def fit(X, first, update):
-    """Return the result of a whole fit."""
-    bounds = [0.0]
-
-    def settles(iteration):
-        bounds.append(iteration.lower_bound)
-        return abs(bounds[-1] - bounds[-2]) < RELATIVE_TOL * abs(bounds[-2])
-
-    return truncated(X, first, update, 200, settles)
 
 
 def draw(measured, path):

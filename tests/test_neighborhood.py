@@ -320,7 +320,7 @@ def test_responsibilities_still_sum_to_one(n_candidates):
     )
     candidates = Candidates(Samples(X), parameters, n_candidates, 12, 0, 1)
     nk = np.append(start.weights * 300, [1.0, 1.0])
-    reseeding = find_spent(nk)
+    reseeding = find_spent(nk, parameters)
     assert reseeding.spent.tolist() == [10, 11]
     for found in candidates.search(parameters, 1):
         reseed(found, parameters, reseeding)
@@ -330,7 +330,7 @@ def test_responsibilities_still_sum_to_one(n_candidates):
         best = found.candidates[of_outliers, 0]
         assert n_candidates < 3 or not set(best) & {10, 11}  # else it has no other candidate
         assert np.isin(found.candidates[:, 0], [10, 11]).sum() > 20
-    candidates.adopt(*reseeding)
+    candidates.adopt(reseeding.spent, reseeding.parents)
 
 
 def test_with_all_candidates_re_seeding_keeps_statistics_exact():

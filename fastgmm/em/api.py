@@ -16,7 +16,7 @@ from .policies import Policies
 from .posteriors.base import Posterior
 from .posteriors.exact import ExactPosterior
 from .result import Callback, EMResult, passing_on
-from .schedules import check_max_iter
+from .schedules import check_not_negative
 from .time_limit import check_max_time, time_limit
 from .updates.base import Update
 from .updates.closed_form import ClosedForm
@@ -155,7 +155,7 @@ def fit(
         NoAcceleration() if acceleration is None else acceleration,
     )
     policies.check(parameters)
-    max_iter, max_time = check_max_iter(max_iter), check_max_time(max_time)
+    max_iter, max_time = check_not_negative(max_iter, "max_iter"), check_max_time(max_time)
     if missing not in ("error", "marginalize"):
         raise ValueError(f"missing should be 'error' or 'marginalize', got {missing!r}.")
     with_missing = missing == "marginalize"

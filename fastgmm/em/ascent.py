@@ -19,7 +19,7 @@ from .loop import is_finite
 from .mixture_result import MixtureResult
 from .posteriors.exact import ExactPosterior
 from .result import Callback, Iteration, stops
-from .schedules import check_max_iter
+from .schedules import check_not_negative
 
 # How many pairs of differences L-BFGS keeps.
 _MEMORY = 20
@@ -101,7 +101,7 @@ def gradient_ascent(
     >>> em.gradient_ascent(X, start).parameters.means.round(3).tolist()
     [[0.05], [5.05]]
     """
-    max_iter = check_max_iter(max_iter)
+    max_iter = check_not_negative(max_iter, "max_iter")
     samples = check_samples(X, sample_weight, n_features=parameters.n_features)
     # a weight of 0 stays 0: its logarithm is the only one that is not finite
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -27,29 +27,36 @@ class Reseeding(NamedTuple):
     ----------
     spent, parents : (m,) arrays of int64
         One parent for each; all are different.
+    normals : (m, d) array
+        Of the cut through the mean of each parent.
     """
 
     spent: Indices
     parents: Indices
+    normals: Array
 
 
-def find_spent(nk: Array) -> Reseeding:
+def find_spent(nk: Array, parameters: MixtureParameters) -> Reseeding | None:
     """Return the components of one sample or none, and as many of the largest.
 
     Parameters
     ----------
     nk : (K,) array
         Sums of responsibilities.
+    parameters : MixtureParameters
 
     Returns
     -------
-    Reseeding
-        Without components if none is spent, or none is large.
+    Reseeding or None
+        None if no component is spent, or none is large.
     """
     spent = np.flatnonzero(nk < _SPENT)
     parents = np.argsort(-nk, kind="stable")[: len(spent)]
     parents = parents[nk[parents] >= _SMALLEST]
-    return Reseeding(spent[: len(parents)], parents)
+    if not len(parents):
+        return None
+    normals = longest_axes(parameters)[parents] / deviations(parameters) ** 2
+    return Reseeding(spent[: len(parents)], parents, normals)
 
 
 def reseed(found: Found, parameters: MixtureParameters, reseeding: Reseeding) -> None:
@@ -81,17 +88,17 @@ def reseed(found: Found, parameters: MixtureParameters, reseeding: Reseeding) ->
 def _take_over(found: Found, parameters: MixtureParameters, reseeding: Reseeding) -> None:
     """Let each spent component take the place of its parent for samples on one side of its mean."""
     candidates, resp = found.candidates, found.resp
-    child_of = np.full(parameters.n_components, -1)
-    child_of[reseeding.parents] = reseeding.spent
-    best = candidates[:, 0].astype(np.int64)
-    rows = np.flatnonzero(child_of[best] >= 0)
-    normals = longest_axes(parameters) / deviations(parameters) ** 2
-    from_mean = found.X[rows] - parameters.means[best[rows]]
-    rows = rows[np.einsum("ij,ij->i", from_mean, normals[best[rows]]) > 0.0]
-    children = child_of[best[rows]]
+    number = np.full(parameters.n_components, -1)
+    number[reseeding.parents] = np.arange(len(reseeding.parents))
+    numbers = number[candidates[:, 0]]
+    rows = np.flatnonzero(numbers >= 0)
+    from_mean = found.X[rows] - parameters.means[candidates[rows, 0]]
+    beyond = np.einsum("ij,ij->i", from_mean, reseeding.normals[numbers[rows]]) > 0.0
+    rows = rows[beyond]
+    children = reseeding.spent[numbers[rows]]
     if candidates.shape[1] > 1:  # the parent stays a candidate
         slot = places_for(candidates[rows], children)
         resp[rows, 0] += resp[rows, slot]
         resp[rows, slot] = 0.0
-        candidates[rows, slot] = best[rows]
+        candidates[rows, slot] = candidates[rows, 0]
     candidates[rows, 0] = children

@@ -126,19 +126,6 @@ def check_count(value: Any, name: str) -> int:
     return count
 
 
-def check_max_iter(value: Any) -> int:
-    """Return a number of iterations.
-
-    Raises
-    ------
-    TypeError
-        If the value is no integer.
-    ValueError
-        If it is less than 0.
-    """
-    return check_not_negative(value, "max_iter")
-
-
 def check_not_negative(value: Any, name: str) -> int:
     """Return an integer of at least 0.
 

@@ -169,7 +169,7 @@ def cheapest_merges(parameters: MixtureParameters) -> tuple[list[Pair], Array]:
         one = model.to_kernel(parameters.precisions_cholesky, K)
         apart = parameters.means[i] - parameters.means[j]
         whitened = apart @ one if model.is_matrix else apart * one[i, np.newaxis]
-        a = np.divide(w[i], weights, out=np.full(len(i), 0.5), where=weights > 0.0)
+        a = _share_of_first(w[i], weights)
         squares = a * (1.0 - a) * (whitened**2).sum(axis=1)
         losses = 0.5 * weights * np.log1p(squares)
     pairs: list[Pair] = []
@@ -201,8 +201,7 @@ def merged(
     """
     model, w = parameters.covariance_model, parameters.weights
     weights = w[i] + w[j]
-    # halves where both are 0
-    a = np.divide(w[i], weights, out=np.full(len(i), 0.5), where=weights > 0.0)
+    a = _share_of_first(w[i], weights)
     b = 1.0 - a
     means = a[:, np.newaxis] * parameters.means[i] + b[:, np.newaxis] * parameters.means[j]
     covariances = parameters.covariances
@@ -214,6 +213,13 @@ def merged(
         between = model.estimate(model.outer(a * b, apart, apart), ones, parameters.n_features)
         covariances = within + between
     return weights, means, covariances
+
+
+def _share_of_first(first: Array, both: Array) -> Array:
+    """Return first / both, and a half where both are 0."""
+    share = np.full(len(both), 0.5)
+    np.divide(first, both, out=share, where=both > 0.0)
+    return share
 
 
 def _choose(

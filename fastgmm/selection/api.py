@@ -174,9 +174,10 @@ def select(
         random_state=random_state,
         n_jobs=n_jobs,
     )
-    for name in _check_types(covariance_type, samples):
+    names = _check_types(covariance_type, samples)
+    for name in names:
         check_memory(X, max(sizes), name)
-    keys = [Key(name, K) for name in _check_types(covariance_type, samples) for K in sizes]
+    keys = [Key(name, K) for name in names for K in sizes]
     setting = _setting(template, samples, tol, criterion)
     template.posterior = "exact"  # but of those that are truncated
     with one_blas_thread(), warnings.catch_warnings():

@@ -126,23 +126,22 @@ class NeighborhoodPosterior(Posterior[MixtureParameters, SufficientStatistics]):
 
     def summarize(self, samples: Samples, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of all samples under q, about the means."""
-        arguments = parameters, self._numbers, self._next_reseeding()
+        arguments = parameters, self._numbers, self._next_reseeding(parameters)
         statistics, self._candidates = samples.sum_with_states(
             _summarize, self._candidates, *arguments, n_threads=self.n_threads
         )
         self._nk = statistics.moments.nk.copy()
         return statistics
 
-    def _next_reseeding(self) -> Reseeding | None:
+    def _next_reseeding(self, parameters: MixtureParameters) -> Reseeding | None:
         """Return what is to be re-seeded in this iteration, if anything is."""
         self._n_searches += 1
         if self._n_searches not in _RESEEDINGS or self._n_searches > self.reseed_until:
             return None
-        reseeding = find_spent(self._nk)
-        if not len(reseeding.spent):
-            return None
-        self._reseeded_at = self._n_searches
-        self.n_reseeded += len(reseeding.spent)
+        reseeding = find_spent(self._nk, parameters)
+        if reseeding is not None:
+            self._reseeded_at = self._n_searches
+            self.n_reseeded += len(reseeding.spent)
         return reseeding
 
 
@@ -170,5 +169,5 @@ def _summarize(
         entries, bounds = by_label(found.candidates.ravel(), parameters.n_components)
         total.add_groups(found.X, weighted, entries, bounds, n_threads)
     if reseeding is not None:
-        candidates.adopt(*reseeding)
+        candidates.adopt(reseeding.spent, reseeding.parents)
     return replace(total, log_likelihood=bound, weight=samples.total_weight), candidates
