@@ -59,7 +59,7 @@ def level_module(level: str) -> ModuleType:
 
 def level_modules(level: str) -> dict[int, ModuleType]:
     """Return them by the bytes of a number in their blocks."""
-    modules: dict[int, ModuleType] = import_module("fastgmm._kernels._cython.backend")._load(level)
+    modules: dict[int, ModuleType] = import_module("fastgmm._kernels._cython.levels")._load(level)
     return modules
 
 
@@ -72,7 +72,7 @@ def using(variant: str) -> Iterator[None]:
         else:
             backend = import_module("fastgmm._kernels._cython.backend")
             patch.setattr(backend, "_passes", level_module(variant))
-            patch.setattr(backend, "_kernels", level_modules(variant))
+            patch.setattr(backend, "KERNELS", level_modules(variant))
         patch.setattr(kernels, "backend", lambda: backend)
         patch.setattr(kernels.listed, "backend", lambda: backend)
         yield

@@ -119,15 +119,15 @@ def test_unknown_instruction_set(run_python):
 
 def test_best_instruction_set_that_the_processor_runs(monkeypatch):
     skip_without("cython")
-    from fastgmm._kernels._cython import backend as _cython
+    from fastgmm._kernels._cython import levels
 
     monkeypatch.delenv("FASTGMM_INSTRUCTION_SET", raising=False)
-    assert _cython._choose() == (usable_levels()[-1], level_modules(usable_levels()[-1]))
+    assert levels._choose() == (usable_levels()[-1], level_modules(usable_levels()[-1]))
     monkeypatch.setattr(level_module("baseline"), "supported_levels", lambda: ["baseline"])
-    assert _cython._choose() == ("baseline", level_modules("baseline"))
+    assert levels._choose() == ("baseline", level_modules("baseline"))
     monkeypatch.setenv("FASTGMM_INSTRUCTION_SET", "v3")
     with pytest.raises(ImportError, match=r"this processor runs, \['baseline'\], got 'v3'\.$"):
-        _cython._choose()
+        levels._choose()
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ raise SystemExit(main(["compile", "--covariance-type", "spherical", "--dtype", "
 FIT = """
 import numpy as np
 from fastgmm import GaussianMixture
-from fastgmm._kernels._numba import candidates, groups, incomplete, passes, tree
+from fastgmm._kernels._numba import boxes, candidates, groups, incomplete, listed, passes, tree
 
 X = np.random.default_rng(0).normal(size=(100, 3))
 model = GaussianMixture(2, covariance_type="spherical", random_state=0).fit(X)
@@ -24,6 +24,11 @@ model.set_params(missing="marginalize", warm_start=True).fit(X).predict(X)
 many = GaussianMixture(5, init_params="tree", posterior="truncated", random_state=0)
 many.set_params(covariance_type="spherical", max_iter=2, tol=0.0)
 many.fit(np.random.default_rng(0).normal(size=(100, 3)))
+means = np.random.default_rng(0).normal(size=(2048, 3))
+many = GaussianMixture.from_parameters(
+    np.full(2048, 1 / 2048), means, np.full(2048, 1e-4), covariance_type="spherical"
+)
+many.predict(many.sample(2**14)[0])
 for kernel in (
     passes.accumulate,
     passes.posterior,
@@ -34,6 +39,8 @@ for kernel in (
     tree.descend,
     groups.group_moments,
     candidates.search,
+    listed.posterior_listed,
+    boxes.box_bounds,
 ):
     print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
 """
@@ -46,7 +53,7 @@ def test_a_fit_finds_the_kernels_on_disk(run_python, tmp_path):
     printed = run_python(COMPILE, **environment)
     assert printed.startswith("Compiled in ")
     assert str(tmp_path) in printed
-    assert run_python(FIT, **environment).split() == ["1", "0"] * 9
+    assert run_python(FIT, **environment).split() == ["1", "0"] * 11
 
 
 @pytest.mark.slow

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import LEVELS, level_modules, skip_without, using
-from generators import KERNEL_KINDS
+from generators import KERNEL_KINDS, draw, mixture
 from kernel_cases import KERNELS_AND_TYPES, call, outputs, values
+from test_listed_kernels import SHAPES as LISTED_SHAPES
+from test_listed_kernels import evaluate, lists
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import build, layout
@@ -83,6 +85,36 @@ def test_scratch_is_large_enough_and_need_not_be_cleared(
             guarded.assert_intact()
             for name in outputs(kernel):
                 assert actual[name].tobytes() == expected[name].tobytes(), (shape, shift, name)
+
+
+@each_level
+@each_type
+def test_lists_and_boxes_need_no_more_workspace(covariance_type, level, monkeypatch):
+    skip_without(level)
+    from fastgmm._kernels._cython import backend as _cython
+
+    for n, d, K in LISTED_SHAPES:
+        parameters = mixture(covariance_type, K, d)
+        X, components = draw(parameters, n), parameters.components()
+        bounds, listed = lists(n, K, K)
+        boxes = X[: min(n, 33)], np.ones((min(n, 33), d))
+        with using(level):
+            expected = evaluate(X, components, bounds, listed, 1), np.empty((K, len(boxes[0])))
+            kernels.box_bounds(*boxes, components, expected[1], 1)
+        for shift in range(8):
+            guarded = Guarded()
+
+            def scratch(size, n_threads, n_slots, guarded=guarded, shift=shift):
+                return guarded((1, size), shift=shift)
+
+            with using(level), monkeypatch.context() as patch:
+                patch.setattr(_cython, "_scratch", scratch)
+                found = evaluate(X, components, bounds, listed, 1), np.empty((K, len(boxes[0])))
+                kernels.box_bounds(*boxes, components, found[1], 1)
+            guarded.assert_intact()
+            np.testing.assert_array_equal(found[0][0], expected[0][0])
+            np.testing.assert_array_equal(found[0][1], expected[0][1])
+            np.testing.assert_array_equal(found[1], expected[1])
 
 
 @each_level

@@ -65,6 +65,7 @@ KERNEL_TESTS = {
     "test_float32",
     "test_kernels",
     "test_latent_kernels",
+    "test_listed_kernels",
     "test_matrices",
     "test_open_kernels",
     "test_parity",

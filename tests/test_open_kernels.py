@@ -299,6 +299,30 @@ def search():
             close(found, expected)
 
 
+def box_bounds():
+    rng = np.random.default_rng(0)
+    for kind in KERNEL_KINDS:
+        components = mixture(kind, K, D).components()
+        centers, halves = rng.normal(size=(7, D)), rng.uniform(size=(7, D))
+        expected, found = np.empty((K, 7)), np.empty((K, 7))
+        reference.box_bounds(centers, halves, components, expected)
+        rows = [np.r_[values.T, np.zeros((2, 7))].ravel() for values in (centers, halves)]
+        module("boxes").box_bounds(*rows, 7, packing.pad(components), found.ravel())
+        close(found, expected)
+
+
+def posterior_listed():
+    for kind in KERNEL_KINDS:
+        components = mixture(kind, K, D).components()
+        X, lists = draw(mixture(kind, K, D), N), (np.array([0, 3]), np.array([0, 2, 4]))
+        outputs = [(np.empty(N), np.empty(N, np.int64)) for _ in range(2)]
+        reference.posterior_listed(X, components, *lists, *outputs[0])
+        arguments = repeated(X), packing.pack(components), *lists, np.array([0, 1])
+        module("listed").posterior_listed(*arguments, *outputs[1])
+        close(outputs[1][0], outputs[0][0])
+        assert (outputs[1][1] == outputs[0][1]).all()
+
+
 def pack_triangles():
     upper = np.triu(np.arange(50.0).reshape(2, 5, 5))
     expected, out = np.empty((2, 15)), np.empty((2, 15))
@@ -431,11 +455,14 @@ def normalize_block():
         close(scaled[:, :N], np.exp(expected - norm[:, None]).T, 1e-11)
 
 
-def best_component():
-    log_prob = np.random.default_rng(0).normal(size=(K, 320))
-    best = module("posterior").best_component
-    for b in (0, 255):
-        assert best(log_prob.ravel(), np.uint64(K), np.uint64(b)) == log_prob[:, b].argmax()
+def find_best():
+    log_prob, best, component = np.zeros((K, 320)), np.zeros(320), np.zeros(320)
+    log_prob[...] = np.random.default_rng(0).normal(size=320)  # the first of equal ones
+    log_prob[2:4, :200] += 1.0
+    log_prob[:, 100] = -np.inf
+    module("posterior").find_best(log_prob.ravel(), np.uint64(K), best, component)
+    assert (component[:256] == log_prob.argmax(axis=0)[:256]).all()
+    assert set(component[:256]) == {0.0, 2.0}
 
 
 def scratch_size():
@@ -673,6 +700,7 @@ def posterior_incomplete():
 CHECKS = {
     "block": {name: globals()[name] for name in ("fill", "transpose_tile", "transpose", "advance")},
     "box_muller": {"normals": normals},
+    "boxes": {"box_bounds": box_bounds},
     "candidates": {"search": search},
     "chains": {},  # its loop is compiled for a log-density, as that of mean_field for a gradient
     "cholesky": {"inverse_factors": inverse_factors},
@@ -682,6 +710,7 @@ CHECKS = {
         "posterior_incomplete": posterior_incomplete,
     },
     "layout": {"first_rows": first_rows, "up_to_four": up_to_four},
+    "listed": {"posterior_listed": posterior_listed},
     "load": {"load_block": load_block, "load_weight": load_weight, "load_resp": load_resp},
     "mahalanobis": {"block_log_prob": block_log_prob},
     "matrices": {"add_symmetric": add_symmetric, "pack_triangles": pack_triangles},
@@ -700,7 +729,7 @@ CHECKS = {
         name: globals()[name]
         for name in (
             "exp64", "exp32", "exp", "log", "raise_maximum", "find_maximum", "normalize_block",
-            "best_component",
+            "find_best",
         )
     },
     "observed": dict.fromkeys(

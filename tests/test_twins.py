@@ -18,6 +18,7 @@ ALONE = {
     "backend": "Python functions in both; compared below",
     "fast_compile": "Numba's private parts",
     "jit": "compile flags; those of Cython stand in setup.py",
+    "levels": "which instruction set runs; Numba compiles for the processor at hand",
     "launch": "threads, which Cython's prange takes by itself",
     "primitives": "LLVM code for what C has as an operator or a function",
     "switch": "whether fast_compile is used",
@@ -26,11 +27,14 @@ ALONE = {
     "c_statistics": "the functions of fastgmm.h",
     "lanes": "vectors of eight components, for point",
     "point": "single points, for the functions of fastgmm.h",
-    "cpu": "which instruction set runs; Numba compiles for the processor at hand",
+    "cpu": "which instruction sets the processor has, for levels",
 }
 #: Functions without a counterpart, but for those that Numba chooses by the type of ``packed``.
 NUMBA_ALONE = {
     "chains": {"_walk_with": "a loop that is compiled for a log-density"},
+    "listed": {
+        "_remade": "a constructor for each type of packed components",
+    },
     "mean_field": {"_ascend_with": "a loop that is compiled for a gradient"},
     "load": {"_load_contiguous": "C takes the address of a row; Numba needs a flat array"},
     "moments": {
@@ -113,7 +117,20 @@ def test_functions_are_the_same(name):
 
 #: Arguments that are no arrays: numbers, and functions.
 NUMBERS = {
-    *("at", "c2", "c3", "high", "in_order", "iteration", "k0", "k1", "log_joint", "low", "n"),
+    *(
+        "at",
+        "c2",
+        "cls",
+        "c3",
+        "high",
+        "in_order",
+        "iteration",
+        "k0",
+        "k1",
+        "log_joint",
+        "low",
+        "n",
+    ),
     *("log_joint_gradient", "n_states", "place", "sample", "scale", "seed"),
     *("K", "b", "band", "c0", "c1", "coefficient", "count", "cut", "d", "first", "groups", "k"),
     *("kind", "largest", "like", "lowest", "m", "mean", "most", "n_bytes", "n_components"),
@@ -132,7 +149,7 @@ NUMBERS = {
         "used",
         "value",
     ),
-    *("height", "last", "score", "with_moments", "width", "x"),
+    *("height", "last", "n_some", "score", "with_moments", "width", "x"),
 }
 #: The same, by file, where others have arrays of these names.
 NUMBERS_OF = {"candidates": {"block", "w"}, "groups": {"w"}}

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from . import build
 from .backend import backend
 from .layout import SMALLEST_BLOCK, Array, Components, Moments, Packed, as_float64, statistics_size
-from .listed import descend, group_moments, principal_cuts, search_candidates, sides
+from .listed import (
+    box_bounds,
+    descend,
+    group_moments,
+    posterior_listed,
+    principal_cuts,
+    search_candidates,
+    sides,
+)
 from .packing import (
     add_packed_statistics,
     float32_centers,
@@ -29,6 +37,7 @@ __all__ = [
     "accumulate",
     "accumulate_incomplete",
     "backend_info",
+    "box_bounds",
     "descend",
     "float32_centers",
     "gram",
@@ -42,6 +51,7 @@ __all__ = [
     "normals",
     "posterior",
     "posterior_incomplete",
+    "posterior_listed",
     "principal_cuts",
     "search_candidates",
     "sides",

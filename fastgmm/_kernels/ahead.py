@@ -5,10 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from . import accumulate, accumulate_incomplete, moments, normalize, posterior, posterior_incomplete
+from . import (
+    accumulate,
+    accumulate_incomplete,
+    box_bounds,
+    moments,
+    normalize,
+    posterior,
+    posterior_incomplete,
+    posterior_listed,
+)
 from .backend import backend
 from .layout import CandidateSearch, Components, empty_moments, second_shape
-from .packing import pad
+from .packing import pack, pad
 
 # An order at which passes over matrices are worth threads, and how many matrices.
 _LARGE = (8, 300)
@@ -56,6 +65,7 @@ def compile_ahead(kinds: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
     near = first.copy(), np.ones((1, 1)), np.zeros(1), first.copy()
     groups = listed, listed, edges[0], edges[0], listed, listed, first.ravel(), 1, 1
     backend().search_candidates(X, pad(components), CandidateSearch(*groups), *near, 1)
+    box_bounds(X, X, components, sums[1], 1)
     yield "missing values"
     gap = np.full((1, 1), np.nan)
     sums = empty_moments("diag", 1, 1)
@@ -77,6 +87,9 @@ def _run_all(kind: str, X: Any) -> None:
     if X.dtype == np.float32:
         accumulate(X, weight, components, sums, norm, 1, float32_blocks=True)
     posterior(X, components, 1, log_prob_norm=norm)
+    if X.dtype == np.float64:
+        one, ends, labels = np.zeros(1, np.int64), np.array([0, 1]), np.zeros(1, np.int64)
+        posterior_listed(X, pack(components), ends, one, norm, labels, 1)
     if kind == "full":
         failed = np.zeros(1, np.uint8)
         backend().inverse_factors(precisions, np.zeros_like(precisions), failed, 1)

@@ -30,6 +30,9 @@ _FLOATS = ("float64", "float32")
 _F8 = ("float64",)
 _X = Argument("X", ("n", "d"), _FLOATS, "in")
 _WEIGHT = Argument("sample_weight", ("n",), _F8, "in")
+_NORM = Argument("log_prob_norm", ("n",), _F8, "out")
+_RESP = Argument("resp", ("n", "K"), _F8, "out")
+_LABELS = Argument("labels", ("n",), ("int64",), "out")
 _COMPONENTS = (
     Argument("log_coefficients", ("K",), _F8, "in"),
     Argument("means", ("K", "d"), _F8, "in"),
@@ -55,10 +58,7 @@ KERNELS: dict[str, Kernel] = {
         "P x + shift is formed about an origin: about |P (mu - origin)| eps in each coordinate",
     ),
     "normalize": Kernel(
-        (
-            Argument("log_prob", ("n", "K"), _F8, "inout"),
-            Argument("log_prob_norm", ("n",), _F8, "out"),
-        ),
+        (Argument("log_prob", ("n", "K"), _F8, "inout"), _NORM),
         1e-13,
         "log_prob - log_prob_norm of order 100 is rounded to 1e-14 in the reference, a relative "
         "error of as much in its exponential; up to 4096 terms are summed in order",
@@ -75,13 +75,7 @@ KERNELS: dict[str, Kernel] = {
         _STATISTICS_REASON,
     ),
     "posterior": Kernel(
-        (
-            _X,
-            *_COMPONENTS,
-            Argument("log_prob_norm", ("n",), _F8, "out"),
-            Argument("resp", ("n", "K"), _F8, "out"),
-            Argument("labels", ("n",), ("int64",), "out"),
-        ),
+        (_X, *_COMPONENTS, _NORM, _RESP, _LABELS),
         1e-11,
         "an error of 1e-12 in a distance of order 10 is one of 1e-11 in a responsibility",
     ),
@@ -108,13 +102,7 @@ KERNELS: dict[str, Kernel] = {
         _STATISTICS_REASON + "; errors of responsibilities as in posterior",
     ),
     "posterior_incomplete": Kernel(
-        (
-            _X,
-            *_COMPONENTS,
-            Argument("log_prob_norm", ("n",), _F8, "out"),
-            Argument("resp", ("n", "K"), _F8, "out"),
-            Argument("labels", ("n",), ("int64",), "out"),
-        ),
+        (_X, *_COMPONENTS, _NORM, _RESP, _LABELS),
         1e-11,
         "as posterior; the reference factors other matrices",
     ),
@@ -126,8 +114,8 @@ _NODES = Argument("nodes", ("m", "2"), ("int64",), "in")
 
 #: Kernels over parameters, plain numbers and lists of rows, with the names of their functions in
 #: every backend. T stands for the 4 x 4 tiles of a lower triangle, m for nodes: in a list of r rows
-#: they are ranges. P stands for the candidates of a sample, G for the neighbours of a component.
-#: ``padded`` is a layout.PaddedComponents, ``search`` a layout.CandidateSearch.
+#: they are ranges. In ``box_bounds`` m stands for boxes. P stands for the candidates of a sample, G
+#: for the neighbours of a component. ``packed``, ``padded`` and ``search`` are of layout.py.
 OTHER_KERNELS: dict[str, Kernel] = {
     "add_symmetric": Kernel(
         (
@@ -211,12 +199,35 @@ OTHER_KERNELS: dict[str, Kernel] = {
             Argument("search", (), ("CandidateSearch",), "in"),
             Argument("candidates", ("n", "P"), ("int32",), "inout"),
             Argument("resp", ("n", "P"), _F8, "out"),
-            Argument("log_prob_norm", ("n",), _F8, "out"),
+            _NORM,
             Argument("neighbors", ("K", "G"), ("int32",), "inout"),
         ),
         1e-12,
         "distances about each mean, and exp to 1 ulp of a difference of log-probabilities; which "
         "components are best is compared where no two are as good but for rounding",
+    ),
+    "box_bounds": Kernel(
+        (
+            Argument("centers", ("d", "m"), _F8, "in"),
+            Argument("halves", ("d", "m"), _F8, "in"),
+            Argument("padded", (), ("PaddedComponents",), "in"),
+            Argument("bounds", ("K", "m"), _F8, "out"),
+        ),
+        1e-12,
+        "sums of products in another order, on the scale of the largest bound",
+    ),
+    "posterior_listed": Kernel(
+        (
+            _X,
+            Argument("packed", (), ("Packed",), "in"),
+            Argument("bounds", ("blocks + 1",), ("int64",), "in"),
+            Argument("listed", ("r",), ("int64",), "in"),
+            Argument("slots", ("s",), ("int64",), "in"),
+            _NORM,
+            _LABELS,
+        ),
+        1e-12,
+        "distances about an origin, exp to 1 ulp; the labels are compared where no two are as good",
     ),
     "gram": Kernel(
         (
@@ -301,9 +312,9 @@ BACKEND: dict[str, tuple[Argument, ...]] = {
         _X,
         *_PACKED,
         Argument("log_prob", ("n", "K"), _F8, "out"),
-        Argument("log_prob_norm", ("n",), _F8, "out"),
-        Argument("resp", ("n", "K"), _F8, "out"),
-        Argument("labels", ("n",), ("int64",), "out"),
+        _NORM,
+        _RESP,
+        _LABELS,
     ),
     "accumulate_incomplete": (
         _X_F8,
@@ -312,13 +323,7 @@ BACKEND: dict[str, tuple[Argument, ...]] = {
         Argument("slots", ("slots", "sums"), _F8, "out"),
         Argument("out", ("sums",), _F8, "add"),
     ),
-    "posterior_incomplete": (
-        _X_F8,
-        *_PLAIN,
-        Argument("log_prob_norm", ("n",), _F8, "out"),
-        Argument("resp", ("n", "K"), _F8, "out"),
-        Argument("labels", ("n",), ("int64",), "out"),
-    ),
+    "posterior_incomplete": (_X_F8, *_PLAIN, _NORM, _RESP, _LABELS),
     "normalize": (
         *KERNELS["normalize"].arguments,
         Argument("bounds", ("s",), ("int64",), "in"),

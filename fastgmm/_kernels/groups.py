@@ -1,11 +1,13 @@
 """Groups of samples among many components, in NumPy: the definition of their kernels."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from .layout import Array, CandidateSearch, Components
+from .layout import SMALLEST_BLOCK, Array, CandidateSearch, Components, as_float64
 
 _FLOOR = -1e300
 
@@ -76,6 +78,38 @@ def search_candidates(
                 order = np.argsort(-score, kind="stable")
                 others = tried[order][tried[order] != component][: G - 1]
                 neighbors[component, 1 : 1 + len(others)] = others
+
+
+def posterior_listed(
+    X: NDArray[Any],
+    components: Components,
+    bounds: NDArray[np.int64],
+    listed: NDArray[np.int64],
+    log_prob_norm: Array,
+    labels: NDArray[np.int64],
+    n_threads: int = 1,
+) -> None:
+    """Write log p(x) and the best component, of those that are listed for the block of a sample."""
+    for block, (start, stop) in enumerate(pairwise(bounds)):
+        rows = slice(block * SMALLEST_BLOCK, (block + 1) * SMALLEST_BLOCK)
+        log_prob = _log_prob(as_float64(X[rows]), components, listed[start:stop])
+        log_prob_norm[rows] = logsumexp(log_prob, axis=1)
+        labels[rows] = listed[start:stop][log_prob.argmax(axis=1)]
+
+
+def box_bounds(
+    centers: Array, halves: Array, components: Components, bounds: Array, n_threads: int = 1
+) -> None:
+    """Write log w - |max(|P (c - mean)| - |P| h, 0)|^2 / 2, less constants, for P = U^T."""
+    kind, U = components.kind, components.precisions_cholesky
+    for k, (coefficient, mean) in enumerate(
+        zip(components.log_coefficients, components.means, strict=True)
+    ):
+        factor = U if kind == "tied" else U[k]
+        factor = factor if kind in ("full", "tied") else factor * np.eye(len(mean))
+        least = np.abs((centers - mean) @ factor) - halves @ np.abs(factor)
+        bounds[k] = coefficient - 0.5 * (np.maximum(least, 0.0) ** 2).sum(axis=1)
+    np.maximum(bounds, _FLOOR, out=bounds)
 
 
 def _log_prob(X: Array, components: Components, tried: NDArray[np.int64]) -> Array:

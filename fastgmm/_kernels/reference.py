@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from .groups import group_moments, search_candidates
+from .groups import box_bounds, group_moments, posterior_listed, search_candidates
 from .incomplete import accumulate_incomplete, posterior_incomplete
 from .layout import TILE, Array, Components, Moments, first_rows
 from .packing import float32_centers
@@ -16,9 +16,11 @@ from .tree import descend, principal_cuts, sides
 #: Defined beside.
 __all__ = [
     "accumulate_incomplete",
+    "box_bounds",
     "descend",
     "group_moments",
     "posterior_incomplete",
+    "posterior_listed",
     "principal_cuts",
     "search_candidates",
     "sides",

@@ -1,6 +1,7 @@
 """Predictions for samples: log-densities, responsibilities, best components."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from .._kernels.layout import Array
 from ..data.samples import Samples
 from .parameters import MixtureParameters
 from .priors import VariationalParameters
+from .pruned_prediction import PrunedPrediction, is_worthwhile
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -49,10 +51,10 @@ def log_density(
 @numpys_rules()
 def log_likelihood(samples: Samples, parameters: MixtureParameters, n_threads: int) -> float:
     """Return sum w log p(x), in nats."""
-    components, total = parameters.components(), 0.0
-    for rows, kernel in _pieces(samples, None):
+    total = 0.0
+    for rows, kernel in _pieces(samples, parameters, n_threads):
         log_prob_norm = np.empty(_count(rows))
-        kernel(samples.rows(rows), components, n_threads, log_prob_norm=log_prob_norm)
+        kernel(samples.rows(rows), log_prob_norm=log_prob_norm)
         weighted = samples.is_weighted
         total += float(samples.weight(rows) @ log_prob_norm if weighted else log_prob_norm.sum())
     return total
@@ -82,13 +84,13 @@ def top_responsibilities(
     dtype: "np.dtype[Any]" = _FLOAT64,
 ) -> csr_array:
     """Return the ``top`` largest p(k | x) of each sample, an (n, K) sparse array."""
-    components, K = parameters.components(), parameters.n_components
+    K = parameters.n_components
     shape = samples.n_samples, min(top, K)
     labels, values = np.empty(shape, np.int32), np.empty(shape, dtype)
-    for rows, kernel in _pieces(samples, max(_ELEMENTS_AT_A_TIME // K, 1)):
+    for rows, kernel in _pieces(samples, parameters, n_threads, K, True):
         X = samples.rows(rows)
         resp = np.empty((len(X), K))
-        kernel(X, components, n_threads, resp=resp)
+        kernel(X, resp=resp)
         # those of equal responsibility in the order of the components
         chosen = np.argsort(-resp, axis=1, kind="stable")[:, :top]
         labels[rows], values[rows] = chosen, np.take_along_axis(resp, chosen, axis=1)
@@ -120,12 +122,11 @@ def sparse_rows(labels: NDArray[np.int32], values: NDArray[Any], n_components: i
 @numpys_rules()
 def log_assignment(samples: Samples, parameters: MixtureParameters, n_threads: int) -> float:
     """Return sum w log max_k p(k | x), in nats: 0 where no sample might belong elsewhere."""
-    components, total = parameters.components(), 0.0
-    largest = max(_ELEMENTS_AT_A_TIME // parameters.n_components, 1)
-    for rows, kernel in _pieces(samples, largest):
+    total, K = 0.0, parameters.n_components
+    for rows, kernel in _pieces(samples, parameters, n_threads, K, True):
         X = samples.rows(rows)
-        resp = np.empty((len(X), parameters.n_components))
-        kernel(X, components, n_threads, resp=resp)
+        resp = np.empty((len(X), K))
+        kernel(X, resp=resp)
         total += float(samples.weight(rows) @ np.log(resp.max(axis=1)))
     return total
 
@@ -162,14 +163,13 @@ def _evaluate(
     samples: Samples, parameters: MixtureParameters, n_threads: int, **outputs: NDArray[Any]
 ) -> None:
     """Fill the outputs of the posterior kernel, block by block."""
-    components = parameters.components()
     rounded = [name for name, output in outputs.items() if output.dtype == np.float32]
     copied = rounded if samples.gaps is None else list(outputs)
-    largest = max(_ELEMENTS_AT_A_TIME // parameters.n_components, 1) if copied else None
-    for rows, kernel in _pieces(samples, largest):
+    columns = parameters.n_components if "resp" in outputs else 1
+    for rows, kernel in _pieces(samples, parameters, n_threads, columns, bool(copied)):
         parts: dict[str, Any] = {name: output[rows] for name, output in outputs.items()}
         parts |= {name: np.empty(parts[name].shape) for name in rounded}
-        kernel(samples.rows(rows), components, n_threads, **parts)
+        kernel(samples.rows(rows), **parts)
         for name in rounded:
             # the log-density of a sample that is very far away is not in the range of float32
             np.maximum(parts[name], np.finfo(np.float32).min, out=parts[name])
@@ -182,11 +182,29 @@ def _count(rows: Any) -> int:
     return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
 
 
-def _pieces(samples: Samples, largest: int | None) -> Iterator[tuple[Any, Callable[..., None]]]:
-    """Yield rows to evaluate at a time, and the kernel that takes them."""
+def _pieces(
+    samples: Samples,
+    parameters: MixtureParameters,
+    n_threads: int,
+    columns: int = 1,
+    is_copied: bool = False,
+) -> Iterator[tuple[Any, Callable[..., None]]]:
+    """Yield rows to evaluate at a time, and the function that writes outputs for these.
+
+    ``columns`` is how many numbers it writes for a sample: 1 or K. If these are copied, a piece has
+    few of them.
+    """
+    largest = max(_ELEMENTS_AT_A_TIME // columns, 1) if is_copied else None
+    components, K = parameters.components(), parameters.n_components
+    exact, incomplete = (
+        partial(kernel, components=components, n_threads=n_threads)
+        for kernel in (kernels.posterior, kernels.posterior_incomplete)
+    )
+    if columns == 1 and is_worthwhile(samples.n_samples, K):
+        exact = partial(PrunedPrediction(parameters, n_threads).posterior, n_threads=n_threads)
     if samples.gaps is None:
         for rows in samples.block_slices(largest):
-            yield rows, kernels.posterior
+            yield rows, exact
     else:
         for some, is_complete in samples.gaps.parts(largest):
-            yield some, kernels.posterior if is_complete else kernels.posterior_incomplete
+            yield some, exact if is_complete else incomplete

@@ -1,7 +1,6 @@
 """The Cython backend: ahead-of-time kernels for the instruction set of this processor."""
 
 import os
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..layout import (
     block_stride,
 )
 from ..threads import guard
+from .levels import INSTRUCTION_SET, KERNELS
 
 NAME = "cython"
 
@@ -31,27 +31,7 @@ _PARTS_PER_THREAD = 4
 _SEARCH_SLOTS, _RUN = 64, 8
 
 
-def _load(level: str) -> dict[int, ModuleType]:
-    """Return the kernels of a level by the bytes of a number in their blocks."""
-    names = {8: f".passes_{level}_float64", 4: f".passes_{level}_float32"}
-    return {itemsize: import_module(name, __package__) for itemsize, name in names.items()}
-
-
-def _choose() -> tuple[str, dict[int, ModuleType]]:
-    """Return the best level that was built and that this processor runs, or the one asked for."""
-    supported = _load("baseline")[8].supported_levels()
-    usable = [level for level in build.LEVELS if level in supported]
-    level = os.environ.get("FASTGMM_INSTRUCTION_SET", usable[-1])
-    if level not in usable:
-        raise ImportError(
-            "FASTGMM_INSTRUCTION_SET must be one that was built and that this processor runs, "
-            f"{usable}, got {level!r}."
-        )
-    return level, _load(level)
-
-
-INSTRUCTION_SET, _kernels = _choose()
-_passes = _kernels[8]
+_passes = KERNELS[8]
 _OPENMP: int = _passes.constants()["openmp"]
 
 
@@ -81,7 +61,7 @@ def accumulate(
 
     ``todo`` has an element for each block, which is set to 0 when the block has been added.
     """
-    passes = _kernels[packed.centers.itemsize]
+    passes = KERNELS[packed.centers.itemsize]
     size = passes.scratch_size(packed.n_components, packed.n_features, True)
     memory = _scratch(size, n_threads, len(slots))
     with guard.launch(concurrent=True):
@@ -266,6 +246,39 @@ def _search_size(padded: PaddedComponents, search: CandidateSearch, width: int) 
     # one for where memory begins, two for pointers, one behind each list
     lines = 6 * LINE_BYTES // 8
     return rows * block_stride(8) + K + most + search.most_groups * G + lines
+
+
+def box_bounds(
+    centers: Array,
+    halves: Array,
+    padded: PaddedComponents,
+    bounds: Array,
+    n_threads: int,
+) -> None:
+    """Write bounds above the log-probabilities of all components in boxes."""
+    memory = _scratch((padded.height + 2) * centers.shape[1], n_threads, padded.n_components)
+    with guard.launch(concurrent=True):
+        _passes.box_bounds(centers, halves, padded, bounds, memory)
+
+
+def posterior_listed(
+    X: NDArray[Any],
+    packed: Packed,
+    bounds: NDArray[np.int64],
+    listed: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    log_prob_norm: Array,
+    labels: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Evaluate blocks of samples, each under its list of components."""
+    d, most = packed.n_features, int(np.diff(bounds).max(initial=0))
+    widest = max(d * (d + 1) // 2, -(-d // TILE) * TILE)
+    size = _passes.scratch_size(most, d, False) + (most + TILE) * (2 + d + widest)
+    lists = (bounds, listed, slots)
+    with guard.launch(concurrent=True):
+        memory = _scratch(size, n_threads, len(slots) - 1)
+        _passes.posterior_listed(X, packed, *lists, log_prob_norm, labels, memory)
 
 
 def gram(

@@ -171,8 +171,9 @@ cdef void _posterior_incomplete_slot(
         count = min(BLOCK, stop - first)
         observed_log_prob(X, plain, first, count, &scratch, &regression)
         if out.labels != NULL:
+            find_best(scratch.values, K, scratch.share, scratch.extra)
             for b in range(count):
-                out.labels[first + b] = <int64_t> best_component(scratch.values, K, b)
+                out.labels[first + b] = <int64_t> scratch.extra[b]
         normalize_block(&scratch, K, 0.0, INFINITE)
         if out.log_prob_norm != NULL:
             for b in range(count):

@@ -167,8 +167,9 @@ cdef void _posterior_slot(
         if out.log_prob != NULL:
             _store_rows(scratch.values, first, count, K, out.log_prob)
         if out.labels != NULL:
+            find_best(scratch.values, K, scratch.share, scratch.extra)
             for b in range(count):
-                out.labels[first + b] = <int64_t> best_component(scratch.values, K, b)
+                out.labels[first + b] = <int64_t> scratch.extra[b]
         if out.log_prob_norm == NULL and out.resp == NULL:
             continue
         normalize_block(&scratch, K, packed.offset, cut)
@@ -305,6 +306,8 @@ include "observed.pyx"
 include "incomplete.pyx"
 include "padded.pyx"
 include "candidates.pyx"
+include "listed.pyx"
+include "boxes.pyx"
 include "arguments.pyx"
 include "matrices.pyx"
 include "tree.pyx"

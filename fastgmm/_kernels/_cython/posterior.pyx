@@ -224,14 +224,33 @@ cdef void normalize_block(
     _finish(maximum, total, offset, scratch.norm, scratch.scale)
 
 
-cdef size_t best_component(const work* log_prob, size_t n_components, size_t b) noexcept nogil:
-    """Return the component of the largest log-probability; of equal ones, the first.
+cdef void _raise_best(
+    const work* restrict log_prob, work k, work* restrict best, work* restrict component
+) noexcept nogil:
+    """Let component k be the best one where it is better than the best so far.
 
-    log_prob  IN
+    log_prob         IN
+    best, component  IN OUT
     """
-    cdef size_t best = 0
+    cdef size_t b
+    cdef bint is_better
+    for b in range(BLOCK):
+        is_better = log_prob[b] > best[b]
+        best[b] = log_prob[b] if is_better else best[b]
+        component[b] = k if is_better else component[b]
+
+
+cdef void find_best(
+    const work* log_prob, size_t n_components, work* best, work* component
+) noexcept nogil:
+    """Write the component of the largest log-probability; of equal ones, the first.
+
+    log_prob   IN
+    best       OUT  workspace
+    component  OUT  as a number of the type of the log-probabilities
+    """
     cdef size_t k
-    for k in range(1, n_components):
-        if log_prob[k * STRIDE + b] > log_prob[best * STRIDE + b]:
-            best = k
-    return best
+    fill(best, <work> -INFINITE)
+    fill(component, 0.0)
+    for k in range(n_components):
+        _raise_best(log_prob + k * STRIDE, <work> k, best, component)

@@ -200,6 +200,34 @@ def search_candidates(
     launch("candidates.search", arguments, len(search.blocks) - 1, n_threads)
 
 
+def box_bounds(
+    centers: Array,
+    halves: Array,
+    padded: PaddedComponents,
+    bounds: Array,
+    n_threads: int,
+) -> None:
+    """Write bounds above the log-probabilities of all components in boxes."""
+    boxes = (centers.reshape(-1), halves.reshape(-1), centers.shape[1])
+    arguments = (*boxes, padded, bounds.reshape(-1))
+    launch("boxes.box_bounds", arguments, padded.n_components, n_threads)
+
+
+def posterior_listed(
+    X: NDArray[Any],
+    packed: Packed,
+    bounds: NDArray[np.int64],
+    listed: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    log_prob_norm: Array,
+    labels: NDArray[np.int64],
+    n_threads: int,
+) -> None:
+    """Evaluate blocks of samples, each under its list of components."""
+    arguments = (repeated(X), packed, bounds, listed, slots, log_prob_norm, labels)
+    launch("listed.posterior_listed", arguments, len(slots) - 1, n_threads)
+
+
 def gram(
     values: Array,
     stride: int,

@@ -9,7 +9,7 @@ from .jit import I0, I1, I2, I3, I4, I16, U, parallel_pass, part, shared_part
 from .layout import up_to_four
 from .observed import factor_of, is_matrix, observed_log_prob, regress_run, run_end, whiten_observed
 from .passes import _MERGE_CHUNK_SIZE, _merge_chunk
-from .posterior import best_component, normalize_block
+from .posterior import find_best, normalize_block
 from .primitives import carve, not_inlined, sizes, tail
 from .regression import add_covariance, predict
 from .scratch import lay_out_scratch, scratch_size
@@ -187,8 +187,9 @@ def _posterior_incomplete_slot(X, plain, start, stop, log_prob_norm, resp, label
         count = min(BLOCK, stop - first)
         observed_log_prob(X, plain, first, count, scratch, matrices, missing)
         if labels.size > 0:
+            find_best(scratch.values, K, scratch.share, scratch.extra)
             for b in range(count):
-                labels[first + b] = best_component(scratch.values, K, b)
+                labels[first + b] = scratch.extra[b]
         normalize_block(scratch, K, 0.0, np.inf)
         if log_prob_norm.size > 0:
             for b in range(count):

@@ -13,7 +13,7 @@ from .layout import up_to_four
 from .load import load_block, load_resp, load_weight
 from .mahalanobis import block_log_prob
 from .moments import add_block_moments, flush_all
-from .posterior import best_component, find_maximum, normalize_block
+from .posterior import find_best, find_maximum, normalize_block
 from .primitives import not_inlined, sizes, vector_loop
 from .scratch import lay_out_scratch, scratch_size
 from .selection import CUT
@@ -167,8 +167,9 @@ def _posterior_slot(X, packed, start, stop, memory, log_prob, log_prob_norm, res
         if has_log_prob:
             _store_rows(scratch.values, first, count, K, log_prob)
         if has_labels:
+            find_best(scratch.values, K, scratch.share, scratch.extra)
             for b in range(count):
-                labels[first + b] = best_component(scratch.values, K, b)
+                labels[first + b] = scratch.extra[b]
         if not (has_norm or has_resp):
             continue
         normalize_block(scratch, K, packed.offset, cut)

@@ -8,7 +8,7 @@ range reduction subtracts nearly equal numbers.
 import numpy as np
 
 from .block import fill
-from .jit import I0, I1, I2, I4, I8, U, by_precision, part, step
+from .jit import I0, I1, I2, I4, I8, by_precision, part, step
 from .primitives import cast, sizes, tail, vector_loop
 from .selection import WORD, count_selected, list_selected, select, subtract
 
@@ -236,14 +236,30 @@ def normalize_block(scratch, n_components, offset, cut):
 
 
 @part
-def best_component(log_prob, n_components, b):
-    """Return the component of the largest log-probability; of equal ones, the first.
+def _raise_best(log_prob, k, best, component):
+    """Let component k be the best one where it is better than the best so far.
 
-    log_prob  IN
+    log_prob         IN
+    best, component  IN OUT
+    """
+    vector_loop()
+    BLOCK = sizes(log_prob)[0]
+    for b in range(BLOCK):
+        is_better = log_prob[b] > best[b]
+        best[b] = log_prob[b] if is_better else best[b]
+        component[b] = k if is_better else component[b]
+
+
+@step
+def find_best(log_prob, n_components, best, component):
+    """Write the component of the largest log-probability; of equal ones, the first.
+
+    log_prob   IN
+    best       OUT  workspace
+    component  OUT  as a number of the type of the log-probabilities
     """
     STRIDE = sizes(log_prob)[1]
-    best = I0
-    for k in range(I1, n_components):
-        if log_prob[k * STRIDE + b] > log_prob[best * STRIDE + b]:
-            best = U(k)
-    return best
+    fill(best, -np.inf)
+    fill(component, 0.0)
+    for k in range(n_components):
+        _raise_best(tail(log_prob, k * STRIDE), cast(k, best), best, component)

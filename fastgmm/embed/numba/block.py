@@ -6,7 +6,7 @@ from ..._kernels._numba.jit import I0, I2, U, open_function, part, reduction, sh
 from ..._kernels._numba.load import load_block, load_weight
 from ..._kernels._numba.mahalanobis import block_log_prob
 from ..._kernels._numba.moments import add_block_moments, flush_all
-from ..._kernels._numba.posterior import best_component, normalize_block
+from ..._kernels._numba.posterior import find_best, normalize_block
 from ..._kernels._numba.primitives import not_inlined, repeated, sizes, tail, vector_loop
 from ..._kernels._numba.scratch import lay_out_scratch
 from ..._kernels._numba.selection import CUT
@@ -92,9 +92,9 @@ def _components(model, X, out, workspace):
         count = min(BLOCK, n - first)
         _load(packed, X, first, count, scratch, gaps)
         block_log_prob(packed, scratch, CUT)
+        find_best(scratch.values, U(packed.n_components), scratch.share, scratch.extra)
         for b in range(count):
-            best = best_component(scratch.values, U(packed.n_components), b)
-            out[first + b] = np.int64(best) if gaps[b] == 0.0 else np.int64(-1)
+            out[first + b] = np.int64(scratch.extra[b]) if gaps[b] == 0.0 else np.int64(-1)
 
 
 @shared_part
