@@ -9,6 +9,12 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture, sources
 K, N = 2048, 8192
 
 
+@pytest.fixture(autouse=True)
+def _few_components_suffice(monkeypatch):
+    """Labels and densities are truncated as responsibilities are, and not from 16,384 on."""
+    monkeypatch.setattr("fastgmm.em.truncated_prediction._LEAST_FOR_DENSITIES", K)
+
+
 def mixture(covariance_type, posterior="truncated", n_components=K, d=3):
     """Return a mixture of components that overlap with a few others."""
     rng = np.random.default_rng(7)
@@ -208,3 +214,14 @@ def test_the_gap_is_measured():
 def test_a_wrong_number_of_samples(n, error):
     with pytest.raises(error, match="n_samples"):
         mixture("diag", n_components=3).variational_gap(np.zeros((2, 3)), n_samples=n)
+
+
+def test_densities_and_labels_of_fewer_components_are_exact(monkeypatch):
+    """Responsibilities are not: the pruned pass cannot tell those that are very small."""
+    monkeypatch.undo()
+    model, exact = mixture("diag"), mixture("diag", "exact")
+    X, _ = model.sample(N)
+    np.testing.assert_array_equal(model.score_samples(X), exact.score_samples(X))
+    np.testing.assert_array_equal(model.predict(X), exact.predict(X))
+    assert model.variational_gap(X).largest == 0.0
+    assert ((model.predict_proba(X) > 0).sum(axis=1) <= 10).all()

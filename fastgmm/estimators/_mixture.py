@@ -50,7 +50,7 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
 
         .. math:: \log p(x) = \log \sum_k w_k \, N(x \mid \mu_k, \Sigma_k)
 
-        Where ``posterior`` is truncated, from 2,048 components and 8,192 samples on, it is the sum
+        Where ``posterior`` is truncated, from 16,384 components and 8,192 samples on, it is the sum
         over ten components that are sought near the sample, as in ``predict`` and
         ``predict_proba``: a bound below log p(x). `variational_gap` measures what is missing.
 
@@ -168,10 +168,10 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
         samples, parameters, n_threads = self._checked("predict_proba", X)
         dtype = result_dtype(samples, parameters, self._samples_dtype)
         if top is not None:
-            find = predictions(self, samples, parameters).top_responsibilities
+            find = predictions(self, samples, parameters, True).top_responsibilities
             sparse: csr_array = find(samples, parameters, n_threads, int(top), dtype)
             return sparse
-        compute = predictions(self, samples, parameters).responsibilities
+        compute = predictions(self, samples, parameters, True).responsibilities
         if out is None:
             return like(X, compute(samples, parameters, n_threads, dtype))
         shape = samples.n_samples, parameters.n_components
@@ -182,9 +182,9 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
     def predict(self, X: Any, out: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Return the component of the largest responsibility for each sample.
 
-        Where ``posterior`` is truncated, from 2,048 components and 8,192 samples on, it is the best
-        of those that are sought near the sample, for the samples of the call together. A few labels
-        are others than those of all components; `variational_gap` counts them.
+        Where ``posterior`` is truncated, from 16,384 components and 8,192 samples on, it is the
+        best of those that are sought near the sample, for the samples of the call together. A few
+        labels are others than those of all components; `variational_gap` counts them.
 
         Parameters
         ----------

@@ -59,7 +59,12 @@ def posterior_after(estimator: Any, n_threads: int) -> Posterior[Any, Any]:
     return ExactPosterior(n_threads)
 
 
-def predictions(estimator: Any, samples: Samples, parameters: MixtureParameters) -> ModuleType:
+def predictions(
+    estimator: Any,
+    samples: Samples,
+    parameters: MixtureParameters,
+    of_responsibilities: bool = False,
+) -> ModuleType:
     """Return the functions that predict for some samples: exactly, or from a few components.
 
     Parameters
@@ -67,18 +72,23 @@ def predictions(estimator: Any, samples: Samples, parameters: MixtureParameters)
     estimator : FittedMixture
     samples : Samples
     parameters : MixtureParameters
+    of_responsibilities : bool
+        And not of densities or labels.
 
     Returns
     -------
     module
         `model.prediction` or `em.truncated_prediction`.
     """
-    is_short = is_prediction_truncated(estimator, samples, parameters)
+    is_short = is_prediction_truncated(estimator, samples, parameters, of_responsibilities)
     return truncated_prediction if is_short else prediction
 
 
 def is_prediction_truncated(
-    estimator: Any, samples: Samples, parameters: MixtureParameters
+    estimator: Any,
+    samples: Samples,
+    parameters: MixtureParameters,
+    of_responsibilities: bool = False,
 ) -> bool:
     """Return whether predictions for some samples are made from a few components.
 
@@ -87,8 +97,11 @@ def is_prediction_truncated(
     estimator : FittedMixture
     samples : Samples
     parameters : MixtureParameters
+    of_responsibilities : bool
+        And not of densities or labels.
     """
-    is_worthwhile = truncated_prediction.is_worthwhile(samples, parameters.n_components)
+    K = parameters.n_components
+    is_worthwhile = truncated_prediction.is_worthwhile(samples, K, of_responsibilities)
     return is_worthwhile and is_truncated(estimator) and samples.gaps is None
 
 

@@ -119,7 +119,8 @@ class GaussianMixture(KnownMixture):
         `em.NeighborhoodPosterior`. For thousands of components, whose number then hardly changes
         the time of an iteration. Lower bounds are then bounds below the mean log-likelihood, which
         ``score`` computes. ``auto``: truncated from 256 components on, without quasi-Newton
-        steps and missing values. Streams are exact. Predictions follow, from 2,048 components on.
+        steps and missing values. Streams are exact. Predictions follow where that
+        takes less time: see `predict` and `predict_proba`.
     exact_iter : int, default=0
         Number of iterations of exact EM after those of truncated EM. The last lower bounds are then
         log-likelihoods.
