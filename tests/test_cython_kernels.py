@@ -12,7 +12,7 @@ from test_listed_kernels import evaluate, lists
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import build, layout
-from fastgmm._kernels.packing import pack
+from fastgmm._kernels.packing import pack, pad
 from fastgmm._kernels.threads import slot_bounds
 
 GUARD = 4096
@@ -57,6 +57,7 @@ def test_constants_are_those_of_the_layout(level):
         constants = module.constants()
         expected = layout.block_size(itemsize), layout.block_stride(itemsize)
         assert (constants["BLOCK"], constants["STRIDE"]) == expected
+        assert constants["CUT"] == layout.CUT
         assert (constants["openmp"] > 0) == bool(build.OPENMP)
 
 
@@ -100,7 +101,7 @@ def test_lists_and_boxes_need_no_more_workspace(covariance_type, level, monkeypa
         boxes = X[: min(n, 33)], np.ones((min(n, 33), d))
         with using(level):
             expected = evaluate(X, components, bounds, listed, 1), np.empty((K, len(boxes[0])))
-            kernels.box_bounds(*boxes, components, expected[1], 1)
+            kernels.box_bounds(*boxes, pad(components), expected[1], 1)
         for shift in range(8):
             guarded = Guarded()
 
@@ -110,7 +111,7 @@ def test_lists_and_boxes_need_no_more_workspace(covariance_type, level, monkeypa
             with using(level), monkeypatch.context() as patch:
                 patch.setattr(_cython, "_scratch", scratch)
                 found = evaluate(X, components, bounds, listed, 1), np.empty((K, len(boxes[0])))
-                kernels.box_bounds(*boxes, components, found[1], 1)
+                kernels.box_bounds(*boxes, pad(components), found[1], 1)
             guarded.assert_intact()
             np.testing.assert_array_equal(found[0][0], expected[0][0])
             np.testing.assert_array_equal(found[0][1], expected[0][1])

@@ -8,7 +8,7 @@ from fastgmm import _kernels as kernels
 from fastgmm._kernels import reference
 from fastgmm._kernels.contract import OTHER_KERNELS
 from fastgmm._kernels.layout import SMALLEST_BLOCK, Components
-from fastgmm._kernels.packing import pack
+from fastgmm._kernels.packing import pack, pad
 
 THREADS = [1, 2, 5]
 #: n, d, K.
@@ -110,7 +110,7 @@ def test_bounds_are_those_of_the_definition(shape, kind):
     reference.box_bounds(centers, halves, components, expected)
     found = [np.empty((K, m)) for _ in THREADS]
     for bounds, n_threads in zip(found, THREADS, strict=True):
-        kernels.box_bounds(centers, halves, components, bounds, n_threads)
+        kernels.box_bounds(centers, halves, pad(components), bounds, n_threads)
         np.testing.assert_array_equal(bounds, found[0])
     scale = np.abs(expected).max()
     rtol = OTHER_KERNELS["box_bounds"].rtol
@@ -126,23 +126,38 @@ def test_no_point_of_a_box_has_more(d, kind):
     components = parameters.components()
     centers, halves = draw(parameters, 20), rng.uniform(0.0, 1.0, (20, d))
     bounds, at_points = np.empty((12, 20)), np.empty((12, 20))
-    kernels.box_bounds(centers, 0.0 * halves, components, at_points, 1)
+    kernels.box_bounds(centers, 0.0 * halves, pad(components), at_points, 1)
     distances = np.empty((20, 12))
     kernels.mahalanobis(centers, components, distances, 1)
     log_prob = components.log_coefficients - distances / 2
     np.testing.assert_allclose(at_points, log_prob.T, rtol=1e-10)
-    kernels.box_bounds(centers, halves, components, bounds, 1)
+    kernels.box_bounds(centers, halves, pad(components), bounds, 1)
     assert (bounds >= at_points - 1e-9).all()
     assert (bounds > at_points + 0.01).mean() > 0.9
     for draws in range(50):
         offsets = rng.uniform(-1.0, 1.0, (20, d))
         points = centers + halves * (np.sign(offsets) if draws % 2 else offsets)
-        kernels.box_bounds(points, 0.0 * halves, components, at_points, 1)
+        kernels.box_bounds(points, 0.0 * halves, pad(components), at_points, 1)
         assert (bounds >= at_points - 1e-9 * np.abs(at_points)).all()
 
 
 def test_what_overflows_counts_as_the_smallest_number():
     components = Components("diag", np.zeros(1), np.zeros((1, 2)), np.full((1, 2), 1e200))
     bounds = np.empty((1, 1))
-    kernels.box_bounds(np.full((1, 2), 1e100), np.ones((1, 2)), components, bounds, 1)
+    kernels.box_bounds(np.full((1, 2), 1e100), np.ones((1, 2)), pad(components), bounds, 1)
     assert bounds[0, 0] == -1e300
+
+
+@each_kind
+def test_infinities_of_both_signs_leave_the_component_in(kind):
+    """|P (c - mean)| and |P| h may both overflow: no bound is known."""
+    parameters = mixture(kind, 3, 2, scenario="small")
+    components = parameters.components()
+    components = components._replace(precisions_cholesky=components.precisions_cholesky * 1e150)
+    boxes = np.array([[1e160, 1e160], [1e160, 0.0]]), np.array([[1e161, 1e161], [0.0, 0.0]])
+    found, expected = np.empty((3, 2)), np.empty((3, 2))
+    kernels.box_bounds(*boxes, pad(components), found, 1)
+    reference.box_bounds(*boxes, components, expected)
+    np.testing.assert_array_equal(found[:, 0], components.log_coefficients)
+    np.testing.assert_array_equal(found, expected)
+    assert (found[:, 1] == -1e300).all()

@@ -5,6 +5,7 @@ import pytest
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.data.sample_data import load_sample
+from fastgmm.model import pruned_prediction
 
 K, N = 2048, 2**14
 COVARIANCE_TYPES = ["full", "tied", "diag", "spherical", "tied-spherical"]
@@ -113,4 +114,79 @@ def test_a_variational_posterior():
     ).set_params(init_params="random_from_data")
     with pytest.warns(UserWarning, match="did not converge"):
         model.fit(X)
+    assert_same(model, X)
+
+
+def pairs_of(model, X, monkeypatch):
+    """Return how many pairs of a block and a component are compared from lists, and otherwise."""
+    kernels, listed, others = pruned_prediction.kernels, [], []
+    real, all_pairs = kernels.posterior_listed, kernels.posterior
+
+    def count_listed(X, packed, edges, *arguments):
+        listed.append(edges[-1] if packed.n_components == K else 0)
+        real(X, packed, edges, *arguments)
+
+    def count_others(X, components, *arguments, **outputs):
+        others.append(len(X) if len(components.means) == K else 0)
+        all_pairs(X, components, *arguments, **outputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kernels, "posterior_listed", count_listed)
+        patch.setattr(kernels, "posterior", count_others)
+        model.predict(X)
+    return sum(listed), sum(others)
+
+
+def test_few_pairs_are_compared_where_components_are_apart(monkeypatch):
+    n_blocks = N // 256
+    X, _ = mixture("diag", 0.001).sample(N)
+    listed, others = pairs_of(mixture("diag", 0.001), X, monkeypatch)
+    assert others < 0.05 * N  # samples that lie about no mean
+    assert listed < 0.25 * n_blocks * K
+    X, _ = mixture("diag", 1.0).sample(N)
+    listed, others = pairs_of(mixture("diag", 1.0), X, monkeypatch)
+    assert others == N  # none can be left out
+    assert listed < 0.5 * n_blocks * K
+
+
+def spheres(means, variance):
+    means = np.asarray(means, np.float64).reshape(len(means), -1)
+    weights = np.full(len(means), 1 / len(means))
+    return GaussianMixture.from_parameters(
+        weights, means, np.full(len(means), variance), covariance_type="spherical"
+    )
+
+
+def test_means_between_which_there_is_nothing():
+    """A centre of two clusters of means is the nearest one of none of them."""
+    rng = np.random.default_rng(0)
+    means = np.r_[rng.normal(-1000, 1, 1034), rng.normal(1000, 1, 1014)]
+    assert_same(spheres(means, 1.0), rng.normal(size=(N, 1)))
+
+
+@pytest.mark.parametrize("distinct", [1, 4, 8])
+def test_means_that_are_equal(distinct):
+    rng = np.random.default_rng(0)
+    model = spheres(rng.integers(distinct, size=(2 * K, 1)) * 10.0, 0.5)
+    assert_same(model, model.sample(N)[0])
+
+
+def test_squares_that_overflow():
+    """Deviations of 1e15 and 1e-150 of neighbours, and samples at 1e160."""
+    rng = np.random.default_rng(0)
+    means = np.linspace(-1.0, 1.0, K)[:, np.newaxis] * 1e-140
+    variances = np.where(np.arange(K) % 2, 1e-300, 1e30)
+    model = GaussianMixture.from_parameters(
+        np.full(K, 1 / K), means, variances, covariance_type="spherical"
+    )
+    X = means[1 + 2 * rng.integers(K // 2, size=N)]
+    X[rng.choice(N, 10, replace=False)] = 1e160
+    assert_same(model, X)
+
+
+def test_units_that_overflow_do_not_warn():
+    rng = np.random.default_rng(0)
+    model = spheres(rng.normal(size=K) * 1e-6, 1e-16)
+    X = model.sample(N)[0]
+    X[::1000] = 1e303
     assert_same(model, X)

@@ -223,5 +223,5 @@ def test_densities_and_labels_of_fewer_components_are_exact(monkeypatch):
     X, _ = model.sample(N)
     np.testing.assert_array_equal(model.score_samples(X), exact.score_samples(X))
     np.testing.assert_array_equal(model.predict(X), exact.predict(X))
-    assert model.variational_gap(X).largest == 0.0
+    assert model.variational_gap(X).largest > 0.0
     assert ((model.predict_proba(X) > 0).sum(axis=1) <= 10).all()

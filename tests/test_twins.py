@@ -33,7 +33,7 @@ ALONE = {
 NUMBA_ALONE = {
     "chains": {"_walk_with": "a loop that is compiled for a log-density"},
     "listed": {
-        "_remade": "a constructor for each type of packed components",
+        "_constructor": "a constructor for each type of packed components",
     },
     "mean_field": {"_ascend_with": "a loop that is compiled for a gradient"},
     "load": {"_load_contiguous": "C takes the address of a row; Numba needs a flat array"},

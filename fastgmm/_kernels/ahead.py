@@ -65,7 +65,7 @@ def compile_ahead(kinds: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
     near = first.copy(), np.ones((1, 1)), np.zeros(1), first.copy()
     groups = listed, listed, edges[0], edges[0], listed, listed, first.ravel(), 1, 1
     backend().search_candidates(X, pad(components), CandidateSearch(*groups), *near, 1)
-    box_bounds(X, X, components, sums[1], 1)
+    box_bounds(X, X, pad(components), sums[1], 1)
     yield "missing values"
     gap = np.full((1, 1), np.nan)
     sums = empty_moments("diag", 1, 1)

@@ -220,7 +220,7 @@ OTHER_KERNELS: dict[str, Kernel] = {
         (
             _X,
             Argument("packed", (), ("Packed",), "in"),
-            Argument("bounds", ("blocks + 1",), ("int64",), "in"),
+            Argument("edges", ("blocks + 1",), ("int64",), "in"),
             Argument("listed", ("r",), ("int64",), "in"),
             Argument("slots", ("s",), ("int64",), "in"),
             _NORM,

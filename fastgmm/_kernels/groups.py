@@ -83,14 +83,14 @@ def search_candidates(
 def posterior_listed(
     X: NDArray[Any],
     components: Components,
-    bounds: NDArray[np.int64],
+    edges: NDArray[np.int64],
     listed: NDArray[np.int64],
     log_prob_norm: Array,
     labels: NDArray[np.int64],
     n_threads: int = 1,
 ) -> None:
     """Write log p(x) and the best component, of those that are listed for the block of a sample."""
-    for block, (start, stop) in enumerate(pairwise(bounds)):
+    for block, (start, stop) in enumerate(pairwise(edges)):
         rows = slice(block * SMALLEST_BLOCK, (block + 1) * SMALLEST_BLOCK)
         log_prob = _log_prob(as_float64(X[rows]), components, listed[start:stop])
         log_prob_norm[rows] = logsumexp(log_prob, axis=1)
@@ -107,8 +107,9 @@ def box_bounds(
     ):
         factor = U if kind == "tied" else U[k]
         factor = factor if kind in ("full", "tied") else factor * np.eye(len(mean))
-        least = np.abs((centers - mean) @ factor) - halves @ np.abs(factor)
-        bounds[k] = coefficient - 0.5 * (np.maximum(least, 0.0) ** 2).sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            least = np.abs((centers - mean) @ factor) - halves @ np.abs(factor)
+            bounds[k] = coefficient - 0.5 * (np.fmax(least, 0.0) ** 2).sum(axis=1)
     np.maximum(bounds, _FLOOR, out=bounds)
 
 

@@ -28,6 +28,8 @@ LARGEST_BLOCK = _BLOCK_BYTES // 4
 LINE_BYTES = 64
 #: Components (or features) per register tile.
 TILE = 4
+#: A component so many nats below the best one of a sample does not count: its share is 8e-17.
+CUT = 37.0
 
 #: Which kernel a pass takes: kernels differ in the shapes of factors and of second moments.
 FULL, TIED, DIAG, SPHERICAL = range(4)

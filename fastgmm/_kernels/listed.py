@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backend import backend
-from .layout import Array, CandidateSearch, Components, Packed, as_float64
+from .layout import Array, CandidateSearch, Components, Packed, PaddedComponents, as_float64
 from .packing import pad
 
-# Blocks with lists of one length take unequal time only where threads do.
+# Slots have about as many pairs each. So few are enough where all threads are as fast.
 _SLOTS_PER_THREAD = 4
 
 
@@ -102,7 +102,7 @@ def search_candidates(
 def posterior_listed(
     X: NDArray[Any],
     packed: Packed,
-    bounds: NDArray[np.int64],
+    edges: NDArray[np.int64],
     listed: NDArray[np.int64],
     log_prob_norm: Array,
     labels: NDArray[np.int64],
@@ -110,23 +110,22 @@ def posterior_listed(
 ) -> None:
     """Write log p(x) and the best component, of those that are listed for the block of a sample.
 
-    Blocks have `SMALLEST_BLOCK` rows. The list of block t is ``listed[bounds[t]:bounds[t + 1]]``;
-    it ascends, and is not empty. Where all that are left out are at least 37 nats below the best
+    Blocks have `SMALLEST_BLOCK` rows. The list of block t is ``listed[edges[t]:edges[t + 1]]``; it
+    ascends, and is not empty. Where all that are left out are at least 37 nats below the best
     one of a sample, the results are those of `posterior`, to the bit. X may have any memory order
     and float type.
     """
-    parts = min(len(bounds) - 1, _SLOTS_PER_THREAD * n_threads)
-    # slots of about as many pairs each
-    slots = np.searchsorted(bounds, bounds[-1] * np.arange(parts + 1) // max(parts, 1))
-    slots[-1] = len(bounds) - 1
-    lists = bounds, np.ascontiguousarray(listed)
+    parts = min(len(edges) - 1, _SLOTS_PER_THREAD * n_threads)
+    slots = np.searchsorted(edges, edges[-1] * np.arange(parts + 1) // max(parts, 1))
+    slots[-1] = len(edges) - 1
+    lists = edges, np.ascontiguousarray(listed)
     backend().posterior_listed(X, packed, *lists, slots, log_prob_norm, labels, n_threads)
 
 
 def box_bounds(
     centers: Array,
     halves: Array,
-    components: Components,
+    padded: PaddedComponents,
     bounds: Array,
     n_threads: int,
 ) -> None:
@@ -134,7 +133,6 @@ def box_bounds(
 
     Centres and half widths of boxes are (m, d) arrays. Rounding is not allowed for.
     """
-    padded = pad(components)
     rows = [np.zeros((padded.height, len(centers))) for _ in range(2)]
     for row, given in zip(rows, (centers, halves), strict=True):
         row[: given.shape[1]] = given.T

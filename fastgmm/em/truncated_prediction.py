@@ -48,7 +48,7 @@ def is_worthwhile(samples: Samples, n_components: int, of_responsibilities: bool
     samples : Samples
     n_components : int
     of_responsibilities : bool
-        And not of densities or labels.
+        Whether responsibilities are predicted; else densities or labels.
     """
     least = _LEAST_COMPONENTS if of_responsibilities else _LEAST_FOR_DENSITIES
     return n_components >= least and samples.n_samples >= _LEAST_SAMPLES

@@ -130,7 +130,7 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
 
         Where ``posterior`` is truncated, from 2,048 components and 8,192 samples on, they are those
         of ten components that are sought near the sample, or ``top``, for the samples of the call
-        together; of others they are 0.
+        together; of others they are 0. `predict` may then tell another component to be the best.
 
         Parameters
         ----------
@@ -168,10 +168,12 @@ class FittedMixture(Documented, DensityMixin, DescribedMixture):
         samples, parameters, n_threads = self._checked("predict_proba", X)
         dtype = result_dtype(samples, parameters, self._samples_dtype)
         if top is not None:
-            find = predictions(self, samples, parameters, True).top_responsibilities
-            sparse: csr_array = find(samples, parameters, n_threads, int(top), dtype)
+            find = predictions(self, samples, parameters, of_responsibilities=True)
+            sparse: csr_array = find.top_responsibilities(
+                samples, parameters, n_threads, int(top), dtype
+            )
             return sparse
-        compute = predictions(self, samples, parameters, True).responsibilities
+        compute = predictions(self, samples, parameters, of_responsibilities=True).responsibilities
         if out is None:
             return like(X, compute(samples, parameters, n_threads, dtype))
         shape = samples.n_samples, parameters.n_components

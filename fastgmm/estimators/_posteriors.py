@@ -63,6 +63,7 @@ def predictions(
     estimator: Any,
     samples: Samples,
     parameters: MixtureParameters,
+    *,
     of_responsibilities: bool = False,
 ) -> ModuleType:
     """Return the functions that predict for some samples: exactly, or from a few components.
@@ -73,14 +74,16 @@ def predictions(
     samples : Samples
     parameters : MixtureParameters
     of_responsibilities : bool
-        And not of densities or labels.
+        Whether responsibilities are predicted; else densities or labels.
 
     Returns
     -------
     module
         `model.prediction` or `em.truncated_prediction`.
     """
-    is_short = is_prediction_truncated(estimator, samples, parameters, of_responsibilities)
+    is_short = is_prediction_truncated(
+        estimator, samples, parameters, of_responsibilities=of_responsibilities
+    )
     return truncated_prediction if is_short else prediction
 
 
@@ -88,6 +91,7 @@ def is_prediction_truncated(
     estimator: Any,
     samples: Samples,
     parameters: MixtureParameters,
+    *,
     of_responsibilities: bool = False,
 ) -> bool:
     """Return whether predictions for some samples are made from a few components.
@@ -98,7 +102,7 @@ def is_prediction_truncated(
     samples : Samples
     parameters : MixtureParameters
     of_responsibilities : bool
-        And not of densities or labels.
+        Whether responsibilities are predicted; else densities or labels.
     """
     K = parameters.n_components
     is_worthwhile = truncated_prediction.is_worthwhile(samples, K, of_responsibilities)

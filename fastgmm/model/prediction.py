@@ -200,7 +200,8 @@ def _pieces(
         partial(kernel, components=components, n_threads=n_threads)
         for kernel in (kernels.posterior, kernels.posterior_incomplete)
     )
-    if columns == 1 and is_worthwhile(samples.n_samples, K):
+    n_complete = samples.n_samples if samples.gaps is None else len(samples.gaps.complete)
+    if columns == 1 and is_worthwhile(n_complete, K):
         exact = partial(PrunedPrediction(parameters, n_threads).posterior, n_threads=n_threads)
     if samples.gaps is None:
         for rows in samples.block_slices(largest):

@@ -12,19 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _kernels as kernels
-from .._kernels.layout import SMALLEST_BLOCK, Array, as_float64
-from .._kernels.packing import pack
+from .._kernels.layout import CUT, SMALLEST_BLOCK, Array, as_float64
+from .._kernels.packing import pack, pad
 from .nearby import NearMeans
 from .parameters import MixtureParameters
 
 # With fewer components or samples the pass over all pairs takes no longer.
 _LEAST_COMPONENTS = 2048
 _LEAST_SAMPLES = 2**14
-# What does not count, in nats: as the kernels, and more for rounding, of large numbers too.
-_CUT = 37.0 + 1.0
+# What rounding may add to a log-probability, in nats, and relative to large numbers.
+_MARGIN = 1.0
 _ROUNDING = 1e-10
-# The share of all pairs above which they are compared as they come.
+# A block is compared with all components if more than this share of them may count, or if their
+# parameters are more than so many numbers (256 MB): each thread copies those that are listed.
 _TOO_MANY = 0.8
+_COPIED = 2**25
 # Pairs of boxes and components at a time: 8 MB.
 _PAIRS = 2**20
 
@@ -51,7 +53,10 @@ class PrunedPrediction:
 
     def __init__(self, parameters: MixtureParameters, n_threads: int) -> None:
         self._components = parameters.components()
-        self._packed = pack(self._components, n_threads=n_threads)
+        self._packed = packed = pack(self._components, n_threads=n_threads)
+        self._padded = pad(self._components)
+        K, size = packed.n_components, packed.factors.size + packed.shifts.size
+        self._longest = min(int(_TOO_MANY * K), _COPIED // (size // K + 1))
         self._means = NearMeans(parameters, n_threads)
 
     def posterior(
@@ -94,21 +99,32 @@ class PrunedPrediction:
         edges = np.searchsorted(pairs, K * np.arange(m + 1))
         kernels.posterior_listed(X, self._packed, edges, pairs % K, *found, n_threads)
         lowest = np.minimum.reduceat(log_prob_norm, starts) - np.log(np.diff(edges))
-        lowest -= _CUT + _ROUNDING * np.abs(lowest)
-        blocks, listed = np.nonzero(~(self._bounds(X, starts, n_threads) < lowest).T)
-        if len(listed) > _TOO_MANY * K * m:
-            given = X, self._components, n_threads
-            kernels.posterior(*given, log_prob_norm=log_prob_norm, labels=labels)
-        else:
-            edges = np.searchsorted(blocks, np.arange(m + 1))
-            kernels.posterior_listed(X, self._packed, edges, listed, *found, n_threads)
+        lowest -= CUT + _MARGIN + _ROUNDING * np.abs(lowest)
+        may_count = ~(self._bounds(X, starts, n_threads) < lowest)
+        is_short = may_count.sum(axis=0) <= self._longest
+        for some, is_listed in ((is_short, True), (~is_short, False)):
+            if not some.any():
+                continue
+            rows = np.flatnonzero(np.repeat(some, SMALLEST_BLOCK)[: len(X)])
+            part = np.empty(len(rows)), np.empty(len(rows), np.int64)
+            if is_listed:
+                blocks, listed = np.nonzero(may_count[:, some].T)
+                edges = np.searchsorted(blocks, np.arange(some.sum() + 1))
+                kernels.posterior_listed(X[rows], self._packed, edges, listed, *part, n_threads)
+            else:
+                given = X[rows], self._components, n_threads
+                kernels.posterior(*given, log_prob_norm=part[0], labels=part[1])
+            log_prob_norm[rows], labels[rows] = part
         return found
 
     def _bounds(self, X: NDArray[Any], starts: NDArray[np.int64], n_threads: int) -> Array:
         """Return bounds above the log-probabilities of all components in each block, (K, m)."""
         low, high = np.minimum.reduceat(X, starts, axis=0), np.maximum.reduceat(X, starts, axis=0)
-        farthest = np.maximum(np.abs(low), np.abs(high)) + np.abs(self._packed.origin)
-        centers, halves = 0.5 * low + 0.5 * high, 0.5 * high - 0.5 * low + _ROUNDING * farthest
+        farthest = 0.5 * np.maximum(np.abs(low), np.abs(high)) + 0.5 * np.abs(self._packed.origin)
+        centers, halves = (
+            0.5 * low + 0.5 * high,
+            0.5 * high - 0.5 * low + 2.0 * _ROUNDING * farthest,
+        )
         bounds = np.empty((len(self._components.means), len(starts)))
-        kernels.box_bounds(centers, halves, self._components, bounds, n_threads)
+        kernels.box_bounds(centers, halves, self._padded, bounds, n_threads)
         return bounds

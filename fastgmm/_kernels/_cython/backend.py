@@ -264,7 +264,7 @@ def box_bounds(
 def posterior_listed(
     X: NDArray[Any],
     packed: Packed,
-    bounds: NDArray[np.int64],
+    edges: NDArray[np.int64],
     listed: NDArray[np.int64],
     slots: NDArray[np.int64],
     log_prob_norm: Array,
@@ -272,10 +272,10 @@ def posterior_listed(
     n_threads: int,
 ) -> None:
     """Evaluate blocks of samples, each under its list of components."""
-    d, most = packed.n_features, int(np.diff(bounds).max(initial=0))
-    widest = max(d * (d + 1) // 2, -(-d // TILE) * TILE)
-    size = _passes.scratch_size(most, d, False) + (most + TILE) * (2 + d + widest)
-    lists = (bounds, listed, slots)
+    K, d, most = packed.n_components, packed.n_features, int(np.diff(edges).max(initial=0))
+    each = -(-d // TILE) * TILE if packed.squares.size else packed.factors.size // K
+    size = _passes.scratch_size(most, d, False) + (most + TILE) * (2 + d + each)
+    lists = (edges, listed, slots)
     with guard.launch(concurrent=True):
         memory = _scratch(size, n_threads, len(slots) - 1)
         _passes.posterior_listed(X, packed, *lists, log_prob_norm, labels, memory)

@@ -89,69 +89,84 @@ cdef void _take_some(
 
 cdef void _listed_block(
     const Samples* X, const Packed* packed, const int64_t* some, size_t n_some, size_t first,
-    size_t stop, size_t most, double* memory, const Outputs* out
+    size_t count, const Scratch* scratch, work* memory, const Outputs* out
 ) noexcept nogil:
-    """Evaluate the block of rows first to stop.
+    """Evaluate the block that begins with row ``first``.
 
     X, packed, some  IN
-    memory           OUT  workspace; the scratch takes what ``most`` components need
+    scratch, memory  OUT  workspace
     out              OUT
     """
-    cdef size_t count = stop - first
     cdef size_t b
-    cdef Scratch scratch
     cdef Packed taken
-    cdef size_t used = lay_out_scratch(memory, most, packed.n_features, False, &scratch)
-    _take_some(packed, some, n_some, <work*> (<char*> memory + used), &taken)
-    load_block(X, first, count, &taken, &scratch)
-    block_log_prob(&taken, &scratch, CUT)
+    _take_some(packed, some, n_some, memory, &taken)
+    load_block(X, first, count, &taken, scratch)
+    block_log_prob(&taken, scratch, CUT)
     find_best(scratch.values, n_some, scratch.share, scratch.extra)
     for b in range(count):
         out.labels[first + b] = some[<size_t> scratch.extra[b]]
-    normalize_block(&scratch, n_some, packed.offset, CUT)
+    normalize_block(scratch, n_some, packed.offset, CUT)
     for b in range(count):
         out.log_prob_norm[first + b] = scratch.norm[b]
 
 
-cdef size_t _most(const int64_t* bounds, size_t n_blocks) noexcept nogil:
+cdef size_t _most(const int64_t* edges, size_t n_blocks) noexcept nogil:
     """Return the length of the longest list.
 
-    bounds  IN
+    edges  IN
     """
     cdef size_t most = 0
     cdef size_t t
     for t in range(n_blocks):
-        most = max(most, <size_t> (bounds[t + 1] - bounds[t]))
+        most = max(most, <size_t> (edges[t + 1] - edges[t]))
     return most
 
 
-def posterior_listed(X, packed, bounds, listed, slots, log_prob_norm, labels, memory):
-    """Evaluate every block under its list of components; slots are ranges of blocks."""
+cdef void _listed_slot(
+    const Samples* X, const Packed* packed, const int64_t* edges, const int64_t* listed,
+    size_t start, size_t stop, size_t n_samples, size_t most, double* memory, const Outputs* out
+) noexcept nogil:
+    """Evaluate the blocks start to stop.
+
+    X, packed, edges, listed  IN
+    memory                    OUT  workspace; the scratch takes what ``most`` components need
+    out                       OUT
+    """
+    cdef size_t w
+    cdef Scratch scratch
+    cdef size_t used = lay_out_scratch(memory, most, packed.n_features, False, &scratch)
+    for w in range(start, stop):
+        _listed_block(
+            X, packed, listed + edges[w], edges[w + 1] - edges[w], w * BLOCK,
+            min(BLOCK, n_samples - w * BLOCK), &scratch, <work*> (<char*> memory + used), out
+        )
+
+
+def posterior_listed(X, packed, edges, listed, slots, log_prob_norm, labels, memory):
+    """Run ``_listed_slot`` for every slot; slots are ranges of blocks."""
     cdef Samples samples = _samples(X)
     cdef Packed components = _packed(packed)
     cdef Outputs out
-    cdef const int64_t* edges = <const int64_t*> _address(bounds)
+    cdef const int64_t* edge = <const int64_t*> _address(edges)
     cdef const int64_t* some = <const int64_t*> _address(listed)
     cdef const int64_t* ranges = <const int64_t*> _address(slots)
     cdef double* own = <double*> _address(memory)
     cdef size_t scratch = memory.shape[1]
     cdef size_t n = len(labels)
-    cdef size_t most = _most(edges, len(bounds) - 1)
+    cdef size_t most = _most(edge, len(edges) - 1)
     cdef int n_threads = memory.shape[0]
-    cdef Py_ssize_t t, w, n_slots = len(slots) - 1
+    cdef Py_ssize_t t, n_slots = len(slots) - 1
     out.log_prob_norm = <double*> _address(log_prob_norm)
     out.labels = <int64_t*> _address(labels)
     with nogil:
         if n_threads == 1:
-            for w in range(ranges[0], ranges[n_slots]):
-                _listed_block(
-                    &samples, &components, some + edges[w], edges[w + 1] - edges[w], w * BLOCK,
-                    min((w + 1) * BLOCK, n), most, own, &out
+            for t in range(n_slots):
+                _listed_slot(
+                    &samples, &components, edge, some, ranges[t], ranges[t + 1], n, most, own, &out
                 )
         else:
-            for t in prange(n_slots, schedule="static", num_threads=n_threads):
-                for w in range(ranges[t], ranges[t + 1]):
-                    _listed_block(
-                        &samples, &components, some + edges[w], edges[w + 1] - edges[w],
-                        w * BLOCK, min((w + 1) * BLOCK, n), most, own + threadid() * scratch, &out
-                    )
+            for t in prange(n_slots, schedule="dynamic", num_threads=n_threads):
+                _listed_slot(
+                    &samples, &components, edge, some, ranges[t], ranges[t + 1], n, most,
+                    own + threadid() * scratch, &out
+                )

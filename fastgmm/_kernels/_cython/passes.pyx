@@ -298,7 +298,7 @@ def normalize(log_prob, log_prob_norm, bounds, memory):
 
 def constants():
     """Return constants that must equal layout.py, and the OpenMP version (0: serial)."""
-    return {"BLOCK": BLOCK, "STRIDE": STRIDE, "openmp": OPENMP_DATE}
+    return {"BLOCK": BLOCK, "STRIDE": STRIDE, "CUT": CUT, "openmp": OPENMP_DATE}
 
 
 include "regression.pyx"

@@ -216,7 +216,7 @@ def box_bounds(
 def posterior_listed(
     X: NDArray[Any],
     packed: Packed,
-    bounds: NDArray[np.int64],
+    edges: NDArray[np.int64],
     listed: NDArray[np.int64],
     slots: NDArray[np.int64],
     log_prob_norm: Array,
@@ -224,7 +224,7 @@ def posterior_listed(
     n_threads: int,
 ) -> None:
     """Evaluate blocks of samples, each under its list of components."""
-    arguments = (repeated(X), packed, bounds, listed, slots, log_prob_norm, labels)
+    arguments = (repeated(X), packed, edges, listed, slots, log_prob_norm, labels)
     launch("listed.posterior_listed", arguments, len(slots) - 1, n_threads)
 
 

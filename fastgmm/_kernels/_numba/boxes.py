@@ -39,7 +39,8 @@ def _close_coordinate(y, width, count, bound):
     """
     vector_loop()
     for b in range(count):
-        least = max(abs(y[b]) - width[b], 0.0)
+        least = abs(y[b]) - width[b]
+        least = least if least > 0.0 else 0.0  # of infinities, too
         bound[b] -= 0.5 * least * least
         y[b] = width[b] = 0.0
 

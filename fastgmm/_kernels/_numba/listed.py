@@ -49,19 +49,19 @@ def _copy_interleaved(values, height, some, count, out):
                 target[j * I4] = 0.0
 
 
-def _remade(cls):
-    def remade(packed, n_components, coefficients, factors, shifts, squares):
+def _constructor(cls):
+    def construct(packed, n_components, coefficients, factors, shifts, squares):
         return cls(
             n_components, packed.n_features, packed.origin, coefficients, factors, shifts, squares,
             packed.whitener, packed.centers, packed.leading, packed.offset, packed.lowest,
             packed.smallest_weight, packed.largest_weight,
         )  # fmt: skip
 
-    return remade
+    return construct
 
 
 #: Return the same with other components.
-_with_components = by_type(_remade)
+_with_components = by_type(_constructor)
 
 
 @step
@@ -123,33 +123,45 @@ def _listed_block(X, packed, some, n_some, first, scratch, memory, log_prob_norm
 
 
 @part
-def _most(bounds):
+def _most(edges):
     """Return the length of the longest list.
 
-    bounds  IN
+    edges  IN
     """
     most = I0
-    for t in range(len(bounds) - 1):
-        most = max(most, U(bounds[t + 1] - bounds[t]))
+    for t in range(len(edges) - 1):
+        most = max(most, U(edges[t + 1] - edges[t]))
     return most
 
 
-@parallel_pass
-def posterior_listed(X, packed, bounds, listed, slots, log_prob_norm, labels):
-    """Evaluate every block under its list of components; slots are ranges of blocks.
+@shared_part
+def _listed_slot(X, packed, edges, listed, start, stop, memory, used, log_prob_norm, labels):
+    """Evaluate the blocks start to stop.
 
-    X, packed, bounds, listed, slots  IN
-    log_prob_norm, labels             OUT
+    X, packed, edges, listed  IN
+    memory                    OUT  workspace; the scratch takes the first ``used`` numbers
+    log_prob_norm, labels     OUT
     """
-    d, most, BLOCK = U(packed.n_features), _most(bounds), sizes(packed.centers)[0]
+    not_inlined()
+    BLOCK, d = sizes(packed.centers)[0], U(packed.n_features)
+    scratch = lay_out_scratch(memory, _most(edges), d, False, packed.centers)
+    for w in range(start, stop):
+        some, n_some = tail(listed, U(edges[w])), U(edges[w + 1] - edges[w])
+        own = tail(memory, used)
+        _listed_block(X, packed, some, n_some, w * BLOCK, scratch, own, log_prob_norm, labels)
+
+
+@parallel_pass
+def posterior_listed(X, packed, edges, listed, slots, log_prob_norm, labels):
+    """Run ``_listed_slot`` for every slot; slots are ranges of blocks.
+
+    X, packed, edges, listed, slots  IN
+    log_prob_norm, labels            OUT
+    """
+    d, most = U(packed.n_features), _most(edges)
     used = U(scratch_size(most, d, False, packed.centers))
     size = used + up_to_four(most) * (I2 + d + _numbers_each(packed))
     for t in prange(len(slots) - 1):
+        start, stop = U(slots[t]), U(slots[t + 1])
         memory = np.empty(size)
-        scratch = lay_out_scratch(memory, most, d, False, packed.centers)
-        for w in range(slots[t], slots[t + 1]):
-            some, n_some = tail(listed, U(bounds[w])), U(bounds[w + 1] - bounds[w])
-            _listed_block(
-                X, packed, some, n_some, U(w) * BLOCK, scratch, tail(memory, used), log_prob_norm,
-                labels,
-            )  # fmt: skip
+        _listed_slot(X, packed, edges, listed, start, stop, memory, used, log_prob_norm, labels)

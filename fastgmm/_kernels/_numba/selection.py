@@ -1,10 +1,9 @@
 """Which samples of a block are selected for a component: one bit each, 64 to a word."""
 
+from ..layout import CUT as CUT  # for the other files of the backend
 from .jit import I0, I1, U, part, shared_part, step
 from .primitives import count_ones, not_inlined, sizes, tail, trailing_zeros, vector_loop
 
-#: A component so many nats below the best one of a sample does not count: its share is 8e-17.
-CUT = 37.0
 #: The same for a responsibility that is given: its sample's whole weight is in the others.
 NEGLIGIBLE = 1e-16
 
