@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from generators import DTYPES, KERNEL_KINDS, draw, mixture
+from generators import KERNEL_KINDS, draw, mixture
 
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import reference
@@ -42,13 +42,12 @@ def evaluate(X, components, bounds, listed, n_threads=2):
 
 @each_kind
 @each_shape
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("scenario", ["touching", "overlapping", "apart", "separated"])
-def test_a_block_sees_the_components_of_its_list(shape, kind, dtype, scenario):
+@pytest.mark.parametrize("scenario", ["touching", "overlapping", "separated"])
+def test_a_block_sees_the_components_of_its_list(shape, kind, scenario):
     """With expanded squares ("touching") and without ("separated"), on any number of threads."""
     n, d, K = shape
     parameters = mixture(kind, K, d, scenario=scenario)
-    X, components = draw(parameters, n, dtype), parameters.components()
+    X, components = draw(parameters, n), parameters.components()
     bounds, listed = lists(n, K, K)
     expected = np.empty(n), np.empty(n, np.int64)
     reference.posterior_listed(X, components, bounds, listed, *expected)
@@ -86,13 +85,13 @@ def test_all_that_counts_gives_the_bits_of_the_posterior(shape, kind, scenario):
         assert evaluate(X[:9], components, np.array([0, K]), np.arange(K))[1].max() < K
 
 
-def test_lists_and_samples_may_have_any_memory_order():
+def test_lists_and_samples_may_have_any_memory_order_and_float_type():
     parameters = mixture("full", 9, 4)
-    X, components = draw(parameters, 600), parameters.components()
+    X, components = draw(parameters, 600, "float32"), parameters.components()
     bounds, listed = lists(600, 9, 9)
     expected = evaluate(X, components, bounds, listed)
     strided = np.stack([listed, -listed], axis=1)[:, 0]
-    for some in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]):
+    for some in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], X.astype(np.float64)):
         found = evaluate(some, components, bounds, strided)
         np.testing.assert_array_equal(found[0], expected[0])
         np.testing.assert_array_equal(found[1], expected[1])

@@ -87,9 +87,8 @@ def _run_all(kind: str, X: Any) -> None:
     if X.dtype == np.float32:
         accumulate(X, weight, components, sums, norm, 1, float32_blocks=True)
     posterior(X, components, 1, log_prob_norm=norm)
-    if X.dtype == np.float64:
-        one, ends, labels = np.zeros(1, np.int64), np.array([0, 1]), np.zeros(1, np.int64)
-        posterior_listed(X, pack(components), ends, one, norm, labels, 1)
+    one, ends, labels = np.zeros(1, np.int64), np.array([0, 1]), np.zeros(1, np.int64)
+    posterior_listed(X, pack(components), ends, one, norm, labels, 1)
     if kind == "full":
         failed = np.zeros(1, np.uint8)
         backend().inverse_factors(precisions, np.zeros_like(precisions), failed, 1)

@@ -218,7 +218,7 @@ OTHER_KERNELS: dict[str, Kernel] = {
     ),
     "posterior_listed": Kernel(
         (
-            _X,
+            _X_F8,
             Argument("packed", (), ("Packed",), "in"),
             Argument("edges", ("blocks + 1",), ("int64",), "in"),
             Argument("listed", ("r",), ("int64",), "in"),

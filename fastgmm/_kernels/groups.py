@@ -1,13 +1,12 @@
 """Groups of samples among many components, in NumPy: the definition of their kernels."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from .layout import SMALLEST_BLOCK, Array, CandidateSearch, Components, as_float64
+from .layout import SMALLEST_BLOCK, Array, CandidateSearch, Components
 
 _FLOOR = -1e300
 
@@ -81,7 +80,7 @@ def search_candidates(
 
 
 def posterior_listed(
-    X: NDArray[Any],
+    X: Array,
     components: Components,
     edges: NDArray[np.int64],
     listed: NDArray[np.int64],
@@ -92,7 +91,7 @@ def posterior_listed(
     """Write log p(x) and the best component, of those that are listed for the block of a sample."""
     for block, (start, stop) in enumerate(pairwise(edges)):
         rows = slice(block * SMALLEST_BLOCK, (block + 1) * SMALLEST_BLOCK)
-        log_prob = _log_prob(as_float64(X[rows]), components, listed[start:stop])
+        log_prob = _log_prob(X[rows], components, listed[start:stop])
         log_prob_norm[rows] = logsumexp(log_prob, axis=1)
         labels[rows] = listed[start:stop][log_prob.argmax(axis=1)]
 

@@ -49,9 +49,8 @@ def block_stride(itemsize: int) -> int:
 def empty_on_a_line(size: int, dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """Return a flat array, not initialised, that begins with a cache line.
 
-    So no 64 bytes of it lie in two lines. Copies into it from other memory that begins with a line,
-    such as Arrow's, are fast: where the target began 16 bytes further within a page, an AMD EPYC
-    copied 1.5 GB/s in place of 10.
+    Copies into it from other memory that begins with a line, such as Arrow's, are fast: where the
+    target began 16 bytes further within a page, an AMD EPYC copied 1.5 GB/s in place of 10.
 
     Parameters
     ----------

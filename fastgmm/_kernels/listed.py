@@ -3,8 +3,6 @@
 They are as the passes of ``__init__.py``, which hands them on; samples are float64 and contiguous.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,7 +98,7 @@ def search_candidates(
 
 
 def posterior_listed(
-    X: NDArray[Any],
+    X: Array,
     packed: Packed,
     edges: NDArray[np.int64],
     listed: NDArray[np.int64],
@@ -112,14 +110,15 @@ def posterior_listed(
 
     Blocks have `SMALLEST_BLOCK` rows. The list of block t is ``listed[edges[t]:edges[t + 1]]``; it
     ascends, and is not empty. Where all that are left out are at least 37 nats below the best
-    one of a sample, the results are those of `posterior`, to the bit. X may have any memory order
-    and float type.
+    one of a sample, the results are those of `posterior`, to the bit.
     """
     parts = min(len(edges) - 1, _SLOTS_PER_THREAD * n_threads)
     slots = np.searchsorted(edges, edges[-1] * np.arange(parts + 1) // max(parts, 1))
     slots[-1] = len(edges) - 1
     lists = edges, np.ascontiguousarray(listed)
-    backend().posterior_listed(X, packed, *lists, slots, log_prob_norm, labels, n_threads)
+    backend().posterior_listed(
+        as_float64(X), packed, *lists, slots, log_prob_norm, labels, n_threads
+    )
 
 
 def box_bounds(

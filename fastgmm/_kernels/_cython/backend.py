@@ -262,7 +262,7 @@ def box_bounds(
 
 
 def posterior_listed(
-    X: NDArray[Any],
+    X: Array,
     packed: Packed,
     edges: NDArray[np.int64],
     listed: NDArray[np.int64],
