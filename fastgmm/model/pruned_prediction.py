@@ -30,6 +30,9 @@ _COPIED = 2**25
 # Pairs of boxes and components at a time: 8 MB.
 _PAIRS = 2**20
 
+# log p(x) and the best component of some samples
+Found = tuple[Array, NDArray[np.int64]]
+
 
 def is_worthwhile(n_samples: int, n_components: int) -> bool:
     """Return whether it takes less time than the pass over all pairs.
@@ -87,9 +90,7 @@ class PrunedPrediction:
                 if output is not None:
                     output[rows] = values
 
-    def _evaluate(
-        self, X: NDArray[Any], near: NDArray[np.int64], n_threads: int
-    ) -> tuple[Array, NDArray[np.int64]]:
+    def _evaluate(self, X: NDArray[Any], near: NDArray[np.int64], n_threads: int) -> Found:
         """Return log p(x) and the best component of samples of which near ones are neighbours."""
         log_prob_norm, labels = found = np.empty(len(X)), np.empty(len(X), np.int64)
         starts = np.arange(0, len(X), SMALLEST_BLOCK)
@@ -102,29 +103,30 @@ class PrunedPrediction:
         lowest -= CUT + _MARGIN + _ROUNDING * np.abs(lowest)
         may_count = ~(self._bounds(X, starts, n_threads) < lowest)
         is_short = may_count.sum(axis=0) <= self._longest
-        for some, is_listed in ((is_short, True), (~is_short, False)):
-            if not some.any():
-                continue
-            rows = np.flatnonzero(np.repeat(some, SMALLEST_BLOCK)[: len(X)])
-            part = np.empty(len(rows)), np.empty(len(rows), np.int64)
-            if is_listed:
-                blocks, listed = np.nonzero(may_count[:, some].T)
-                edges = np.searchsorted(blocks, np.arange(some.sum() + 1))
-                kernels.posterior_listed(X[rows], self._packed, edges, listed, *part, n_threads)
-            else:
-                given = X[rows], self._components, n_threads
-                kernels.posterior(*given, log_prob_norm=part[0], labels=part[1])
-            log_prob_norm[rows], labels[rows] = part
+        short = np.repeat(is_short, SMALLEST_BLOCK)[: len(X)]
+        for rows, listed in ((short, may_count[:, is_short]), (~short, None)):
+            if rows.any():
+                log_prob_norm[rows], labels[rows] = self._compare(X[rows], listed, n_threads)
+        return found
+
+    def _compare(self, X: Array, may_count: NDArray[np.bool_] | None, n_threads: int) -> Found:
+        """Compare blocks with the components that may count for each, (K, m), or with all."""
+        log_prob_norm, labels = found = np.empty(len(X)), np.empty(len(X), np.int64)
+        if may_count is None:
+            given = X, self._components, n_threads
+            kernels.posterior(*given, log_prob_norm=log_prob_norm, labels=labels)
+        else:
+            blocks, listed = np.nonzero(may_count.T)
+            edges = np.searchsorted(blocks, np.arange(may_count.shape[1] + 1))
+            kernels.posterior_listed(X, self._packed, edges, listed, *found, n_threads)
         return found
 
     def _bounds(self, X: NDArray[Any], starts: NDArray[np.int64], n_threads: int) -> Array:
         """Return bounds above the log-probabilities of all components in each block, (K, m)."""
         low, high = np.minimum.reduceat(X, starts, axis=0), np.maximum.reduceat(X, starts, axis=0)
         farthest = 0.5 * np.maximum(np.abs(low), np.abs(high)) + 0.5 * np.abs(self._packed.origin)
-        centers, halves = (
-            0.5 * low + 0.5 * high,
-            0.5 * high - 0.5 * low + 2.0 * _ROUNDING * farthest,
-        )
+        centers = 0.5 * low + 0.5 * high
+        halves = 0.5 * high - 0.5 * low + 2.0 * _ROUNDING * farthest
         bounds = np.empty((len(self._components.means), len(starts)))
         kernels.box_bounds(centers, halves, self._padded, bounds, n_threads)
         return bounds
