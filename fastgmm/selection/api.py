@@ -35,10 +35,11 @@ _SIDE_BY_SIDE = 2**21
 # of the weights, within bounds.
 _TOL = 0.01
 _SMALLEST_TOL, _LARGEST_TOL = 1e-7, 1e-4
-# With more rows, so exact a fit takes long. There, a fit that cannot be the best may still gain a
-# unit of BIC.
+# With more rows, so exact a fit takes long. There, a fit begins with a tolerance of ten units of
+# BIC; it goes on only if it comes so near the best that these matter. Not so for ICL: its entropy
+# may change by hundreds while the likelihood gains a nat.
 _FEW_ROWS = 4096
-_ROUGH_TOL = 0.5
+_ROUGH_TOL, _LARGEST_ROUGH_TOL = 5.0, 1e-3
 # In nats per sample, for truncated EM, which loses more than that.
 _TRUNCATED_TOL = 1e-3
 
@@ -104,8 +105,8 @@ def select(
     tol : float or 'auto', default='auto'
         A fit stops when it is expected to gain less in all further iterations, in nats per sample.
         ``auto``: 0.01 nats in total, but between 1e-7 and 1e-4 per sample. With more than 4,096
-        rows, 0.5 nats in total for candidates that lie ten units of BIC or more behind the best.
-        For truncated EM 1e-3 per sample.
+        rows, candidates behind the best may still gain a tenth of the distance, up to 5 nats in
+        total or 1e-3 per sample; not so by ``icl``. For truncated EM 1e-3 per sample.
     max_iter : int, default=1000
         Largest number of iterations of a fit.
     n_init : int, default=1
@@ -264,8 +265,9 @@ def _setting(
     template: GaussianMixture, samples: Samples, tol: float | str, criterion: str
 ) -> Setting:
     rough_tol = template.tol
-    if isinstance(tol, str) and samples.n_samples > _FEW_ROWS:
-        rough_tol = float(np.clip(_ROUGH_TOL / samples.total_weight, template.tol, _LARGEST_TOL))
+    if isinstance(tol, str) and samples.n_samples > _FEW_ROWS and criterion != "icl":
+        rough_tol = _ROUGH_TOL / samples.total_weight
+        rough_tol = float(np.clip(rough_tol, template.tol, _LARGEST_ROUGH_TOL))
     n_threads = count_threads(template.n_jobs)
     has_few_rows = len(slot_bounds(samples.n_samples)) - 1 < n_threads
     work = samples.n_samples * samples.n_features**2

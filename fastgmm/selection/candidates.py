@@ -1,4 +1,4 @@
-"""Candidates with their criteria, and exact fits of those that may be the best."""
+"""Candidates with their criteria; those that are near the best are fitted more exactly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +16,8 @@ from .race import Setting
 from .search import Fit, Key, map_in_threads, polish
 from .table import CRITERIA, Candidate
 
-# A difference of ten units of BIC is very strong evidence (Kass and Raftery 1995, Bayes factors,
-# J. Amer. Statist. Assoc. 90): candidates that lie further behind stay as they are.
-_DECIDED = 10.0
+# What a fit may still gain, as a share of the distance at which its candidate lies behind the best.
+_SHARE = 0.1
 
 
 def compare(
@@ -28,7 +27,7 @@ def compare(
     criterion: str,
     setting: Setting,
 ) -> list[Candidate]:
-    """Return all candidates; those that may be the best are fitted exactly.
+    """Return all candidates, fitted as exactly as where they stand asks for.
 
     Parameters
     ----------
@@ -49,29 +48,44 @@ def compare(
         found = map_in_threads(lambda key: candidate(key, some[key]), [*some], setting.n_workers)
         return dict(zip(some, found, strict=True))
 
-    candidates = candidates_of(fits)
-    exact = {*fits} if setting.rough_tol <= setting.tol else set[Key]()
-    while close := _close(candidates, exact, criterion, samples.total_weight):
+    reached, candidates = dict(fits), candidates_of(fits)
+    tols = dict.fromkeys(fits, setting.rough_tol)
+    while finer := _finer(candidates, tols, criterion, samples.total_weight, setting.tol):
         polished = map_in_threads(
-            lambda key: polish(samples, fits[key], setting), close, setting.n_workers
+            lambda item: polish(samples, reached[item[0]], item[1], setting),
+            [*finer.items()],
+            setting.n_workers,
         )
-        candidates |= candidates_of(dict(zip(close, polished, strict=True)))
-        exact |= {*close}
+        changed = {
+            key: fit for key, fit in zip(finer, polished, strict=True) if fit is not reached[key]
+        }
+        candidates |= candidates_of(changed)
+        reached.update(changed)
+        tols |= finer
     return [candidates[key] for key in fits]
 
 
-def _close(
-    candidates: dict[Key, Candidate], exact: set[Key], criterion: str, weight: float
-) -> list[Key]:
-    """Return the candidates that may be the best, but for those that are exact."""
+def _finer(
+    candidates: dict[Key, Candidate],
+    tols: dict[Key, float],
+    criterion: str,
+    weight: float,
+    least_tol: float,
+) -> dict[Key, float]:
+    """Return the tolerances of fits that may still gain too much for where they stand."""
     unit = -2.0 * weight if CRITERIA[criterion][1] else 1.0  # to units of BIC
     values = {
         key: unit * candidate.value(criterion)
         for key, candidate in candidates.items()
         if candidate.fault is None and not np.isnan(candidate.value(criterion))
     }
-    least = min(values.values(), default=0.0)
-    return [key for key, value in values.items() if value < least + _DECIDED and key not in exact]
+    best = min(values.values(), default=0.0)
+    finer = {}
+    for key, value in values.items():
+        allowed = max(least_tol, _SHARE * (value - best) / (2.0 * weight))
+        if allowed < tols[key]:
+            finer[key] = max(least_tol, 0.5 * allowed)  # the distance will shrink
+    return finer
 
 
 def candidate_of(

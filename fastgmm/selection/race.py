@@ -17,7 +17,7 @@ from ..em.updates.closed_form import ClosedForm
 from ..model.parameters import MixtureParameters
 
 # Rounds: how many iterations of EM each start gets, and how many of the best then go on.
-_ROUNDS = ((4, 2), (6, 1))
+_ROUNDS = ((2, 2), (4, 1))
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Setting:
     collapsed : float or (d,) array
         Variances that are as small as this have collapsed.
     rough_tol, tol : float
-        In nats per sample: of all fits, and of those that may be the best.
+        In nats per sample: with which all fits begin, and that of the best.
     truncated_tol : float
         The same of truncated EM.
     max_iter, n_init : int

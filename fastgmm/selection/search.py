@@ -111,14 +111,16 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     return {key: fit for chain in fits for key, fit in chain.items()}
 
 
-def polish(samples: Samples, fit: Fit, setting: Setting) -> Fit:
-    """Return a fit that goes on until it converges by ``tol``.
+def polish(samples: Samples, fit: Fit, tol: float, setting: Setting) -> Fit:
+    """Return a fit that goes on until it converges by a finer tolerance.
 
     Parameters
     ----------
     samples : Samples
     fit : Fit
         Without a fault. A truncated one stays as it is.
+    tol : float
+        In nats per sample.
     setting : Setting
 
     Returns
@@ -129,7 +131,7 @@ def polish(samples: Samples, fit: Fit, setting: Setting) -> Fit:
     kind, result = fit.reached
     if result.n_iter >= setting.max_iter or setting.is_truncated(result.parameters.n_components):
         return fit
-    return _fit(samples, Start(kind, result.parameters), setting.tol, setting, result)
+    return _fit(samples, Start(kind, result.parameters), tol, setting, result)
 
 
 def map_in_threads(
