@@ -2,12 +2,14 @@
 
     pip install pyspark && python asv_benchmarks/compare_with_mllib.py
 
-The samples are clusters that overlap, or a real set (--data patches).
+The samples are clusters of unit variance whose means are drawn from N(0, spread^2), or a real set
+(--data patches). With --dtype float32 both get the same rounded samples; MLlib computes in float64.
 
 On one machine: Spark in local mode, with all cores. Both run so many iterations, each from its own
-default start: MLlib's cannot be chosen. The time of an iteration is the difference of two fits with
-different numbers of iterations, divided by that of these numbers; so starts, and what is done once,
-do not count. The log-likelihoods are those of the longer fits. Spark needs Java 17.
+default start: MLlib's cannot be chosen. The time of an iteration of MLlib is the difference of two
+fits with different numbers of iterations, divided by that of these numbers, so that starts, and
+what is done once, do not count; that of fastgmm is the median of what its fit says of each. The
+log-likelihoods are those of the longer fits. Spark needs Java 17.
 """
 
 import argparse
@@ -23,15 +25,15 @@ from fastgmm import GaussianMixture
 from fastgmm.data.sample_data import load_sample
 
 
-def clusters(n, d, K):
-    """Return K clusters that overlap."""
+def clusters(n, d, K, spread):
+    """Return K clusters of unit variance."""
     rng = np.random.default_rng(0)
-    means = rng.normal(scale=2.0, size=(K, d))
+    means = rng.normal(scale=spread, size=(K, d))
     return means[rng.integers(K, size=n)] + rng.normal(size=(n, d))
 
 
 def of_mllib(X, K, numbers, memory):
-    """Return the seconds of fits of so many iterations, and the last mean log-likelihood."""
+    """Return the seconds of an iteration and of the last fit, and its mean log-likelihood."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     import pandas as pd
     from pyspark.ml.clustering import GaussianMixture as MLlibMixture
@@ -59,18 +61,16 @@ def of_mllib(X, K, numbers, memory):
             )
         log_likelihood = model.summary.logLikelihood
     spark.stop()
-    return seconds, log_likelihood / len(X)
+    an_iteration = (seconds[-1] - seconds[-2]) / (numbers[-1] - numbers[-2])
+    return an_iteration, seconds[-1], log_likelihood / len(X)
 
 
-def of_fastgmm(X, K, numbers):
+def of_fastgmm(X, K, number):
     """Return the same of fastgmm."""
-    seconds = []
-    for number in numbers:
-        mixture = GaussianMixture(K, tol=0.0, max_iter=number, random_state=0)
-        began = perf_counter()
-        model = mixture.fit(X)
-        seconds.append(perf_counter() - began)
-    return seconds, model.score(X)
+    began = perf_counter()
+    model = GaussianMixture(K, tol=0.0, max_iter=number, random_state=0).fit(X)
+    seconds = perf_counter() - began
+    return np.median([iteration.seconds for iteration in model.history_]), seconds, model.score(X)
 
 
 def main():
@@ -78,26 +78,29 @@ def main():
     parser.add_argument("--data", choices=["clusters", "patches", "pixels"], default="clusters")
     parser.add_argument("--samples", type=int, default=500_000, help="of clusters")
     parser.add_argument("--features", type=int, default=16, help="of clusters")
+    parser.add_argument("--spread", type=float, default=3.0, help="of the means of clusters")
     parser.add_argument("--components", type=int, default=32)
+    parser.add_argument("--dtype", choices=["float64", "float32"], default="float64")
     parser.add_argument("--iterations", type=int, nargs=2, default=(5, 25))
     parser.add_argument("--memory", default="8g", help="of Spark")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     K, (few, many) = arguments.components, arguments.iterations
     X = (
-        clusters(arguments.samples, arguments.features, K)
+        clusters(arguments.samples, arguments.features, K, arguments.spread)
         if arguments.data == "clusters"
         else load_sample(arguments.data)
-    )
-    of_fastgmm(X[: len(X) // 10], K, (1,))  # compiles
+    ).astype(arguments.dtype)
+    of_fastgmm(X[: len(X) // 10], K, 1)  # compiles
     times = {}
-    for name, (seconds, score) in (
-        ("fastgmm", of_fastgmm(X, K, (few, many))),
-        ("MLlib", of_mllib(X, K, (1, few, many), arguments.memory)),  # the first warms Java up
+    for name, (an_iteration, fit, score) in (
+        ("fastgmm", of_fastgmm(X, K, many)),
+        # the first warms Java up
+        ("MLlib", of_mllib(X.astype(np.float64), K, (1, few, many), arguments.memory)),
     ):
-        times[name] = (seconds[-1] - seconds[-2]) / (many - few)
+        times[name] = an_iteration
         print(
-            f"{name:8} {1e3 * times[name]:10.1f} ms an iteration, {seconds[-1]:7.1f} s for {many}, "
+            f"{name:8} {1e3 * an_iteration:10.1f} ms an iteration, {fit:7.1f} s for {many}, "
             f"mean log-likelihood {score:.4f}",
             flush=True,
         )
