@@ -55,9 +55,6 @@ def measure(folder, kind, K, iterations):
     """Return the seconds of an iteration, the peak in MB, and a digest of the parameters."""
     name, read = KINDS[kind]
     path = folder / name
-    with path.open("rb") as file:
-        while file.read(2**24):
-            pass
     model = GaussianMixture(
         K, tol=0.0, max_iter=iterations + 1, init_params="random_from_data", random_state=0
     ).fit(read(path))
@@ -75,7 +72,10 @@ def compare(folder, arguments):
     seconds = {kind: [] for kind in KINDS}
     digests = set()
     for number in range(arguments.rounds):
-        for kind in KINDS:
+        for kind, (name, _) in KINDS.items():
+            with (folder / name).open("rb") as file:
+                while file.read(2**24):
+                    pass
             own = [f"--folder={folder}", f"--kind={kind}", f"--components={arguments.components}"]
             command = [sys.executable, __file__, *own, f"--iterations={arguments.iterations}"]
             result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)

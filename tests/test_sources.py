@@ -342,6 +342,17 @@ def test_memory_is_forecast_before_anything_is_read():
     assert model.n_iter_ > 0
 
 
+def test_the_forecast_counts_what_many_components_take(tmp_path):
+    """Three candidates of each row, now and next; the rows by which select compares starts."""
+    path, n = tmp_path / "zeros.npy", 10**8
+    np.lib.format.open_memmap(path, "w+", np.float32, (n, 1))  # takes no room on the disk
+    source = sources.ArrayFiles(path, memory="2GB")
+    with pytest.raises(ValueError, match=r"at least [23]\.\d+ GB for a fit of 300 diag"):
+        GaussianMixture(300, covariance_type="diag", posterior="truncated").fit(source)
+    with pytest.raises(ValueError, match=r"at least [789](\.\d+)? GB for a fit of 100000 diag"):
+        select(source, [100_000], "diag")
+
+
 def test_open_source(tmp_path):
     make_source("parquet", tmp_path, weight=WEIGHT)
     make_source("files", tmp_path)

@@ -29,7 +29,7 @@ from ._exchange import ScikitLearnExchange
 from ._inputs import check_samples, unchanged_on_error
 from ._keeping import CheckpointLike, fit_kept, stream
 from ._memory import check_memory
-from ._posteriors import predictions
+from ._posteriors import is_truncated, predictions
 from ._progress import Verbose
 from ._restarts import Compute, Run, best_of, count_workers, draw, run_starts
 from ._streams import StreamedMixture
@@ -207,8 +207,11 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
         return result, reg_covar
 
     def _samples_to_fit(self, X: Any, sample_weight: Any) -> Samples:
-        acceleration = getattr(self, "acceleration", None)
-        check_memory(X, self.n_components, self.covariance_type, acceleration)
+        details = {
+            "acceleration": getattr(self, "acceleration", None),
+            "is_truncated": is_truncated(self),
+        }
+        check_memory(X, self.n_components, self.covariance_type, **details)
         return check_samples(self, X, sample_weight, reset=True, min_samples=2)
 
     def _fit_first(self, X: Any, samples: Samples) -> Iterable[str]:

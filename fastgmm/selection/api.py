@@ -24,7 +24,7 @@ from ..model.validation import check_magnitude, check_observed
 from .candidates import candidate_of, compare
 from .held_out import held_out_likelihoods
 from .race import Setting
-from .search import Key, search
+from .search import Key, race_rows, search
 from .table import CRITERIA, Candidate, Selection
 
 # Each fit takes all threads, unless it has too few rows for these and works so long on each
@@ -176,8 +176,10 @@ def select(
         n_jobs=n_jobs,
     )
     names = _check_types(covariance_type, samples)
+    largest = max(sizes)
+    details = {"is_truncated": largest >= _many(template), "start_rows": race_rows(largest)}
     for name in names:
-        check_memory(X, max(sizes), name)
+        check_memory(X, largest, name, **details)
     keys = [Key(name, K) for name in names for K in sizes]
     setting = _setting(template, samples, tol, criterion)
     template.posterior = "exact"  # but of those that are truncated

@@ -92,11 +92,7 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     dict of Key to Fit
     """
     sizes = sorted({key.n_components for key in keys}, reverse=True)
-    few = subsample(
-        samples,
-        max(_ROWS, _ROWS_PER_COMPONENT * sizes[0]),
-        np.random.RandomState(setting.seed),
-    )
+    few = subsample(samples, race_rows(sizes[0]), np.random.RandomState(setting.seed))
     # the largest take longest: they begin first
     found = map_in_threads(lambda K: _seeds(few, K, setting), sizes, setting.n_workers)
     seeds = dict(zip(sizes, found, strict=True))
@@ -109,6 +105,21 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
         setting.n_workers,
     )
     return {key: fit for chain in fits for key, fit in chain.items()}
+
+
+def race_rows(n_components: int) -> int:
+    """Return on how many rows the race is run, if there are so many.
+
+    Parameters
+    ----------
+    n_components : int
+        The largest number.
+
+    Returns
+    -------
+    int
+    """
+    return max(_ROWS, _ROWS_PER_COMPONENT * n_components)
 
 
 def polish(samples: Samples, fit: Fit, tol: float, setting: Setting) -> Fit:
