@@ -1,6 +1,7 @@
 """Samples that are read part by part: the bits of memory, for every source, and clear errors."""
 
 import itertools
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -344,13 +345,23 @@ def test_memory_is_forecast_before_anything_is_read():
 
 def test_the_forecast_counts_what_many_components_take(tmp_path):
     """Three candidates of each row, now and next; the rows by which select compares starts."""
-    path, n = tmp_path / "zeros.npy", 10**8
-    np.lib.format.open_memmap(path, "w+", np.float32, (n, 1))  # takes no room on the disk
-    source = sources.ArrayFiles(path, memory="2GB")
-    with pytest.raises(ValueError, match=r"at least [23]\.\d+ GB for a fit of 300 diag"):
-        GaussianMixture(300, covariance_type="diag", posterior="truncated").fit(source)
-    with pytest.raises(ValueError, match=r"at least [789](\.\d+)? GB for a fit of 100000 diag"):
-        select(source, [100_000], "diag")
+
+    def gigabytes(fit, n):
+        path = tmp_path / "zeros.npy"
+        np.lib.format.open_memmap(path, "w+", np.float32, (n, 1))  # takes no room on the disk
+        with pytest.raises(ValueError, match="memory should be at least") as error:
+            fit(sources.ArrayFiles(path, memory="1MB"))
+        size, unit = re.search(r"at least (\S+) (.B) for", str(error.value)).groups()
+        return float(size) * {"MB": 1e-3, "GB": 1.0}[unit]
+
+    def by_rows(fit):  # what else the process takes counts in both
+        return gigabytes(fit, 10**8) - gigabytes(fit, 10**6)
+
+    model = GaussianMixture(300, covariance_type="diag", posterior="truncated")
+    assert by_rows(model.fit) == pytest.approx(24 * 99e6 / 1e9, abs=0.1)
+    rows = 256 * 100_000 - 10**6  # of five numbers and twenty more
+    expected = (24 * 99e6 + 8 * 25 * rows) / 1e9
+    assert by_rows(lambda source: select(source, 100_000, "diag")) == pytest.approx(expected, 0.02)
 
 
 def test_open_source(tmp_path):
