@@ -78,7 +78,7 @@ def main():
     parser.add_argument("--data", choices=["clusters", "patches", "pixels"], default="clusters")
     parser.add_argument("--samples", type=int, default=500_000, help="of clusters")
     parser.add_argument("--features", type=int, default=16, help="of clusters")
-    parser.add_argument("--spread", type=float, default=3.0, help="of the means of clusters")
+    parser.add_argument("--spread", type=float, default=2.0, help="of the means of clusters")
     parser.add_argument("--components", type=int, default=32)
     parser.add_argument("--dtype", choices=["float64", "float32"], default="float64")
     parser.add_argument("--iterations", type=int, nargs=2, default=(5, 25))

@@ -207,11 +207,13 @@ class IteratedMixture(ScikitLearnExchange, StreamedMixture):
         return result, reg_covar
 
     def _samples_to_fit(self, X: Any, sample_weight: Any) -> Samples:
-        details = {
-            "acceleration": getattr(self, "acceleration", None),
-            "is_truncated": is_truncated(self),
-        }
-        check_memory(X, self.n_components, self.covariance_type, **details)
+        check_memory(
+            X,
+            self.n_components,
+            self.covariance_type,
+            acceleration=getattr(self, "acceleration", None),
+            is_truncated=is_truncated(self),
+        )
         return check_samples(self, X, sample_weight, reset=True, min_samples=2)
 
     def _fit_first(self, X: Any, samples: Samples) -> Iterable[str]:

@@ -177,9 +177,9 @@ def select(
     )
     names = _check_types(covariance_type, samples)
     largest = max(sizes)
-    details = {"is_truncated": largest >= _many(template), "start_rows": race_rows(largest)}
+    is_truncated = largest >= _many(template)
     for name in names:
-        check_memory(X, largest, name, **details)
+        check_memory(X, largest, name, is_truncated=is_truncated, start_rows=race_rows(largest))
     keys = [Key(name, K) for name in names for K in sizes]
     setting = _setting(template, samples, tol, criterion)
     template.posterior = "exact"  # but of those that are truncated
