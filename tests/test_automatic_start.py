@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, em
 from fastgmm.em.posteriors.exact import ExactPosterior
-from fastgmm.init.scalings import variance_within
+from fastgmm.init.scalings import Sorted
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
@@ -221,7 +221,7 @@ def test_variance_within_clusters_of_one_feature(n_clusters, weighted):
     middles = (np.arange(n_clusters) + 0.5) / n_clusters
     start = np.quantile(rows, middles, method="inverted_cdf")[:, np.newaxis]
     expected = KMeans(n_clusters, init=start, n_init=1, tol=0.0).fit(rows[:, np.newaxis])
-    actual = variance_within(values, weight.astype(float), n_clusters)
+    actual = Sorted.of(values, weight.astype(float)).variance_within(n_clusters)
     np.testing.assert_allclose(actual, expected.inertia_ / len(rows), rtol=1e-12)
 
 
@@ -229,7 +229,7 @@ def test_variance_within_clusters_of_few_values():
     """With a value for each cluster, nothing is left; the others are not empty clusters."""
     values = np.repeat([0.0, 1.0, 5.0], [10, 1, 40])
     for n_clusters in (4, 8):
-        assert variance_within(values, np.ones(51), n_clusters) < 0.03
+        assert Sorted.of(values, np.ones(51)).variance_within(n_clusters) < 0.03
 
 
 @pytest.mark.parametrize(

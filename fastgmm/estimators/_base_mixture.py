@@ -10,7 +10,10 @@ from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from ..model import criteria
 from ..model.imputation import impute
-from ..model.prediction import log_assignment, log_likelihood, squared_distances
+from ..model.prediction import (
+    log_likelihood_and_assignment,
+    squared_distances,
+)
 from ..model.validation import check_complete
 from ._array_api import like
 from ._mixture import FittedMixture
@@ -189,6 +192,6 @@ class BaseMixture(FittedMixture):
         integrated completed likelihood, IEEE Trans. Pattern Analysis and Machine Intelligence 22.
         """
         samples, parameters, n_threads = self._checked("icl", X, sample_weight)
-        total = log_likelihood(samples, parameters, n_threads)
+        total, assigned = log_likelihood_and_assignment(samples, parameters, n_threads)
         bic = criteria.bic(total, self.n_parameters_, samples.total_weight)
-        return criteria.icl(bic, log_assignment(samples, parameters, n_threads))
+        return criteria.icl(bic, assigned)

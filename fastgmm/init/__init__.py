@@ -1,7 +1,7 @@
 """Starting points, and the search for better ones."""
 
 from .api import starting_parameters
-from .automatic import in_order, scaled_seeds
+from .automatic import ScaledSeeding, in_order
 from .centers import initial_centers
 from .given import is_given
 from .many_moves import ManySplitMerge
@@ -22,6 +22,7 @@ from .starting_points import (
 __all__ = [
     "INIT_PARAMS",
     "ManySplitMerge",
+    "ScaledSeeding",
     "Seeds",
     "Split",
     "SplitMerge",
@@ -35,7 +36,6 @@ __all__ = [
     "initial_statistics",
     "is_given",
     "parameters_from_seeds",
-    "scaled_seeds",
     "split_components",
     "splits",
     "splits_of_many",

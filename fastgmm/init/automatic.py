@@ -25,7 +25,7 @@ from ..em.posteriors.exact import ExactPosterior
 from ..em.time_limit import time_is_up
 from ..em.updates.base import Update
 from ..model.parameters import MixtureParameters
-from .scalings import SCALINGS, Scaling
+from .scalings import Scaling, Scalings
 from .seeding import (
     Seeds,
     fit_kmeans,
@@ -174,69 +174,74 @@ def _scaled_starts(
     samples: Samples, problem: Problem, random_state: np.random.RandomState
 ) -> Iterator[MixtureParameters]:
     """Yield starts from clusters of scaled samples: of k-means, or about given means."""
-    X, weight = float64_rows(samples)
-    if problem.means is None:
-        found = scaled_seeds(samples, problem.n_components, random_state, _STARTS_PER_SCALING)
+    seeding, means = ScaledSeeding(samples), problem.means
+    if means is None:
+        found = seeding.seeds(problem.n_components, random_state, _STARTS_PER_SCALING)
     else:
-        scaled = _scaled(X, _relative(weight), problem.n_components)
-        found = (Seeds(problem.means, nearest(Z, scaling(problem.means))) for scaling, Z in scaled)
+        scaled = seeding.scaled(problem.n_components)
+        found = (Seeds(means, nearest(Z, scaling(means))) for scaling, Z in scaled)
     for seeds in found:
-        yield problem.estimate(X, weight, seeds)
+        yield problem.estimate(seeding.X, seeding.weight, seeds)
 
 
-def scaled_seeds(
-    samples: Samples,
-    n_components: int,
-    random_state: np.random.RandomState,
-    n_starts: int = 1,
-    n_init: int = 1,
-) -> Iterator[Seeds]:
-    """Yield clusters of scaled samples; they do not depend on units.
+class ScaledSeeding:
+    """Clusters of scaled samples; they do not depend on units.
 
     Parameters
     ----------
     samples : Samples
-        K-means takes up to 1,024 rows of them, or 32 for each component.
-    n_components : int
-    random_state : RandomState
-    n_starts : int
-        For each scaling, of which there are three.
-    n_init : int
-        How many clusterings k-means tries for each start. It takes the one of the least inertia.
-
-    Yields
-    ------
-    Seeds
-        For all rows.
     """
-    X, weight = float64_rows(samples)
-    relative = _relative(weight)
-    for _, Z in _scaled(X, relative, n_components):
-        step = -(-len(Z) // max(_KMEANS_ROWS, _ROWS_PER_COMPONENT * n_components))
-        some, weight_of_some = Z[::step], None if relative is None else relative[::step]
-        for _ in range(n_starts):
-            with one_thread():
-                clusters = fit_kmeans(
-                    some, weight_of_some, n_components, random_state, _KMEANS_ITERATIONS, n_init
-                )
-            centers = clusters.cluster_centers_
-            chosen = step * _central_rows(some, centers, clusters.labels_)
-            # whose coordinates are those of X
-            yield Seeds(X[chosen], nearest(Z, centers))
 
-
-def _relative(weight: Array | None) -> Array | None:
-    """Return weights of at most 1: with huge ones sums of squares of scaled samples overflow."""
-    return None if weight is None else weight / weight.max()
-
-
-def _scaled(X: Array, weight: Array | None, n_components: int) -> Iterator[tuple[Scaling, Array]]:
-    """Yield each scaling of some rows, and the rows so scaled."""
-    for make_scaling in SCALINGS:
+    def __init__(self, samples: Samples) -> None:
+        self.X, self.weight = float64_rows(samples)
+        # with huge weights sums of squares of scaled samples overflow
+        self._relative = None if self.weight is None else self.weight / self.weight.max()
         with one_thread():
-            scaling = make_scaling(X, weight, n_components)
-            Z = scaling(X)
-        yield scaling, Z
+            self._scalings = Scalings(self.X, self._relative)
+
+    def scaled(self, n_components: int) -> Iterator[tuple[Scaling, Array]]:
+        """Yield each scaling of the samples, and the samples so scaled.
+
+        Parameters
+        ----------
+        n_components : int
+        """
+        found = self._scalings.of(n_components)
+        for _ in range(Scalings.COUNT):
+            with one_thread():
+                scaled = next(found)
+            yield scaled
+
+    def seeds(
+        self, n_components: int, random_state: np.random.RandomState, n_starts: int = 1
+    ) -> Iterator[Seeds]:
+        """Yield clusters, for all samples.
+
+        Parameters
+        ----------
+        n_components : int
+            K-means takes up to 1,024 rows, or 32 for each component.
+        random_state : RandomState
+        n_starts : int
+            For each scaling, of which there are three.
+
+        Yields
+        ------
+        Seeds
+        """
+        for _, Z in self.scaled(n_components):
+            step = -(-len(Z) // max(_KMEANS_ROWS, _ROWS_PER_COMPONENT * n_components))
+            some = Z[::step]
+            weight = None if self._relative is None else self._relative[::step]
+            for _ in range(n_starts):
+                with one_thread():
+                    clusters = fit_kmeans(
+                        some, weight, n_components, random_state, _KMEANS_ITERATIONS
+                    )
+                centers = clusters.cluster_centers_
+                chosen = step * _central_rows(some, centers, clusters.labels_)
+                # whose coordinates are those of X
+                yield Seeds(self.X[chosen], nearest(Z, centers))
 
 
 def _central_rows(Z: Array, centers: Array, labels: NDArray[np.integer[Any]]) -> NDArray[np.intp]:

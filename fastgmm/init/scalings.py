@@ -5,7 +5,9 @@ To divide by the deviations that are left within clusters puts those first in wh
 clusters: there, little is left.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,14 +25,141 @@ _ITERATIONS = 100
 _LEAST = 1e-12
 
 
-def unit_variance(X: Array, weight: Array | None, n_components: int) -> Scaling:  # noqa: ARG001
+class Sorted(NamedTuple):
+    """The values of one coordinate in ascending order, and sums of those before each.
+
+    Parameters
+    ----------
+    values : (n,) array
+    square : float
+        sum w value^2.
+    weights, firsts : (n + 1,) arrays
+        Sums of the weights, and of weight times value, of the first values; 0 of none.
+    """
+
+    values: Array
+    square: float
+    weights: Array
+    firsts: Array
+
+    @classmethod
+    def of(cls, values: Array, weight: Array) -> "Sorted":
+        """Sort values.
+
+        Parameters
+        ----------
+        values, weight : (n,) arrays
+        """
+        order = np.argsort(values)
+        values, weight = values[order], weight[order]
+        weights, firsts = np.zeros((2, len(values) + 1))
+        np.cumsum(weight, out=weights[1:])
+        np.cumsum(weight * values, out=firsts[1:])
+        return cls(values, float(weight @ values**2), weights, firsts)
+
+    def variance_within(self, n_clusters: int) -> float:
+        """Return the variance that k-means leaves; it begins with quantiles.
+
+        Clusters are ranges of the values. scikit-learn's k-means takes ten times as long, most of
+        it for checks.
+
+        Parameters
+        ----------
+        n_clusters : int
+        """
+        values, square, weights, firsts = self
+        total = weights[-1]
+        middles = (np.arange(n_clusters) + 0.5) / n_clusters * total
+        # values that occur, so that no cluster is empty
+        centers = np.unique(values[weights[1:].searchsorted(middles).clip(max=len(values) - 1)])
+        bounds = np.full(len(centers) + 1, len(values))
+        bounds[0] = 0
+        for _ in range(_ITERATIONS):
+            before = bounds[1:-1].copy()
+            bounds[1:-1] = values.searchsorted((centers[1:] + centers[:-1]) / 2.0, side="right")
+            ends, sums = weights[bounds], firsts[bounds]
+            counts = ends[1:] - ends[:-1]
+            np.divide(sums[1:] - sums[:-1], counts, out=centers, where=counts > 0.0)
+            if (bounds[1:-1] == before).all():
+                break
+        return (square - float(counts @ centers**2)) / float(total)
+
+
+class Scalings:
+    """The three maps for some rows; what does not depend on the number of clusters is kept.
+
+    Parameters
+    ----------
+    X : (n, d) array
+    weight : (n,) array or None
+
+    Attributes
+    ----------
+    COUNT : int
+        Of the maps.
+    """
+
+    COUNT = 3
+
+    def __init__(self, X: Array, weight: Array | None) -> None:
+        self._weight = weight
+        self._to_unit = unit_variance(X, weight)
+        self._unit = self._to_unit(X)
+
+    def of(self, n_components: int) -> Iterator[tuple[Scaling, Array]]:
+        """Yield each map, and the rows so scaled.
+
+        They have variance 1 in each feature, within the clusters of each feature, and within the
+        clusters of each principal axis.
+
+        Parameters
+        ----------
+        n_components : int
+
+        Yields
+        ------
+        tuple
+        """
+        to_unit, unit, whitening = self._to_unit, self._unit, self._whitening
+        yield to_unit, unit
+        features = _deviations_within(self._features, n_components)
+        yield lambda rows: to_unit(rows) / features, unit / features
+        axes = _deviations_within(self._axes, n_components)
+        yield lambda rows: to_unit(rows) @ whitening / axes, unit @ whitening / axes
+
+    @cached_property
+    def _whitening(self) -> Array:
+        """The map of unit rows to principal axes, each of variance 1."""
+        covariance = np.atleast_2d(
+            np.cov(self._unit, rowvar=False, bias=True, aweights=self._weight)
+        )
+        variances, axes = np.linalg.eigh(covariance)
+        kept = variances >= _LEAST * variances[-1]
+        return np.asarray(axes[:, kept] / np.sqrt(np.maximum(variances[kept], _LEAST)))
+
+    @cached_property
+    def _features(self) -> list[Sorted]:
+        return self._sorted(self._unit)
+
+    @cached_property
+    def _axes(self) -> list[Sorted]:
+        return self._sorted(self._unit @ self._whitening)
+
+    def _sorted(self, rows: Array) -> list[Sorted]:
+        """Return some values of each coordinate."""
+        step = -(-len(rows) // _ROWS)
+        some = rows[::step]
+        weight = np.ones(len(some)) if self._weight is None else self._weight[::step]
+        return [Sorted.of(column, weight) for column in some.T]
+
+
+def unit_variance(X: Array, weight: Array | None) -> Scaling:
     """Return the map to features of mean 0 and variance 1.
 
     Parameters
     ----------
     X : (n, d) array
     weight : (n,) array or None
-    n_components : int
 
     Returns
     -------
@@ -45,86 +174,8 @@ def unit_variance(X: Array, weight: Array | None, n_components: int) -> Scaling:
     return lambda rows: ((rows - low) / widths - mean) / deviations
 
 
-def unit_within_features(X: Array, weight: Array | None, n_components: int) -> Scaling:
-    """Return the map to features of variance 1 within the clusters of each.
-
-    Parameters
-    ----------
-    X : (n, d) array
-    weight : (n,) array or None
-    n_components : int
-
-    Returns
-    -------
-    Scaling
-    """
-    to_unit = unit_variance(X, weight, n_components)
-    deviations = _within(to_unit(X), weight, n_components)
-    return lambda rows: to_unit(rows) / deviations
-
-
-def unit_within_axes(X: Array, weight: Array | None, n_components: int) -> Scaling:
-    """Return the map to principal axes, of variance 1 within the clusters of each.
-
-    Parameters
-    ----------
-    X : (n, d) array
-    weight : (n,) array or None
-    n_components : int
-
-    Returns
-    -------
-    Scaling
-    """
-    to_unit = unit_variance(X, weight, n_components)
-    unit = to_unit(X)
-    covariance = np.atleast_2d(np.cov(unit, rowvar=False, bias=True, aweights=weight))
-    variances, axes = np.linalg.eigh(covariance)
-    kept = variances >= _LEAST * variances[-1]
-    whitening = axes[:, kept] / np.sqrt(np.maximum(variances[kept], _LEAST))
-    deviations = _within(unit @ whitening, weight, n_components)
-    return lambda rows: to_unit(rows) @ whitening / deviations
-
-
-def _within(unit: Array, weight: Array | None, n_components: int) -> Array:
+def _deviations_within(coordinates: list[Sorted], n_components: int) -> Array:
     """Return the deviation within the clusters of each coordinate, whose variance is 1."""
-    step = -(-len(unit) // _ROWS)
-    rows = unit[::step]
-    weight = np.ones(len(rows)) if weight is None else weight[::step]
     K = min(n_components, _CLUSTERS)
-    left = [variance_within(column, weight, K) for column in rows.T]
+    left = [coordinate.variance_within(K) for coordinate in coordinates]
     return np.sqrt(np.maximum(left, _LEAST))
-
-
-def variance_within(values: Array, weight: Array, n_clusters: int) -> float:
-    """Return the variance that k-means of one coordinate leaves; it begins with quantiles.
-
-    Clusters are ranges of the sorted values, and their sums are differences of cumulative sums.
-    scikit-learn's k-means takes four times as long, most of it for checks.
-    """
-    order = np.argsort(values)
-    values, weight = values[order], weight[order]
-    sums = np.zeros((2, len(values) + 1))
-    np.cumsum([weight, weight * values], axis=1, out=sums[:, 1:])
-    total = sums[0, -1]
-    middles = (np.arange(n_clusters) + 0.5) / n_clusters * total
-    # values that occur, so that no cluster is empty
-    centers = np.unique(values[np.searchsorted(sums[0, 1:], middles).clip(max=len(values) - 1)])
-    bounds = np.full(len(centers) + 1, len(values))
-    for _ in range(_ITERATIONS):
-        before, bounds = bounds, bounds.copy()
-        bounds[0] = 0
-        bounds[1:-1] = np.searchsorted(values, (centers[1:] + centers[:-1]) / 2.0, side="right")
-        counts, firsts = np.diff(sums[:, bounds])
-        np.divide(firsts, counts, out=centers, where=counts > 0.0)
-        if np.array_equal(bounds, before):
-            break
-    between = counts @ centers**2
-    return float(weight @ values**2 - between) / float(total)
-
-
-SCALINGS: tuple[Callable[[Array, Array | None, int], Scaling], ...] = (
-    unit_variance,
-    unit_within_features,
-    unit_within_axes,
-)

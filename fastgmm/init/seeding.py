@@ -136,9 +136,9 @@ def nearest(X: Array, centers: Array) -> Callable[[int, int], Array]:
     """Return responsibilities of 1 for the nearest centre; centres at equal distances share."""
 
     def resp(start: int, stop: int) -> Array:
-        squares = cdist(X[start:stop], centers, "sqeuclidean")
-        is_least = squares <= (1.0 + _TIE) * squares.min(axis=1, keepdims=True)
-        return np.asarray(is_least / is_least.sum(axis=1, keepdims=True))
+        squares = cdist(centers, X[start:stop], "sqeuclidean")
+        is_least = squares <= (1.0 + _TIE) * squares.min(axis=0)
+        return np.asarray(is_least / is_least.sum(axis=0)).T
 
     return resp
 
@@ -175,14 +175,13 @@ def fit_kmeans(
     n_components: int,
     random_state: np.random.RandomState,
     max_iter: int = 300,  # of scikit-learn
-    n_init: int = 1,
 ) -> Any:
     """Return scikit-learn's fitted estimator."""
     from sklearn.cluster import KMeans  # what reads a model alone saves 18 MB
 
     if weight is not None:  # it multiplies by the inverse of a cluster's weight
         weight = np.maximum(weight, np.finfo(float).tiny)
-    model = KMeans(n_components, n_init=n_init, max_iter=max_iter, random_state=random_state)
+    model = KMeans(n_components, n_init=1, max_iter=max_iter, random_state=random_state)
     return model.fit(X, sample_weight=weight)
 
 
@@ -240,7 +239,7 @@ def tree_seeds(
     # with huge weights sums of squares overflow
     relative = np.ones(len(X)) if weight is None else weight / weight.max()
     with one_thread():
-        scaled = np.ascontiguousarray(unit_variance(X, relative, n_components)(X))
+        scaled = np.ascontiguousarray(unit_variance(X, relative)(X))
         groups = group(scaled, relative, n_components, random_state, n_threads)
     chosen = random_state.randint(groups.bounds[:-1], groups.bounds[1:])
     return Seeds(X[groups.rows[chosen]], groups=groups)

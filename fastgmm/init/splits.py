@@ -5,6 +5,7 @@ few iterations of EM on twice as many components tell what each split gains.
 """
 
 from collections.abc import Sequence
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -143,8 +144,8 @@ def _of_pair(X: Array, labels: NDArray[np.int64], two: MixtureParameters, n_thre
         rows = slice(start, start + step)
         resp = np.empty((len(X[rows]), K))
         kernels.posterior(X[rows], components, n_threads, log_prob_norm=norm[rows], resp=resp)
-        pairs = resp.reshape(len(resp), -1, 2).sum(axis=2)
-        own = pairs[np.arange(len(resp)), labels[rows]]
+        each, half = np.arange(len(resp)), 2 * labels[rows]
+        own = resp[each, half] + resp[each, half + 1]
         norm[rows] += np.log(np.maximum(own, np.finfo(float).tiny))
     return norm
 
@@ -227,7 +228,8 @@ def _outside(labels: NDArray[np.int64], density: Array, n_components: int) -> ND
     """Return masks of the outer part of each component."""
     side = np.zeros(len(labels), np.bool_)
     for k in range(n_components):
-        own = labels == k
-        if own.any():
-            side[own] = density[own] < np.quantile(density[own], _OUTER)
+        rows = np.flatnonzero(labels == k)
+        if len(rows):
+            own, rank = density[rows], ceil(_OUTER * (len(rows) - 1))
+            side[rows] = own < np.partition(own, rank)[rank]
     return side

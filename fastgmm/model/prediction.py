@@ -120,15 +120,21 @@ def sparse_rows(labels: NDArray[np.int32], values: NDArray[Any], n_components: i
 
 
 @numpys_rules()
-def log_assignment(samples: Samples, parameters: MixtureParameters, n_threads: int) -> float:
-    """Return sum w log max_k p(k | x), in nats: 0 where no sample might belong elsewhere."""
-    total, K = 0.0, parameters.n_components
+def log_likelihood_and_assignment(
+    samples: Samples, parameters: MixtureParameters, n_threads: int
+) -> tuple[float, float]:
+    """Return sum w log p(x) and sum w log max_k p(k | x), in nats.
+
+    The second is 0 where no sample might belong elsewhere.
+    """
+    likelihood, assignment, K = 0.0, 0.0, parameters.n_components
     for rows, kernel in _pieces(samples, parameters, n_threads, K, True):
-        X = samples.rows(rows)
-        resp = np.empty((len(X), K))
-        kernel(X, resp=resp)
-        total += float(samples.weight(rows) @ np.log(resp.max(axis=1)))
-    return total
+        X, weight = samples.rows(rows), samples.weight(rows)
+        norm, resp, labels = np.empty(len(X)), np.empty((len(X), K)), np.empty(len(X), np.int64)
+        kernel(X, log_prob_norm=norm, resp=resp, labels=labels)
+        likelihood += float(weight @ norm)
+        assignment += float(weight @ np.log(resp[np.arange(len(X)), labels]))
+    return likelihood, assignment
 
 
 @numpys_rules()

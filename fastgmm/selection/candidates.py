@@ -11,7 +11,7 @@ from ..estimators import GaussianMixture
 from ..estimators._restarts import best_of
 from ..model import criteria
 from ..model.covariance import get_covariance_model
-from ..model.prediction import log_assignment, log_likelihood
+from ..model.prediction import log_likelihood_and_assignment
 from .race import Setting
 from .search import Fit, Key, map_in_threads, polish
 from .table import CRITERIA, Candidate
@@ -127,9 +127,8 @@ def candidate_of(
     known = ("n_features_in_", "feature_names_in_")
     vars(estimator).update({key: vars(template)[key] for key in known if key in vars(template)})
     estimator._fitted(result, X, samples, best_of([result])[1])
-    total = log_likelihood(samples, result.parameters, setting.n_threads)
+    total, assigned = log_likelihood_and_assignment(samples, result.parameters, setting.n_threads)
     bic = criteria.bic(total, p, samples.total_weight)
-    assigned = log_assignment(samples, result.parameters, setting.n_threads)
     return Candidate(
         name,
         K,

@@ -88,14 +88,23 @@ def _narrow(
     if not (added > 0.0).all():
         return None
     units = np.sqrt(added[0])
-    total = _total(samples, parameters) / np.outer(units, units)
-    directions = _directions(total) / units[:, np.newaxis]
+    squares = np.outer(units, units)
+    covariances = model.dense(parameters.covariances, K, d)[: K if model.per_component else 1]
+    rank = allowed if model.per_component else 0
+
+    def least(matrices: Array) -> tuple[int, float]:
+        """Return the component of this rank by its least variance, and that variance."""
+        smallest = np.linalg.eigvalsh(matrices)[:, 0]
+        k = int(np.argsort(smallest, kind="stable")[rank])
+        return k, float(smallest[k])
+
+    if least(covariances / squares)[1] >= _COLLAPSED:  # in any direction
+        return None
+    directions = _directions(_total(samples, parameters) / squares) / units[:, np.newaxis]
     if directions.shape[1] == 0:
         return None
-    covariances = model.dense(parameters.covariances, K, d)[: K if model.per_component else 1]
-    smallest = np.linalg.eigvalsh(directions.T @ covariances @ directions)[:, 0]
-    k = int(np.argsort(smallest, kind="stable")[allowed if model.per_component else 0])
-    if smallest[k] >= _COLLAPSED:
+    k, variance = least(directions.T @ covariances @ directions)
+    if variance >= _COLLAPSED:
         return None
     which = f"component {k} has" if model.per_component else "the components have"
     return f"{which} collapsed: a variance is hardly more than reg_covar"

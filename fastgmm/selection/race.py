@@ -17,7 +17,7 @@ from ..em.updates.closed_form import ClosedForm
 from ..model.parameters import MixtureParameters
 
 # Rounds: how many iterations of EM each start gets, and how many of the best then go on.
-_ROUNDS = ((2, 2), (4, 1))
+_ROUNDS = ((2, 2), (2, 1))
 
 
 @dataclass(frozen=True)

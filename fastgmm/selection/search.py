@@ -6,6 +6,7 @@ not spurious is fitted to all rows.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -16,12 +17,12 @@ from ..data.samples import Samples
 from ..em.result import EMResult, joined
 from ..em.updates.closed_form import ClosedForm
 from ..init import (
+    ScaledSeeding,
     Seeds,
     Split,
     float64_rows,
     in_order,
     parameters_from_seeds,
-    scaled_seeds,
     split_components,
     splits,
     splits_of_many,
@@ -38,9 +39,7 @@ from .race import Setting, Start, race, run_em
 # The race is run on so many rows, or so many for each component, if there are.
 _ROWS = 4096
 _ROWS_PER_COMPONENT = 256
-# How many clusterings k-means tries for a fresh start, and how many ways of splitting a smaller
-# mixture are tried.
-_CLUSTERINGS = 3
+# How many ways of splitting a smaller mixture are tried.
 _SPLITS = 2
 # Iterations of EM before components are split again.
 _AFTER_A_SPLIT = 4
@@ -94,7 +93,8 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     sizes = sorted({key.n_components for key in keys}, reverse=True)
     few = subsample(samples, race_rows(sizes[0]), np.random.RandomState(setting.seed))
     # the largest take longest: they begin first
-    found = map_in_threads(lambda K: _seeds(few, K, setting), sizes, setting.n_workers)
+    scaled = cache(lambda: ScaledSeeding(few))
+    found = map_in_threads(lambda K: _seeds(few, scaled, K, setting), sizes, setting.n_workers)
     seeds = dict(zip(sizes, found, strict=True))
     chains: dict[str, list[Key]] = {}
     for key in keys:
@@ -170,7 +170,9 @@ def map_in_threads(
     return [results[i] for i in range(len(items))]
 
 
-def _seeds(few: Samples, n_components: int, setting: Setting) -> list[Seeds] | ValueError:
+def _seeds(
+    few: Samples, scaled: Callable[[], ScaledSeeding], n_components: int, setting: Setting
+) -> list[Seeds] | ValueError:
     """Return seeds of fresh starts, which serve all covariance types, or why there are none."""
     random_state = np.random.RandomState(setting.seed)
     try:
@@ -178,9 +180,8 @@ def _seeds(few: Samples, n_components: int, setting: Setting) -> list[Seeds] | V
         if setting.is_truncated(n_components):
             return [_tree(few, n_components, random_state, setting) for _ in range(setting.n_init)]
         if n_components == 1:  # one start is as good as another
-            return [next(scaled_seeds(few, 1, random_state))]
-        found = scaled_seeds(few, n_components, random_state, setting.n_init, _CLUSTERINGS)
-        return list(found)
+            return [next(scaled().seeds(1, random_state))]
+        return list(scaled().seeds(n_components, random_state, setting.n_init))
     except ValueError as error:
         return error
 
