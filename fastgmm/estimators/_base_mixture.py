@@ -10,10 +10,7 @@ from .._kernels.floating_point import numpys_rules
 from .._kernels.layout import Array
 from ..model import criteria
 from ..model.imputation import impute
-from ..model.prediction import (
-    log_likelihood_and_assignment,
-    squared_distances,
-)
+from ..model.prediction import log_likelihood_and_assignment, squared_distances
 from ..model.validation import check_complete
 from ._array_api import like
 from ._mixture import FittedMixture

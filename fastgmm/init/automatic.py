@@ -207,9 +207,11 @@ class ScaledSeeding:
         n_components : int
         """
         found = self._scalings.of(n_components)
-        for _ in range(Scalings.COUNT):
+        while True:
             with one_thread():
-                scaled = next(found)
+                scaled = next(found, None)
+            if scaled is None:
+                return
             yield scaled
 
     def seeds(

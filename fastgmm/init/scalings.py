@@ -60,7 +60,7 @@ class Sorted(NamedTuple):
     def variance_within(self, n_clusters: int) -> float:
         """Return the variance that k-means leaves; it begins with quantiles.
 
-        Clusters are ranges of the values. scikit-learn's k-means takes ten times as long, most of
+        Clusters are ranges of the values. scikit-learn's k-means takes five times as long, most of
         it for checks.
 
         Parameters
@@ -92,14 +92,7 @@ class Scalings:
     ----------
     X : (n, d) array
     weight : (n,) array or None
-
-    Attributes
-    ----------
-    COUNT : int
-        Of the maps.
     """
-
-    COUNT = 3
 
     def __init__(self, X: Array, weight: Array | None) -> None:
         self._weight = weight
