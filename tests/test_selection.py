@@ -14,6 +14,8 @@ from sklearn.datasets import load_iris
 import fastgmm
 from fastgmm import GaussianMixture, select
 from fastgmm.benchmark import simulated_mixture
+from fastgmm.em.result import Iteration
+from fastgmm.selection.tolerance import BehindTheBest
 
 FAITHFUL = np.loadtxt(Path(__file__).parent / "data" / "faithful.csv", delimiter=",", skiprows=1)
 IRIS = load_iris().data
@@ -86,6 +88,35 @@ def test_the_further_behind_a_candidate_is_the_less_exactly_it_is_fitted():
         assert numbers == list(range(1, one.n_iter + 1))
         distance = other.bic - exact.best.bic
         assert abs(one.bic - other.bic) < 0.02 + 0.1 * distance
+
+
+def test_a_fit_far_behind_smaller_ones_stops_at_a_share_of_its_distance():
+    """Five mixtures lie 800 to 2,000 units of BIC behind; one gains until iteration 138."""
+    X, K = simulated_mixture(23, largest=50_000)
+    assert (len(X) > 4096, K) == (True, 2)
+    rough = select(X, range(2, 8), "full", random_state=0)
+    exact = select(X, range(2, 8), "full", tol=5.0 / len(X), random_state=0)
+    assert rough.best.n_components == exact.best.n_components == K
+    assert rough.best.bic == pytest.approx(exact.best.bic, abs=0.2)
+    behind = list(zip(rough.candidates, exact.candidates, strict=True))[1:]
+    assert 2 * sum(one.n_iter for one, _ in behind) < sum(other.n_iter for _, other in behind)
+    for one, other in behind:
+        assert abs(one.bic - other.bic) < 0.2 * (other.bic - exact.best.bic)
+
+
+def test_the_tolerance_follows_the_distance():
+    """BIC of 1,000 rows is 2,000 times the loss in nats a sample; half a tenth may remain."""
+    rule = BehindTheBest(least=1e-4, best=5000.0, n_parameters=10, weight=1000.0)
+    assert rule.tol == 1e-4
+    for lower_bound, distance in ((-4.0, 3000.0), (-3.0, 1000.0)):
+        rule.look(Iteration(1, lower_bound, 0.1, 0.0))
+        expected = 0.05 * (distance + 10 * np.log(1000.0)) / 2000.0
+        assert rule.tol == pytest.approx(expected, rel=1e-12)
+    rule.look(Iteration(2, -2.0, 1.0, 0.0))  # ahead of the best
+    assert rule.tol == 1e-4
+    nothing_known = BehindTheBest(least=1e-4, best=np.inf, n_parameters=10, weight=1000.0)
+    nothing_known.look(Iteration(1, -4.0, 0.1, 0.0))
+    assert nothing_known.tol == 1e-4
 
 
 @pytest.mark.parametrize("criterion", ["icl", "aic", "held-out"])

@@ -36,9 +36,10 @@ _SIDE_BY_SIDE = 2**21
 _TOL = 0.01
 _SMALLEST_TOL, _LARGEST_TOL = 1e-7, 1e-4
 # With more rows, so exact a fit takes long. There, a fit begins with a tolerance of ten units of
-# BIC; it goes on only if it comes so near the best that these matter. Not so for ICL, whose entropy
-# may change by hundreds while the likelihood gains a nat. Nor for the others: to them the largest
-# candidates are near the best, whose likelihoods rise slowly, and may seem to have converged.
+# BIC, or more if it lies far behind; it goes on only if it comes so near the best that this
+# matters. Not so for ICL, whose entropy may change by hundreds while the likelihood gains a nat.
+# Nor for the others: to them the largest candidates are near the best, whose likelihoods rise
+# slowly, and may seem to have converged.
 _FEW_ROWS = 4096
 _ROUGH_TOL, _LARGEST_ROUGH_TOL = 5.0, 1e-3
 # In nats per sample, for truncated EM, which loses more than that.
@@ -106,8 +107,8 @@ def select(
     tol : float or 'auto', default='auto'
         A fit stops when it is expected to gain less in all further iterations, in nats per sample.
         ``auto``: 0.01 nats in total, but between 1e-7 and 1e-4 per sample. With more than 4,096
-        rows, candidates behind the best by ``bic`` may still gain about a tenth of the distance,
-        up to 5 nats in total or 1e-3 per sample. For truncated EM 1e-3 per sample.
+        rows, candidates behind the best by ``bic`` may still gain about a tenth of the distance.
+        For truncated EM 1e-3 per sample.
     max_iter : int, default=1000
         Largest number of iterations of a fit.
     n_init : int, default=1
@@ -267,7 +268,8 @@ def _setting(
     template: GaussianMixture, samples: Samples, tol: float | str, criterion: str
 ) -> Setting:
     rough_tol = template.tol
-    if isinstance(tol, str) and samples.n_samples > _FEW_ROWS and criterion == "bic":
+    is_rough = isinstance(tol, str) and samples.n_samples > _FEW_ROWS and criterion == "bic"
+    if is_rough:
         rough_tol = _ROUGH_TOL / samples.total_weight
         rough_tol = float(np.clip(rough_tol, template.tol, _LARGEST_ROUGH_TOL))
     n_threads = count_threads(template.n_jobs)
@@ -281,6 +283,7 @@ def _setting(
         collapsed=reg_covar if is_added else added_to_samples("auto", samples, n_threads),
         rough_tol=rough_tol,
         tol=template.tol,
+        is_rough=is_rough,
         truncated_tol=_TRUNCATED_TOL if isinstance(tol, str) else template.tol,
         max_iter=template.max_iter,
         n_init=template.n_init,

@@ -15,9 +15,7 @@ from ..model.prediction import log_likelihood_and_assignment
 from .race import Setting
 from .search import Fit, Key, map_in_threads, polish
 from .table import CRITERIA, Candidate
-
-# What a fit may still gain, as a share of the distance at which its candidate lies behind the best.
-_SHARE = 0.1
+from .tolerance import allowed_gain, first_tolerance
 
 
 def compare(
@@ -49,7 +47,7 @@ def compare(
         return dict(zip(some, found, strict=True))
 
     reached, candidates = dict(fits), candidates_of(fits)
-    tols = dict.fromkeys(fits, setting.rough_tol)
+    tols = {key: fit.tol for key, fit in fits.items()}
     while finer := _finer(candidates, tols, criterion, samples.total_weight, setting.tol):
         polished = map_in_threads(
             lambda item: polish(samples, reached[item[0]], item[1], setting),
@@ -82,9 +80,8 @@ def _finer(
     best = min(values.values(), default=0.0)
     finer = {}
     for key, value in values.items():
-        allowed = max(least_tol, _SHARE * (value - best) / (2.0 * weight))
-        if allowed < tols[key]:
-            finer[key] = max(least_tol, 0.5 * allowed)  # the distance will shrink
+        if max(least_tol, allowed_gain(value - best, weight)) < tols[key]:
+            finer[key] = first_tolerance(value - best, weight, least_tol)
     return finer
 
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
-from ..em.convergence import Never, RemainingGain
+from ..em.convergence import Convergence, Never
 from ..em.loop import run
 from ..em.posteriors.base import Posterior
 from ..em.posteriors.exact import ExactPosterior
 from ..em.posteriors.neighborhood import ITERATIONS_AFTER, NeighborhoodPosterior
-from ..em.result import EMResult
+from ..em.result import Callback, EMResult
 from ..em.updates.closed_form import ClosedForm
 from ..model.parameters import MixtureParameters
 
@@ -32,6 +32,8 @@ class Setting:
         Variances that are as small as this have collapsed.
     rough_tol, tol : float
         In nats per sample: with which all fits begin, and that of the best.
+    is_rough : bool
+        Whether a fit that lies far behind one of fewer components begins with more than rough_tol.
     truncated_tol : float
         The same of truncated EM.
     max_iter, n_init : int
@@ -50,6 +52,7 @@ class Setting:
     collapsed: float | Array
     rough_tol: float
     tol: float
+    is_rough: bool
     truncated_tol: float
     max_iter: int
     n_init: int
@@ -146,7 +149,8 @@ def run_em(
     parameters: MixtureParameters,
     max_iter: int,
     setting: Setting,
-    tol: float | None = None,
+    convergence: Convergence | None = None,
+    callback: Callback | None = None,
 ) -> EMResult[MixtureParameters]:
     """Run EM with the setting that all candidates share.
 
@@ -156,24 +160,24 @@ def run_em(
     parameters : MixtureParameters
     max_iter : int
     setting : Setting
-    tol : float, optional
-        Run EM, accelerated where it is exact, until it is expected to gain less, in nats per
-        sample. Without it, ``max_iter`` iterations are run as they are.
+    convergence : Convergence, optional
+        Run EM, accelerated where it is exact, until it has converged. Without it, ``max_iter``
+        iterations are run as they are.
+    callback : callable, optional
 
     Returns
     -------
     EMResult
     """
     K = parameters.n_components
-    is_exact = not setting.is_truncated(K)
-    if tol is not None and not is_exact:
-        tol = setting.truncated_tol
+    is_accelerated = convergence is not None and not setting.is_truncated(K)
     return run(
         samples,
         parameters,
         posterior=setting.posterior(K, max_iter),
         update=ClosedForm(setting.reg_covar, setting.n_threads),
-        convergence=Never() if tol is None else RemainingGain(tol),
+        convergence=convergence or Never(),
         max_iter=max_iter,
-        acceleration=QuasiNewton() if is_exact and tol is not None else None,
+        acceleration=QuasiNewton() if is_accelerated else None,
+        callback=callback,
     )

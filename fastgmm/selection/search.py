@@ -14,6 +14,7 @@ import numpy as np
 from .._kernels.floating_point import numpys_rules
 from .._kernels.threads import for_each
 from ..data.samples import Samples
+from ..em.convergence import RemainingGain
 from ..em.result import EMResult, joined
 from ..em.updates.closed_form import ClosedForm
 from ..init import (
@@ -31,10 +32,12 @@ from ..init import (
 )
 from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CollapseError
+from ..model.criteria import bic
 from ..model.parameters import MixtureParameters
 from ..model.validation import check_enough
 from .faults import find_fault
 from .race import Setting, Start, race, run_em
+from .tolerance import BehindTheBest
 
 # The race is run on so many rows, or so many for each component, if there are.
 _ROWS = 4096
@@ -70,10 +73,13 @@ class Fit(NamedTuple):
     reached : Reached or None
     fault : str or None
         Why the fit cannot be chosen.
+    tol : float
+        What it was expected to gain at the most when it ended, in nats per sample.
     """
 
     reached: Reached | None
     fault: str | None
+    tol: float
 
 
 def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key, Fit]:
@@ -142,7 +148,7 @@ def polish(samples: Samples, fit: Fit, tol: float, setting: Setting) -> Fit:
     kind, result = fit.reached
     if result.n_iter >= setting.max_iter or setting.is_truncated(result.parameters.n_components):
         return fit
-    return _fit(samples, Start(kind, result.parameters), tol, setting, result)
+    return _fit(samples, Start(kind, result.parameters), RemainingGain(tol), setting, result)
 
 
 def map_in_threads(
@@ -202,6 +208,7 @@ def _fit_chain(
     """Return the fits of one covariance type; each may start from the one before."""
     fits: dict[Key, Fit] = {}
     smaller: MixtureParameters | None = None
+    best = np.inf
     for key in chain:
         found = seeds[key.n_components]
         try:
@@ -212,12 +219,13 @@ def _fit_chain(
                 starts.extend(_grown(few, smaller, key.n_components, setting))
             starts = race(few, starts, setting)
         except ValueError as error:
-            fits[key] = Fit(None, str(error))
+            fits[key] = Fit(None, str(error), setting.rough_tol)
             continue
-        fit = _first_without_fault(samples, starts, setting)
+        fit = _first_without_fault(samples, starts, best, setting)
         if fit.fault is None:
             assert fit.reached is not None
             smaller = fit.reached.result.parameters
+            best = min(best, _bic(samples, fit.reached.result))
         fits[key] = fit
     return fits
 
@@ -230,11 +238,19 @@ def _fresh(few: Samples, key: Key, seeds: Sequence[Seeds], setting: Setting) -> 
         yield Start("fresh", parameters)
 
 
-def _first_without_fault(samples: Samples, starts: Sequence[Start], setting: Setting) -> Fit:
+def _bic(samples: Samples, result: EMResult[MixtureParameters]) -> float:
+    weight = samples.total_weight
+    return bic(weight * result.lower_bound, result.parameters.n_parameters, weight)
+
+
+def _first_without_fault(
+    samples: Samples, starts: Sequence[Start], best: float, setting: Setting
+) -> Fit:
     """Return the fit from the first start that leads to no spurious maximum, or else the first."""
-    first = Fit(None, None)
+    first = Fit(None, None, setting.rough_tol)
     for kind, parameters in starts:
-        fit = _fit(samples, Start(kind, in_order(parameters)), setting.rough_tol, setting)
+        rule = _first_rule(samples, parameters, best, setting)
+        fit = _fit(samples, Start(kind, in_order(parameters)), rule, setting)
         if fit.fault is None:
             return fit
         if first.reached is None:
@@ -242,22 +258,35 @@ def _first_without_fault(samples: Samples, starts: Sequence[Start], setting: Set
     return first
 
 
+def _first_rule(
+    samples: Samples, parameters: MixtureParameters, best: float, setting: Setting
+) -> RemainingGain:
+    """Return when a fit stops for the first time, beside the lowest BIC of smaller mixtures."""
+    if setting.is_truncated(parameters.n_components):
+        return RemainingGain(setting.truncated_tol)
+    if not setting.is_rough:
+        return RemainingGain(setting.rough_tol)
+    n_parameters, weight = parameters.n_parameters, samples.total_weight
+    return BehindTheBest(setting.rough_tol, best, n_parameters, weight)
+
+
 def _fit(
     samples: Samples,
     start: Start,
-    tol: float,
+    rule: RemainingGain,
     setting: Setting,
     before: EMResult[MixtureParameters] | None = None,
 ) -> Fit:
     """Return where EM leads from a start, which may be the end of a run before."""
     left = setting.max_iter - (0 if before is None else before.n_iter)
+    callback = rule.look if isinstance(rule, BehindTheBest) else None
     try:
-        result = run_em(samples, start.parameters, left, setting, tol)
+        result = run_em(samples, start.parameters, left, setting, rule, callback)
         if before is not None:
             result = joined(before, result)
-        return Fit(Reached(start.kind, result), find_fault(samples, result, setting))
+        return Fit(Reached(start.kind, result), find_fault(samples, result, setting), rule.tol)
     except ValueError as error:
-        return Fit(None, str(error))
+        return Fit(None, str(error), rule.tol)
 
 
 def _grown(
