@@ -1,6 +1,6 @@
 """Time per EM iteration and log-likelihood of fastgmm and of Spark's GaussianMixture (MLlib).
 
-    pip install pyspark && python asv_benchmarks/compare_with_mllib.py
+    pip install pyspark pandas && python asv_benchmarks/compare_with_mllib.py
 
 The samples are clusters of unit variance whose means are drawn from N(0, spread^2), or a real set
 (--data patches). With --dtype float32 both get the same rounded samples; MLlib computes in float64.
