@@ -140,14 +140,20 @@ def with_data(tmp_path, monkeypatch):
 #: Programs of pages that Numba takes long to compile: test_embed_numba.py and test_open_kernels.py
 #: compile the same functions in a quick run.
 COMPILED_PAGES = {"embedding.md", "kernels.md"}
+#: Programs of pages that take 5 to 10 s.
+LONG_PAGES = {"many_components.md", "coming_from_mclust.md", "missing_values.md", "asking.md"}
+
+
+def marks_of(page):
+    """Return the marks of a page: most run in a quick run, with both backends."""
+    if page.name in LONG_PAGES:
+        return pytest.mark.slow, pytest.mark.one_backend
+    return pytest.mark.slow if page.name in COMPILED_PAGES else ()
 
 
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=pytest.mark.slow if page.name in COMPILED_PAGES else ())
-        for page in PAGES
-    ],
+    [pytest.param(page, marks=marks_of(page)) for page in PAGES],
     ids=lambda page: page.name,
 )
 def test_examples(page, with_data):
