@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from backends import VARIANTS, skip_without, using
 from generators import DTYPES, KERNEL_KINDS
+from marks import slow_once
 from sklearn.mixture import GaussianMixture as Peer
 
 import fastgmm
@@ -274,7 +275,7 @@ def test_json_without_peer(bench):
 
 @pytest.mark.parametrize("options", [[], ["--no-peer"], ["--covariance-type", "tied"]], ids=str)
 @pytest.mark.parametrize(
-    "suffix, magic", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
+    "suffix, magic", [("png", b"\x89PNG"), *slow_once(("pdf", b"%PDF"), ("svg", b"<?xml"))]
 )
 def test_plot(bench, tmp_path, suffix, magic, options):
     pytest.importorskip("matplotlib")

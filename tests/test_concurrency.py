@@ -311,6 +311,7 @@ def test_200_fits_from_16_threads_at_once(run_layer, backend, layer):
     assert_same_bits(output, 200, layer)
 
 
+@pytest.mark.slow
 @needs_fork
 @each_layer
 def test_forked_child_computes_the_same_bits(run_layer, backend, layer):
@@ -362,6 +363,6 @@ def test_fits_beside_a_users_parallel_loop(run_layer, layer):
     assert run_layer(BESIDE_A_USERS_LOOP, "numba", layer) == "same bits"
 
 
-@pytest.mark.parametrize("backend", ["numba", "cython"])
+@pytest.mark.parametrize("backend", [pytest.param("numba", marks=pytest.mark.slow), "cython"])
 def test_ctrl_c_leaves_the_estimator_unchanged(run_layer, backend):
     assert run_layer(INTERRUPTED, backend, None) == "unchanged"

@@ -67,6 +67,7 @@ def asymptotic_variance(deviation, step):
     return 2.0 * (pi * z) @ h - (pi * z) @ z
 
 
+@pytest.mark.slow
 def test_errors_of_chains_shrink_with_the_root_of_the_draws():
     """Of 3000 chains, at three numbers of draws, by the factor that the theory of chains gives."""
     n = 3000
@@ -118,6 +119,7 @@ def test_chains_go_on_and_their_steps_adapt():
     assert (errors**2).mean() < 8.0 / A[0, 0] / 1000.0
 
 
+@pytest.mark.slow
 def test_the_same_draws_for_any_number_of_threads():
     X = factors(700, 4, 2)
     model = ProbabilisticPCA(np.ones((4, 2)), np.zeros(4), 1.0)

@@ -67,6 +67,7 @@ def test_cython(run_example):
     assert compiled == pytest.approx(python, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_c(run_example):
     pytest.importorskip("setuptools")
     skip_without_extensions()
@@ -83,6 +84,7 @@ def test_c_says_what_is_no_model(run_example, tmp_path):
     assert printed == "expected a fastgmm.embed.CModel, got GaussianMixture\n"
 
 
+@pytest.mark.slow
 def test_ctypes(run_example):
     compiled, python, updated = numbers(run_example("c", "ctypes_em.py"))
     assert compiled == pytest.approx(python, abs=1e-6)

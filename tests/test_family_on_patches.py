@@ -44,6 +44,7 @@ def maximum(patches, start):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policies",
     [

@@ -153,7 +153,8 @@ except ImportError as error:
     assert run(script, FASTGMM_FAST_COMPILE="2") == [message]
 
 
-@pytest.mark.parametrize("version", ["0.99.0", pytest.param("1.0.0rc1", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["0.99.0", "1.0.0rc1"])
 def test_a_version_that_nobody_has_tested(run, version):
     script = f"import numba; numba.__version__ = {version!r}"
     (line,) = run(script, NORMALIZE)
@@ -552,7 +553,8 @@ print(os.waitstatus_to_exitcode(status), normalize() == before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.parametrize("fast", ["1", pytest.param("0", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("fast", ["1", "0"])
 def test_forked_child_compiles_a_pass_in_order(run, fast):
     assert run(FORK_AND_COMPILE, FASTGMM_FAST_COMPILE=fast) == ["0 True"]

@@ -164,6 +164,7 @@ def best_bound(theta):
     return mean, log_scale, bound_of(mean, log_scale, theta)[0]
 
 
+@pytest.mark.slow
 def test_gaussian_q_is_the_best_and_its_bound_below_the_likelihood(best):
     n_draws = 128
     posterior = em.GaussianPosterior(n_draws, 60, 0.2)
@@ -200,6 +201,7 @@ def variational_maximum():
     return -minimize(loss, start, jac=True, options={"gtol": 1e-7, "maxiter": 2000}).fun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "posterior, max_iter",
     [

@@ -35,6 +35,7 @@ print(json.dumps({{" ".join(name): grown for name, grown in grown.items()}}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("dtype", ["float32", *slow_once("float64")])
 def test_nothing_grows_with_samples_times_components(run_python, dtype):
