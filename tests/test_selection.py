@@ -114,7 +114,7 @@ def test_the_tolerance_follows_the_distance():
         assert rule.tol == pytest.approx(expected, rel=1e-12)
     rule.look(Iteration(2, -2.0, 1.0, 0.0))  # ahead of the best
     assert rule.tol == 1e-4
-    nothing_known = BehindTheBest(least=1e-4, best=np.inf, n_parameters=10, weight=1000.0)
+    nothing_known = BehindTheBest.anywhere(1e-4)
     nothing_known.look(Iteration(1, -4.0, 0.1, 0.0))
     assert nothing_known.tol == 1e-4
 

@@ -14,7 +14,6 @@ import numpy as np
 from .._kernels.floating_point import numpys_rules
 from .._kernels.threads import for_each
 from ..data.samples import Samples
-from ..em.convergence import RemainingGain
 from ..em.result import EMResult, joined
 from ..em.updates.closed_form import ClosedForm
 from ..init import (
@@ -148,7 +147,8 @@ def polish(samples: Samples, fit: Fit, tol: float, setting: Setting) -> Fit:
     kind, result = fit.reached
     if result.n_iter >= setting.max_iter or setting.is_truncated(result.parameters.n_components):
         return fit
-    return _fit(samples, Start(kind, result.parameters), RemainingGain(tol), setting, result)
+    rule = BehindTheBest.anywhere(tol)
+    return _fit(samples, Start(kind, result.parameters), rule, setting, result)
 
 
 def map_in_threads(
@@ -260,12 +260,12 @@ def _first_without_fault(
 
 def _first_rule(
     samples: Samples, parameters: MixtureParameters, best: float, setting: Setting
-) -> RemainingGain:
+) -> BehindTheBest:
     """Return when a fit stops for the first time, beside the lowest BIC of smaller mixtures."""
     if setting.is_truncated(parameters.n_components):
-        return RemainingGain(setting.truncated_tol)
+        return BehindTheBest.anywhere(setting.truncated_tol)
     if not setting.is_rough:
-        return RemainingGain(setting.rough_tol)
+        return BehindTheBest.anywhere(setting.rough_tol)
     n_parameters, weight = parameters.n_parameters, samples.total_weight
     return BehindTheBest(setting.rough_tol, best, n_parameters, weight)
 
@@ -273,15 +273,14 @@ def _first_rule(
 def _fit(
     samples: Samples,
     start: Start,
-    rule: RemainingGain,
+    rule: BehindTheBest,
     setting: Setting,
     before: EMResult[MixtureParameters] | None = None,
 ) -> Fit:
     """Return where EM leads from a start, which may be the end of a run before."""
     left = setting.max_iter - (0 if before is None else before.n_iter)
-    callback = rule.look if isinstance(rule, BehindTheBest) else None
     try:
-        result = run_em(samples, start.parameters, left, setting, rule, callback)
+        result = run_em(samples, start.parameters, left, setting, rule, rule.look)
         if before is not None:
             result = joined(before, result)
         return Fit(Reached(start.kind, result), find_fault(samples, result, setting), rule.tol)

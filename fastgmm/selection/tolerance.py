@@ -1,5 +1,7 @@
 """How exactly a candidate is fitted: the further behind the best it lies, the less."""
 
+import math
+
 from ..em.convergence import RemainingGain
 from ..em.result import Iteration
 from ..model.criteria import bic
@@ -54,7 +56,7 @@ class BehindTheBest(RemainingGain):
     least : float
         The finest tolerance, in nats per sample.
     best : float
-        The lowest BIC of other candidates.
+        The lowest BIC of other candidates; infinite if there is none, and the tolerance stays.
     n_parameters : int
     weight : float
         The sum of the weights of the samples.
@@ -66,6 +68,17 @@ class BehindTheBest(RemainingGain):
         self._best = best
         self._n_parameters = n_parameters
         self._weight = weight
+
+    @classmethod
+    def anywhere(cls, tol: float) -> "BehindTheBest":
+        """Return the rule of one tolerance, wherever the candidate lies.
+
+        Parameters
+        ----------
+        tol : float
+            In nats per sample.
+        """
+        return cls(tol, math.inf, n_parameters=0, weight=1.0)
 
     def look(self, iteration: Iteration) -> None:
         """Take the distance after an iteration; a callback of `run`.
