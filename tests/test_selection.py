@@ -104,6 +104,22 @@ def test_a_fit_far_behind_smaller_ones_stops_at_a_share_of_its_distance():
         assert abs(one.bic - other.bic) < 0.2 * (other.bic - exact.best.bic)
 
 
+def test_the_distance_is_from_the_best_of_any_type():
+    """Beside tied mixtures, the larger diagonal ones are fitted less exactly than alone."""
+    X, K = simulated_mixture(4, largest=50_000)
+    assert len(X) > 4096
+    sizes = range(1, K + 3)
+    beside = select(X, sizes, ["diag", "tied"], random_state=0)
+    alone = select(X, sizes, "diag", random_state=0)
+    assert (beside.best.covariance_type, beside.best.n_components) == ("tied", K)
+    of_diagonal = [one for one in beside.candidates if one.covariance_type == "diag"]
+    assert of_diagonal[0].n_iter == alone.candidates[0].n_iter
+    fewer = sum(one.n_iter for one in of_diagonal[1:])
+    assert fewer < sum(one.n_iter for one in alone.candidates[1:])
+    for one, other in zip(of_diagonal, alone.candidates, strict=True):
+        assert abs(one.bic - other.bic) < 0.1 * (other.bic - beside.best.bic)
+
+
 def test_the_tolerance_follows_the_distance():
     """BIC of 1,000 rows is 2,000 times the loss in nats a sample; half a tenth may remain."""
     rule = BehindTheBest(least=1e-4, best=5000.0, n_parameters=10, weight=1000.0)

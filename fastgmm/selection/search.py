@@ -4,9 +4,9 @@ A race of EM on few rows chooses among the starts of a candidate. The best of th
 not spurious is fitted to all rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -41,6 +41,7 @@ from .tolerance import BehindTheBest
 # The race is run on so many rows, or so many for each component, if there are.
 _ROWS = 4096
 _ROWS_PER_COMPONENT = 256
+# Splits are tried on every second of them.
 # How many ways of splitting a smaller mixture are tried.
 _SPLITS = 2
 # Iterations of EM before components are split again.
@@ -88,7 +89,6 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     ----------
     samples : Samples
     keys : sequence of Key
-        Those of a covariance type by rising number of components.
     setting : Setting
 
     Returns
@@ -101,15 +101,20 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     scaled = cache(lambda: ScaledSeeding(few))
     found = map_in_threads(lambda K: _seeds(few, scaled, K, setting), sizes, setting.n_workers)
     seeds = dict(zip(sizes, found, strict=True))
-    chains: dict[str, list[Key]] = {}
-    for key in keys:
-        chains.setdefault(key.covariance_type, []).append(key)
-    fits = map_in_threads(
-        lambda chain: _fit_chain(samples, few, chain, seeds, setting),
-        list(chains.values()),
-        setting.n_workers,
-    )
-    return {key: fit for chain in fits for key, fit in chain.items()}
+    fits: dict[Key, Fit] = {}
+    smaller: dict[str, MixtureParameters] = {}
+    best = np.inf
+    for n_components in reversed(sizes):
+        of_this_size = [key for key in keys if key.n_components == n_components]
+        fit_one = partial(_fit_candidate, samples, few, seeds[n_components], smaller, best, setting)
+        found_fits = map_in_threads(fit_one, of_this_size, setting.n_workers)
+        for key, fit in zip(of_this_size, found_fits, strict=True):
+            fits[key] = fit
+            if fit.fault is None:
+                assert fit.reached is not None
+                smaller[key.covariance_type] = fit.reached.result.parameters
+                best = min(best, _bic(samples, fit.reached.result))
+    return {key: fits[key] for key in keys}
 
 
 def race_rows(n_components: int) -> int:
@@ -198,36 +203,30 @@ def _tree(
     return tree_seeds(*float64_rows(few), n_components, random_state, setting.n_threads)
 
 
-def _fit_chain(
+def _fit_candidate(
     samples: Samples,
     few: Samples,
-    chain: Sequence[Key],
-    seeds: dict[int, list[Seeds] | ValueError],
+    seeds: list[Seeds] | ValueError,
+    smaller: Mapping[str, MixtureParameters],
+    best: float,
     setting: Setting,
-) -> dict[Key, Fit]:
-    """Return the fits of one covariance type; each may start from the one before."""
-    fits: dict[Key, Fit] = {}
-    smaller: MixtureParameters | None = None
-    best = np.inf
-    for key in chain:
-        found = seeds[key.n_components]
-        try:
-            if isinstance(found, ValueError):
-                raise found
-            starts = list(_fresh(few, key, found, setting))
-            with suppress(ValueError):  # a split that fails is one start less
-                starts.extend(_grown(few, smaller, key.n_components, setting))
-            starts = race(few, starts, setting)
-        except ValueError as error:
-            fits[key] = Fit(None, str(error), setting.rough_tol)
-            continue
-        fit = _first_without_fault(samples, starts, best, setting)
-        if fit.fault is None:
-            assert fit.reached is not None
-            smaller = fit.reached.result.parameters
-            best = min(best, _bic(samples, fit.reached.result))
-        fits[key] = fit
-    return fits
+    key: Key,
+) -> Fit:
+    """Return the fit of a candidate, which may start from the smaller one of its type.
+
+    ``best`` is the lowest BIC of those with fewer components.
+    """
+    try:
+        if isinstance(seeds, ValueError):
+            raise seeds
+        starts = list(_fresh(few, key, seeds, setting))
+        with suppress(ValueError):  # a split that fails is one start less
+            grown = _grown(few, smaller.get(key.covariance_type), key.n_components, setting)
+            starts.extend(grown)
+        starts = race(few, starts, setting)
+    except ValueError as error:
+        return Fit(None, str(error), setting.rough_tol)
+    return _first_without_fault(samples, starts, best, setting)
 
 
 def _fresh(few: Samples, key: Key, seeds: Sequence[Seeds], setting: Setting) -> Iterator[Start]:
@@ -316,4 +315,6 @@ def _splits_of(few: Samples, parameters: MixtureParameters, setting: Setting) ->
         random_state = np.random.RandomState(setting.seed)
         update = ClosedForm(reg_covar, n_threads)
         return splits_of_many(few, parameters, update, random_state, n_threads)
+    if few.n_samples >= _ROWS:
+        few = few.take(slice(None, None, 2))
     return splits(few, parameters, reg_covar, n_threads)
