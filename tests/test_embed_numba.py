@@ -180,10 +180,6 @@ SLOW_CASES = [
     ("diag", "float32", True, (5, 16)),
     ("tied", "float64", False, (1, 2)),
     ("spherical", "float32", True, (1, 2)),
-    ("full", "float32", True, (1, 2)),
-    ("diag", "float64", False, (1, 2)),
-    ("tied", "float32", True, (5, 16)),
-    ("spherical", "float64", False, (5, 16)),
 ]
 
 
