@@ -445,6 +445,7 @@ caching.IndexDataCacheFile.save = save
 """
 
 
+@pytest.mark.slow
 def test_full_disk(run):
     (line,) = run(FULL_DISK, NORMALIZE)
     assert "No space left on device" in line

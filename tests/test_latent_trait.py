@@ -202,6 +202,7 @@ def variational_maximum():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "posterior, max_iter",
     [

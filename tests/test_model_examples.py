@@ -35,6 +35,7 @@ def test_linear_regressions(printed):
     assert len(components) == 8
 
 
+@pytest.mark.slow
 def test_probabilistic_pca(printed):
     skip_without("numba")
     _, _, exact, drawn, eigenvalues = printed("probabilistic_pca")
