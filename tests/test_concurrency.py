@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from backends import skip_without
-from marks import slow_alone
+from marks import slow, slow_alone
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 # a backend, and for Numba what it starts threads with
@@ -296,8 +296,8 @@ def assert_same_bits(output: str, count: int, layer: str) -> None:
     assert used.split()[0] in (layer, "serial")  # a compiler may have no OpenMP
 
 
-@pytest.mark.parametrize("first", [pytest.param("serial", marks=pytest.mark.slow), "concurrent"])
-@each_layer
+@pytest.mark.parametrize("first", [*slow("serial"), "concurrent"])
+@pytest.mark.parametrize("backend, layer", [LAYERS[0], *slow(*LAYERS[1:3]), LAYERS[3]])
 def test_fits_from_16_threads_at_once(run_layer, backend, layer, first):
     output = run_layer(CONCURRENT, backend, layer, FIT="fit", COUNT="48", FIRST=first)
     assert_same_bits(output, 48, layer)

@@ -105,6 +105,7 @@ def test_some_damage_of_every_kind_on_the_command_line(run_python, folder, path,
     assert_all_refused(run_python, folder, command)
 
 
+@pytest.mark.slow
 @linux
 def test_tampered_headers_on_the_command_line(run_python, folder, path):
     contents = []

@@ -144,6 +144,7 @@ def many_clusters():
     return centers[rng.integers(300, size=9000)] + rng.normal(size=(9000, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_truncated_em_with_few_candidates(client):
     """Partitions have neighbourhoods of their own: other candidates, and nearly the same bound."""
@@ -519,6 +520,7 @@ def test_a_lost_fit_goes_on_from_its_checkpoint(client, X, tmp_path):
     assert numbers == [4, 5, 6, 7, 8]  # the last one that was kept is reported again
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_truncated_fit_goes_on_from_its_checkpoint(client, X, tmp_path):
     """It seeks candidates anew: they were on the workers, and no checkpoint has them."""

@@ -203,6 +203,7 @@ def binary_samples(n):
     return X, DrawnMixture(np.array([0.5, 0.3, 0.2]), p)
 
 
+@pytest.mark.slow
 def test_shares_of_discrete_draws_are_responsibilities():
     """By the error of each chain: its transition matrix, and Poisson's equation."""
     n, n_draws = 300, 2000
@@ -312,6 +313,7 @@ class InSteps(ProbabilisticPCA):
         return InSteps(W, mean, self.variance + rate * (new.variance - self.variance))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", [ProbabilisticPCA, *slow_once(InSteps)])
 @pytest.mark.parametrize("n_steps", [1, 10])
 def test_variational_em_of_pca_reaches_the_maximum(model_type, n_steps):

@@ -111,6 +111,7 @@ def test_results_are_the_estimators(tmp_path, covariance_type, K, d):
         check_statistics(c, model, X, sample_weights(len(X)))
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("covariance_type", ["full", *slow(*KERNEL_KINDS[1:])])

@@ -516,6 +516,7 @@ def script(body):
 PLAIN_CASES = [("full", 5), ("full", 2), ("tied", 2), ("diag", 9), ("spherical", 1)]
 
 
+@pytest.mark.slow
 def test_as_plain_python(run_python):
     lines = [f"checks.check({kind!r}, {d}, 'float32', ks=(3,), n=20)" for kind, d in PLAIN_CASES]
     run_python(script("\n".join(lines)), NUMBA_DISABLE_JIT="1")

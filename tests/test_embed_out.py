@@ -167,12 +167,14 @@ print(json.dumps(grown))
 """
 
 
+@pytest.mark.slow
 def test_no_memory_grows_with_the_samples(run_python):
     grown = json.loads(run_python(MEMORY.format(dtype="float64")))
     assert len(grown) == 4
     assert max(grown.values()) < 4, grown
 
 
+@pytest.mark.slow
 def test_what_is_rounded_to_float32_waits_in_blocks(run_python):
     grown = json.loads(run_python(MEMORY.format(dtype="float32")))
     assert max(grown.values()) < 12, grown

@@ -329,6 +329,7 @@ def test_a_name_that_the_layer_misses(run, name):
     assert name in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "gone, warning",
     [
@@ -388,6 +389,7 @@ def only_the_cache_is_missed(lines):
     assert "set NUMBA_CACHE_DIR to a folder that can be written" in line
 
 
+@pytest.mark.slow
 def test_no_locator(run):
     """As in a frozen application: Numba knows of no place for a cache."""
     script = "from numba.core import caching; caching.CacheImpl._locator_classes = []"
@@ -419,6 +421,7 @@ def read_only_package(tmp_path):
         path.chmod(0o755)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other rights of root")
 @pytest.mark.parametrize("script", [NORMALIZE, pytest.param(FIT, marks=pytest.mark.slow)])
 def test_an_account_without_a_home(run, read_only_package, script):

@@ -165,6 +165,7 @@ def check_maximum(function, theta, X, bound):
         assert -found.fun >= bound - 1e-7
 
 
+@pytest.mark.slow
 def test_a_mixture_of_bernoullis_against_scipy():
     X, start = bernoullis()
     result = maximum(X, start)

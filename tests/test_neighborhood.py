@@ -135,6 +135,7 @@ def test_separated_clusters_are_found_from_any_order_of_components():
     )
 
 
+@pytest.mark.slow
 def test_more_candidates_and_neighbors_raise_the_bound():
     X, start = many(spread=1.0)
     bounds = [

@@ -456,6 +456,7 @@ def many_clusters(K=300, n=12_000):
     return (centers[rng.integers(K, size=n)] + 0.02 * rng.normal(size=(n, 3))) * units
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_hundreds_of_components():
     """Truncated from 256 on; the true number by BIC, from fresh starts and by splits."""
@@ -479,6 +480,7 @@ def test_hundreds_of_components_exactly_on_request():
     assert few.best_estimator.posterior == "truncated"
 
 
+@pytest.mark.slow
 def test_many_components_of_few_samples():
     """Too many are spurious, unless samples held out decide."""
     X = many_clusters(n=2400)

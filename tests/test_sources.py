@@ -343,6 +343,7 @@ def test_memory_is_forecast_before_anything_is_read():
     assert model.n_iter_ > 0
 
 
+@pytest.mark.slow
 def test_the_forecast_counts_what_many_components_take(tmp_path):
     """Three candidates of each row, now and next; the rows by which select compares starts."""
 

@@ -77,6 +77,7 @@ def test_missing_values_are_exact():
     np.testing.assert_array_equal(model.score_samples(X), exact.score_samples(X))
 
 
+@pytest.mark.slow
 def test_threads_and_containers_change_no_bit():
     model = mixture("full")
     X, _ = model.sample(N)
@@ -153,6 +154,7 @@ def _nth(resp, top):
     return np.sort(resp, axis=1)[:, -min(top, resp.shape[1])][:, np.newaxis]
 
 
+@pytest.mark.slow
 def test_the_top_of_truncated_predictions():
     """More components than are sought by default may be asked for."""
     model, exact = mixture("diag"), mixture("diag", "exact")

@@ -269,6 +269,7 @@ def nan_theta(self, sums):
     return model_with(theta=np.array([np.nan]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "posterior, model, message",
     [

@@ -10,7 +10,7 @@ from fastgmm import GaussianMixture
 from fastgmm import _kernels as kernels
 
 from .mixtures import make_parameters, samples_and_means
-from .sizes import COVARIANCE_TYPES, parse, shapes
+from .sizes import COMPILED_TYPES, parse, shapes
 
 BLOCK = 256
 BATCH = 4 * BLOCK  # with 1,000 rows, the last of four blocks would compute lanes for nothing
@@ -73,7 +73,7 @@ def _mixtures(means, covariance_type):
 class LogDensity:
     """Of all samples, on one thread; scikit-learn on all."""
 
-    params = [COVARIANCE_TYPES, shapes((100_000, 16, 32), (100_000, 2, 8))]
+    params = [COMPILED_TYPES, shapes((100_000, 16, 32), (100_000, 2, 8))]
     param_names = ["covariance_type", "n,d,K"]
 
     def setup(self, covariance_type, shape):

@@ -1,8 +1,8 @@
 """How large the problems are, as parameters of benchmarks: "n,d,K", samples, features, components.
 
 ``FASTGMM_BENCH=quick`` takes the first two of each list of shapes, at most 20,000 samples of them,
-and float64 alone; ``FASTGMM_BENCH=smoke`` takes at most 2,000 samples. Both repeat less. There
-are at least two samples for each component.
+and float64 alone; ``FASTGMM_BENCH=smoke`` takes at most 2,000 samples, and compiles loops of users
+for one covariance type. Both repeat less. There are at least two samples for each component.
 """
 
 import os
@@ -18,12 +18,13 @@ class Profile(NamedTuple):
     most_shapes: int | None = None
     dtypes: tuple[str, ...] = ("float64", "float32")
     repeats: int = 5
+    most_compiled_types: int | None = None
 
 
 PROFILES = {
     "full": Profile(),
     "quick": Profile(20_000, 2, ("float64",), repeats=3),
-    "smoke": Profile(2_000, repeats=1),
+    "smoke": Profile(2_000, repeats=1, most_compiled_types=1),
 }
 _name = os.environ.get("FASTGMM_BENCH", "full")
 if _name not in PROFILES:
@@ -32,6 +33,8 @@ PROFILE = PROFILES[_name]
 DTYPES = list(PROFILE.dtypes)
 #: Of measurements that asv does not repeat.
 REPEATS = PROFILE.repeats
+#: Of loops of users: to compile those of one type takes 15 s.
+COMPILED_TYPES = COVARIANCE_TYPES[: PROFILE.most_compiled_types]
 
 
 class Shape(NamedTuple):
