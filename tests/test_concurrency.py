@@ -304,7 +304,7 @@ def test_fits_from_16_threads_at_once(run_layer, backend, layer, first):
 
 
 @pytest.mark.slow
-@each_layer
+@pytest.mark.parametrize("backend, layer", [LAYERS[0], LAYERS[3]])
 def test_200_fits_from_16_threads_at_once(run_layer, backend, layer):
     """Every estimator, covariance type and dtype."""
     output = run_layer(CONCURRENT, backend, layer, FIT="fit_any", COUNT="200", FIRST="serial")

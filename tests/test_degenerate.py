@@ -21,14 +21,14 @@ def test_there_are_97_data_sets():
     assert set(CASES) >= QUICK
 
 
-def cases():
+def problems():
     """Yield each data set with two values of reg_covar, a quick one with three."""
     for name in CASES:
         for reg_covar in ("auto", 1e-6, 0.0) if name in QUICK else ("auto", 0.0):
             yield pytest.param(name, reg_covar, marks=() if name in QUICK else SLOW)
 
 
-@pytest.mark.parametrize("name, reg_covar", list(cases()))
+@pytest.mark.parametrize("name, reg_covar", list(problems()))
 def test_finite_or_a_true_error(name, reg_covar):
     """Every estimator and covariance type, and by default every dtype."""
     for dtype in DTYPES if reg_covar == "auto" else DTYPES[:1]:
