@@ -41,7 +41,6 @@ from .tolerance import BehindTheBest
 # The race is run on so many rows, or so many for each component, if there are.
 _ROWS = 4096
 _ROWS_PER_COMPONENT = 256
-# Splits are tried on every second of them.
 # How many ways of splitting a smaller mixture are tried.
 _SPLITS = 2
 # Iterations of EM before components are split again.
@@ -56,6 +55,14 @@ class Key(NamedTuple):
 
     covariance_type: str
     n_components: int
+
+
+class _Rows(NamedTuple):
+    """All rows, those of the race, and those on which splits are tried."""
+
+    all: Samples
+    race: Samples
+    splits: Samples
 
 
 class Reached(NamedTuple):
@@ -97,6 +104,8 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     """
     sizes = sorted({key.n_components for key in keys}, reverse=True)
     few = subsample(samples, race_rows(sizes[0]), np.random.RandomState(setting.seed))
+    fewer = few.take(slice(None, None, 2)) if few.n_samples >= _ROWS else few
+    rows = _Rows(samples, few, fewer)
     # the largest take longest: they begin first
     scaled = cache(lambda: ScaledSeeding(few))
     found = map_in_threads(lambda K: _seeds(few, scaled, K, setting), sizes, setting.n_workers)
@@ -106,7 +115,7 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     best = np.inf
     for n_components in reversed(sizes):
         of_this_size = [key for key in keys if key.n_components == n_components]
-        fit_one = partial(_fit_candidate, samples, few, seeds[n_components], smaller, best, setting)
+        fit_one = partial(_fit_candidate, rows, seeds[n_components], smaller, best, setting)
         found_fits = map_in_threads(fit_one, of_this_size, setting.n_workers)
         for key, fit in zip(of_this_size, found_fits, strict=True):
             fits[key] = fit
@@ -204,8 +213,7 @@ def _tree(
 
 
 def _fit_candidate(
-    samples: Samples,
-    few: Samples,
+    rows: _Rows,
     seeds: list[Seeds] | ValueError,
     smaller: Mapping[str, MixtureParameters],
     best: float,
@@ -219,14 +227,14 @@ def _fit_candidate(
     try:
         if isinstance(seeds, ValueError):
             raise seeds
-        starts = list(_fresh(few, key, seeds, setting))
+        starts = list(_fresh(rows.race, key, seeds, setting))
         with suppress(ValueError):  # a split that fails is one start less
-            grown = _grown(few, smaller.get(key.covariance_type), key.n_components, setting)
+            grown = _grown(rows, smaller.get(key.covariance_type), key.n_components, setting)
             starts.extend(grown)
-        starts = race(few, starts, setting)
+        starts = race(rows.race, starts, setting)
     except ValueError as error:
         return Fit(None, str(error), setting.rough_tol)
-    return _first_without_fault(samples, starts, best, setting)
+    return _first_without_fault(rows.all, starts, best, setting)
 
 
 def _fresh(few: Samples, key: Key, seeds: Sequence[Seeds], setting: Setting) -> Iterator[Start]:
@@ -288,18 +296,18 @@ def _fit(
 
 
 def _grown(
-    few: Samples, smaller: MixtureParameters | None, n_components: int, setting: Setting
+    rows: _Rows, smaller: MixtureParameters | None, n_components: int, setting: Setting
 ) -> Iterator[Start]:
     """Yield mixtures that are a smaller one with some components split."""
     parameters = smaller
     while parameters is not None:
         missing = n_components - parameters.n_components
-        found = _splits_of(few, parameters, setting)
+        found = _splits_of(rows, parameters, setting)
         if not found:
             return
         if missing > len(found):  # no component is split twice
             parameters = split_components(parameters, found)
-            parameters = run_em(few, parameters, _AFTER_A_SPLIT, setting).parameters
+            parameters = run_em(rows.race, parameters, _AFTER_A_SPLIT, setting).parameters
             continue
         for first in range(min(_SPLITS, len(found) - missing + 1)):
             with suppress(CollapseError):
@@ -308,13 +316,11 @@ def _grown(
         return
 
 
-def _splits_of(few: Samples, parameters: MixtureParameters, setting: Setting) -> list[Split]:
+def _splits_of(rows: _Rows, parameters: MixtureParameters, setting: Setting) -> list[Split]:
     """Return splits of the components, by falling gain."""
     reg_covar, n_threads = setting.reg_covar, setting.n_threads
     if setting.is_truncated(parameters.n_components):
         random_state = np.random.RandomState(setting.seed)
         update = ClosedForm(reg_covar, n_threads)
-        return splits_of_many(few, parameters, update, random_state, n_threads)
-    if few.n_samples >= _ROWS:
-        few = few.take(slice(None, None, 2))
-    return splits(few, parameters, reg_covar, n_threads)
+        return splits_of_many(rows.race, parameters, update, random_state, n_threads)
+    return splits(rows.splits, parameters, reg_covar, n_threads)
