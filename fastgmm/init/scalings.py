@@ -5,9 +5,11 @@ To divide by the deviations that are left within clusters puts those first in wh
 clusters: there, little is left.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -30,17 +32,17 @@ class Sorted(NamedTuple):
 
     Parameters
     ----------
-    values : (n,) array
+    values : list of n floats
     square : float
         sum w value^2.
-    weights, firsts : (n + 1,) arrays
+    weights, firsts : lists of n + 1 floats
         Sums of the weights, and of weight times value, of the first values; 0 of none.
     """
 
-    values: Array
+    values: list[float]
     square: float
-    weights: Array
-    firsts: Array
+    weights: list[float]
+    firsts: list[float]
 
     @classmethod
     def of(cls, values: Array, weight: Array) -> "Sorted":
@@ -55,34 +57,41 @@ class Sorted(NamedTuple):
         weights, firsts = np.zeros((2, len(values) + 1))
         np.cumsum(weight, out=weights[1:])
         np.cumsum(weight * values, out=firsts[1:])
-        return cls(values, float(weight @ values**2), weights, firsts)
+        sums = weights.tolist(), firsts.tolist()
+        return cls(values.tolist(), float(weight @ values**2), *sums)
 
     def variance_within(self, n_clusters: int) -> float:
         """Return the variance that k-means leaves; it begins with quantiles.
 
         Clusters are ranges of the values. scikit-learn's k-means takes five times as long, most of
-        it for checks.
+        it for checks. On so few clusters lists are faster than arrays.
 
         Parameters
         ----------
         n_clusters : int
         """
         values, square, weights, firsts = self
-        total = weights[-1]
-        middles = (np.arange(n_clusters) + 0.5) / n_clusters * total
+        n, total = len(values), weights[-1]
+        middles = ((np.arange(n_clusters) + 0.5) / n_clusters * total).tolist()
+        ranks = (bisect_left(weights, middle, 1) - 1 for middle in middles)
         # values that occur, so that no cluster is empty
-        centers = np.unique(values[weights[1:].searchsorted(middles).clip(max=len(values) - 1)])
-        bounds = np.full(len(centers) + 1, len(values))
-        bounds[0] = 0
+        centers = sorted({values[min(rank, n - 1)] for rank in ranks})
+        bounds: list[int] = []
         for _ in range(_ITERATIONS):
-            before = bounds[1:-1].copy()
-            bounds[1:-1] = values.searchsorted((centers[1:] + centers[:-1]) / 2.0, side="right")
-            ends, sums = weights[bounds], firsts[bounds]
-            counts = ends[1:] - ends[:-1]
-            np.divide(sums[1:] - sums[:-1], counts, out=centers, where=counts > 0.0)
-            if (bounds[1:-1] == before).all():
+            before = bounds
+            cuts = (bisect_right(values, (low + high) / 2.0) for low, high in pairwise(centers))
+            bounds = [0, *cuts, n]
+            if bounds == before:
                 break
-        return (square - float(counts @ centers**2)) / float(total)
+            ranges = zip(centers, pairwise(bounds), strict=True)
+            centers = [
+                (firsts[stop] - firsts[start]) / (weights[stop] - weights[start])
+                if weights[stop] > weights[start]
+                else center
+                for center, (start, stop) in ranges
+            ]
+        counts = [weights[stop] - weights[start] for start, stop in pairwise(bounds)]
+        return (square - float(counts @ np.square(centers))) / total
 
 
 class Scalings:
@@ -98,6 +107,7 @@ class Scalings:
         self._weight = weight
         self._to_unit = unit_variance(X, weight)
         self._unit = self._to_unit(X)
+        self._known: dict[tuple[str, int], Array] = {}
 
     def of(self, n_components: int) -> Iterator[tuple[Scaling, Array]]:
         """Yield each map, and the rows so scaled.
@@ -114,10 +124,11 @@ class Scalings:
         tuple
         """
         to_unit, unit, whitening = self._to_unit, self._unit, self._whitening
+        n_clusters = min(n_components, _CLUSTERS)
         yield to_unit, unit
-        features = _deviations_within(self._features, n_components)
+        features = self._deviations_within("features", n_clusters)
         yield lambda rows: to_unit(rows) / features, unit / features
-        axes = _deviations_within(self._axes, n_components)
+        axes = self._deviations_within("axes", n_clusters)
         yield lambda rows: to_unit(rows) @ whitening / axes, unit @ whitening / axes
 
     @cached_property
@@ -129,6 +140,15 @@ class Scalings:
         variances, axes = np.linalg.eigh(covariance)
         kept = variances >= _LEAST * variances[-1]
         return np.asarray(axes[:, kept] / np.sqrt(np.maximum(variances[kept], _LEAST)))
+
+    def _deviations_within(self, name: Literal["features", "axes"], n_clusters: int) -> Array:
+        """Return the deviation within the clusters of each coordinate, whose variance is 1."""
+        key = name, n_clusters
+        if key not in self._known:
+            coordinates = self._features if name == "features" else self._axes
+            left = [coordinate.variance_within(n_clusters) for coordinate in coordinates]
+            self._known[key] = np.sqrt(np.maximum(left, _LEAST))
+        return self._known[key]
 
     @cached_property
     def _features(self) -> list[Sorted]:
@@ -165,10 +185,3 @@ def unit_variance(X: Array, weight: Array | None) -> Scaling:
     variances = np.average((unit - mean) ** 2, axis=0, weights=weight)
     deviations = np.sqrt(np.maximum(variances, _LEAST))
     return lambda rows: ((rows - low) / widths - mean) / deviations
-
-
-def _deviations_within(coordinates: list[Sorted], n_components: int) -> Array:
-    """Return the deviation within the clusters of each coordinate, whose variance is 1."""
-    K = min(n_components, _CLUSTERS)
-    left = [coordinate.variance_within(K) for coordinate in coordinates]
-    return np.sqrt(np.maximum(left, _LEAST))

@@ -1,10 +1,10 @@
 """Candidates with their criteria; those that are near the best are fitted more exactly."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from ..data.samples import Samples
 from ..estimators import GaussianMixture
@@ -99,7 +99,7 @@ def candidate_of(
     Parameters
     ----------
     template : GaussianMixture
-        With the options that all candidates share.
+        With the options that all candidates share, and the names of the features.
     X : array-like
     samples : Samples
     key : Key
@@ -118,11 +118,10 @@ def candidate_of(
     if fit.reached is None:
         return Candidate(name, K, p, fault=fit.fault)
     start, result = fit.reached
-    estimator = clone(template).set_params(n_components=K, covariance_type=name)
+    estimator = deepcopy(template)
+    estimator.n_components, estimator.covariance_type = K, name
     if setting.is_truncated(K):
-        estimator.set_params(posterior="truncated", acceleration=None)
-    known = ("n_features_in_", "feature_names_in_")
-    vars(estimator).update({key: vars(template)[key] for key in known if key in vars(template)})
+        estimator.posterior, estimator.acceleration = "truncated", None
     estimator._fitted(result, X, samples, best_of([result])[1])
     total, assigned = log_likelihood_and_assignment(samples, result.parameters, setting.n_threads)
     bic = criteria.bic(total, p, samples.total_weight)
