@@ -52,6 +52,19 @@ def integer_statistics(covariance_type, centers, seed=0):
 
 
 @each_type
+def test_full_statistics_hold_those_of_every_type(covariance_type):
+    X, weight, resp = inputs()
+    centers = np.random.default_rng(1).normal(size=(K, D))
+    full = replace(summarize(X, weight, resp, "full", centers), log_likelihood=-3.0, weight=5.0)
+    reduced = full.reduced(covariance_type)
+    expected = summarize(X, weight, resp, covariance_type, centers)
+    assert reduced.covariance_type == covariance_type
+    assert (reduced.log_likelihood, reduced.weight) == (-3.0, 5.0)
+    for actual, wanted in zip(reduced.moments, expected.moments, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-12, atol=1e-10)
+
+
+@each_type
 def test_zeros(covariance_type):
     statistics = SufficientStatistics.zeros(covariance_type, np.ones((K, D)))
     assert (statistics.weight, statistics.log_likelihood) == (0.0, 0.0)

@@ -6,18 +6,19 @@ from .centers import initial_centers
 from .given import is_given
 from .many_moves import ManySplitMerge
 from .many_splits import splits_of_many
+from .seed_statistics import summarize as seed_statistics
 from .seeding import Seeds, float64_rows, subsample, tree_seeds
 from .split_merge import SplitMerge
 from .splits import Split, split_components, splits
 from .starting_points import (
     INIT_PARAMS,
     draw_parameters,
-    draw_posterior,
     initial_parameters,
-    initial_posterior,
     initial_statistics,
     parameters_from_seeds,
+    parameters_from_statistics,
 )
+from .starting_posteriors import draw_posterior, initial_posterior
 
 __all__ = [
     "INIT_PARAMS",
@@ -36,6 +37,8 @@ __all__ = [
     "initial_statistics",
     "is_given",
     "parameters_from_seeds",
+    "parameters_from_statistics",
+    "seed_statistics",
     "split_components",
     "splits",
     "splits_of_many",

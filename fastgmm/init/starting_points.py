@@ -9,10 +9,8 @@ import numpy as np
 from .._kernels.layout import Array, Moments
 from ..data.samples import Samples
 from ..em.updates.closed_form import ClosedForm, estimate
-from ..em.updates.conjugate import ConjugatePrior
 from ..model.covariance_model import CovarianceModel
 from ..model.parameters import MixtureParameters, distances_from_origin
-from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
 from .automatic import Problem, best_start, in_order
 from .given import Resp, given_start, given_statistics, is_given
@@ -123,9 +121,27 @@ def parameters_from_seeds(
         If not even the covariance of all the samples is positive definite.
     """
     X, weight = float64_rows(samples)
-    update = ClosedForm(reg_covar, n_threads)
-    given = _Given(covariance_model, update, n_threads, None, None, None)
-    return given.estimate_rest(X, weight, seeds)
+    return _nothing_given(covariance_model, reg_covar, n_threads).estimate_rest(X, weight, seeds)
+
+
+def parameters_from_statistics(
+    statistics: SufficientStatistics, reg_covar: float | Array, n_threads: int
+) -> MixtureParameters:
+    """Return the parameters of clusters whose statistics are known.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    reg_covar : float or (d,) array
+    n_threads : int
+
+    Raises
+    ------
+    CollapseError
+        If not even the covariance of all the samples is positive definite.
+    """
+    given = _nothing_given(statistics.covariance_model, reg_covar, n_threads)
+    return given.estimate_all(statistics)
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,7 @@ class _Given:
         if not isinstance(start, MixtureParameters):
             model = self.covariance_model
             statistics = given_statistics(samples, start, n_components, model, self.n_threads)
-            return self._complete(statistics, *self._estimate(statistics))
+            return self.estimate_all(statistics)
         covariances = start.covariances, start.precisions_cholesky
         return MixtureParameters(
             self.covariance_model,
@@ -158,6 +174,10 @@ class _Given:
             start.means if self.means is None else self.means,
             *(covariances if self.factored is None else self.factored),
         )
+
+    def estimate_all(self, statistics: SufficientStatistics) -> MixtureParameters:
+        """Return the given parameters, and estimates of the others from statistics."""
+        return self._complete(statistics, *self._estimate(statistics))
 
     def estimate_rest(self, X: Array, weight: Array | None, seeds: Seeds) -> MixtureParameters:
         """Return the given parameters, and estimates of the others from rows and their seeds.
@@ -197,6 +217,10 @@ class _Given:
         pooled = pooled_covariance(statistics, self.update.reg_covar)
         covariances = model.replace(covariances, collapsed, self.update.lift(model, pooled))
         return MixtureParameters.from_covariances(model, weights, means, covariances)
+
+
+def _nothing_given(model: CovarianceModel, reg_covar: float | Array, n_threads: int) -> _Given:
+    return _Given(model, ClosedForm(reg_covar, n_threads), n_threads, None, None, None)
 
 
 def _have_few_rows(statistics: SufficientStatistics, n_rows: int) -> bool:
@@ -250,77 +274,6 @@ def initial_statistics(
     ratio = samples.total_weight / seeding.total_weight
     scaled = Moments(*(ratio * values for values in statistics.moments))
     return replace(statistics, moments=scaled, weight=samples.total_weight)
-
-
-def initial_posterior(
-    statistics: SufficientStatistics, prior: NormalWishartPrior, reg_covar: float | Array
-) -> VariationalParameters:
-    """Return the posterior given starting responsibilities.
-
-    Components that collapse take the covariance of all samples about their centres.
-
-    Raises
-    ------
-    CollapseError
-        If that covariance is not positive definite either.
-    """
-    parameters, collapsed = prior.posterior(statistics, reg_covar)
-    if not collapsed.any():
-        return parameters
-    pooled = MixtureParameters.from_covariances(
-        statistics.covariance_model,
-        parameters.weights,
-        parameters.means,
-        pooled_covariance(statistics, reg_covar),
-    )
-    return prior.posterior(statistics, reg_covar, pooled)[0]
-
-
-def draw_posterior(
-    samples: Samples,
-    *,
-    n_components: int,
-    covariance_model: CovarianceModel,
-    prior: NormalWishartPrior,
-    reg_covar: float | Array,
-    random_state: np.random.RandomState,
-    n_threads: int,
-) -> Callable[[], VariationalParameters]:
-    """Draw what a start needs; return a function that returns it.
-
-    It is the better start for variational Bayes, by the lower bound of the evidence.
-
-    The weights of a subsample are multiplied, so that it stands for all samples.
-
-    Parameters
-    ----------
-    samples : Samples
-    n_components : int
-    covariance_model : CovarianceModel
-    prior : NormalWishartPrior
-    reg_covar : float or (d,) array
-    random_state : RandomState
-    n_threads : int
-    """
-    seeding = seeding_subsample(samples, n_components, random_state)
-    if seeding.n_samples < samples.n_samples:
-        ratio = samples.total_weight / seeding.total_weight
-        seeding = seeding.with_weight(ratio * seeding.sample_weight)
-
-    def estimate_posterior(X: Array, weight: Array | None, seeds: Seeds) -> VariationalParameters:
-        statistics = summarize(X, weight, seeds, covariance_model, n_threads)
-        return initial_posterior(statistics, prior, reg_covar)
-
-    update = ConjugatePrior(prior, reg_covar)
-    problem = Problem(n_components, estimate_posterior, update, n_threads)
-    compute = best_start(seeding, problem, random_state)
-
-    def automatic() -> VariationalParameters:
-        reached = compute().reached
-        assert isinstance(reached, VariationalParameters)
-        return reached
-
-    return automatic
 
 
 def _seed(

@@ -177,6 +177,25 @@ class SufficientStatistics:
         )
         return replace(self, centers=centers, moments=moved)
 
+    def reduced(self, covariance_type: str | CovarianceModel) -> "SufficientStatistics":
+        """Return what another model of covariances needs of the statistics of a full one.
+
+        Parameters
+        ----------
+        covariance_type : str or CovarianceModel
+
+        Returns
+        -------
+        SufficientStatistics
+        """
+        model, (nk, first, second) = get_covariance_model(covariance_type), self.moments
+        if model.kernel_kind == "tied":
+            second = second.sum(axis=0)
+        elif model.kernel_kind != "full":
+            squares = second.diagonal(axis1=1, axis2=2)
+            second = squares.copy() if model.kernel_kind == "diag" else squares.sum(axis=1)
+        return replace(self, covariance_model=model, moments=Moments(nk, first, second))
+
     def scaled(self, factor: float) -> "SufficientStatistics":
         """Return the statistics of samples whose weights are ``factor`` times as large.
 

@@ -13,9 +13,10 @@ from ..model import criteria
 from ..model.covariance import get_covariance_model
 from ..model.prediction import log_likelihood_and_assignment
 from .race import Setting
-from .search import Fit, Key, map_in_threads, polish
+from .search import Fit, Key, polish
 from .table import CRITERIA, Candidate
 from .tolerance import allowed_gain, first_tolerance
+from .workers import map_in_threads
 
 
 def compare(

@@ -4,39 +4,33 @@ A race of EM on few rows chooses among the starts of a candidate. The best of th
 not spurious is fitted to all rows.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from .._kernels.floating_point import numpys_rules
-from .._kernels.threads import for_each
 from ..data.samples import Samples
 from ..em.result import EMResult, joined
 from ..em.updates.closed_form import ClosedForm
 from ..init import (
     ScaledSeeding,
-    Seeds,
     Split,
-    float64_rows,
     in_order,
-    parameters_from_seeds,
     split_components,
     splits,
     splits_of_many,
     subsample,
-    tree_seeds,
 )
-from ..model.covariance import get_covariance_model
 from ..model.covariance_model import CollapseError
 from ..model.criteria import bic
 from ..model.parameters import MixtureParameters
-from ..model.validation import check_enough
 from .faults import find_fault
+from .fresh_starts import fresh_starts, seeds_of
 from .race import Setting, Start, race, run_em
 from .tolerance import BehindTheBest
+from .workers import map_in_threads
 
 # The race is run on so many rows, or so many for each component, if there are.
 _ROWS = 4096
@@ -45,9 +39,6 @@ _ROWS_PER_COMPONENT = 256
 _SPLITS = 2
 # Iterations of EM before components are split again.
 _AFTER_A_SPLIT = 4
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 class Key(NamedTuple):
@@ -108,14 +99,16 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     rows = _Rows(samples, few, fewer)
     # the largest take longest: they begin first
     scaled = cache(lambda: ScaledSeeding(few))
-    found = map_in_threads(lambda K: _seeds(few, scaled, K, setting), sizes, setting.n_workers)
+    found = map_in_threads(lambda K: seeds_of(few, scaled, K, setting), sizes, setting.n_workers)
     seeds = dict(zip(sizes, found, strict=True))
     fits: dict[Key, Fit] = {}
     smaller: dict[str, MixtureParameters] = {}
     best = np.inf
     for n_components in reversed(sizes):
         of_this_size = [key for key in keys if key.n_components == n_components]
-        fit_one = partial(_fit_candidate, rows, seeds[n_components], smaller, best, setting)
+        names = [key.covariance_type for key in of_this_size]
+        fresh = fresh_starts(few, names, seeds.pop(n_components), setting)
+        fit_one = partial(_fit_candidate, rows, fresh, smaller, best, setting)
         found_fits = map_in_threads(fit_one, of_this_size, setting.n_workers)
         for key, fit in zip(of_this_size, found_fits, strict=True):
             fits[key] = fit
@@ -165,56 +158,9 @@ def polish(samples: Samples, fit: Fit, tol: float, setting: Setting) -> Fit:
     return _fit(samples, Start(kind, result.parameters), rule, setting, result)
 
 
-def map_in_threads(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], n_workers: int
-) -> list[_Result]:
-    """Return the results of a function, in the order of the items, computed in several threads.
-
-    Parameters
-    ----------
-    function : callable
-    items : sequence
-    n_workers : int
-
-    Returns
-    -------
-    list
-    """
-    results: dict[int, _Result] = {}
-
-    def call(i: int) -> None:
-        with numpys_rules():  # each thread has its own
-            results[i] = function(items[i])
-
-    for_each(call, range(len(items)), n_workers)
-    return [results[i] for i in range(len(items))]
-
-
-def _seeds(
-    few: Samples, scaled: Callable[[], ScaledSeeding], n_components: int, setting: Setting
-) -> list[Seeds] | ValueError:
-    """Return seeds of fresh starts, which serve all covariance types, or why there are none."""
-    random_state = np.random.RandomState(setting.seed)
-    try:
-        check_enough(few, n_components)
-        if setting.is_truncated(n_components):
-            return [_tree(few, n_components, random_state, setting) for _ in range(setting.n_init)]
-        if n_components == 1:  # one start is as good as another
-            return [next(scaled().seeds(1, random_state))]
-        return list(scaled().seeds(n_components, random_state, setting.n_init))
-    except ValueError as error:
-        return error
-
-
-def _tree(
-    few: Samples, n_components: int, random_state: np.random.RandomState, setting: Setting
-) -> Seeds:
-    return tree_seeds(*float64_rows(few), n_components, random_state, setting.n_threads)
-
-
 def _fit_candidate(
     rows: _Rows,
-    seeds: list[Seeds] | ValueError,
+    fresh: Mapping[str, list[MixtureParameters] | ValueError],
     smaller: Mapping[str, MixtureParameters],
     best: float,
     setting: Setting,
@@ -225,9 +171,10 @@ def _fit_candidate(
     ``best`` is the lowest BIC of those with fewer components.
     """
     try:
-        if isinstance(seeds, ValueError):
-            raise seeds
-        starts = list(_fresh(rows.race, key, seeds, setting))
+        from_clusters = fresh[key.covariance_type]
+        if isinstance(from_clusters, ValueError):
+            raise from_clusters
+        starts = [Start("fresh", parameters) for parameters in from_clusters]
         with suppress(ValueError):  # a split that fails is one start less
             grown = _grown(rows, smaller.get(key.covariance_type), key.n_components, setting)
             starts.extend(grown)
@@ -235,14 +182,6 @@ def _fit_candidate(
     except ValueError as error:
         return Fit(None, str(error), setting.rough_tol)
     return _first_without_fault(rows.all, starts, best, setting)
-
-
-def _fresh(few: Samples, key: Key, seeds: Sequence[Seeds], setting: Setting) -> Iterator[Start]:
-    """Yield starts from clusters."""
-    model = get_covariance_model(key.covariance_type)
-    for each in seeds:
-        parameters = parameters_from_seeds(few, each, model, setting.reg_covar, setting.n_threads)
-        yield Start("fresh", parameters)
 
 
 def _bic(samples: Samples, result: EMResult[MixtureParameters]) -> float:
