@@ -161,13 +161,14 @@ def posterior(
     components: Components,
     n_threads: int,
     *,
+    log_prob: Array = _NO_TABLE,
     log_prob_norm: Array = _NO_ROWS,
     resp: Array = _NO_TABLE,
     labels: NDArray[np.int64] = _NO_LABELS,
 ) -> None:
-    """Write the outputs that are given: log p(x), responsibilities, the best component."""
+    """Write the outputs that are given: log p(x, k), log p(x), responsibilities, the best k."""
     packed = pack(components, n_threads=n_threads)
-    outputs = (_NO_TABLE, log_prob_norm, resp, labels)
+    outputs = (log_prob, log_prob_norm, resp, labels)
     backend().posterior(X, packed, slot_bounds(len(X)), *outputs, n_threads)
 
 

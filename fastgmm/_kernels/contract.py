@@ -30,6 +30,7 @@ _FLOATS = ("float64", "float32")
 _F8 = ("float64",)
 _X = Argument("X", ("n", "d"), _FLOATS, "in")
 _WEIGHT = Argument("sample_weight", ("n",), _F8, "in")
+_LOG_PROB = Argument("log_prob", ("n", "K"), _F8, "out")
 _NORM = Argument("log_prob_norm", ("n",), _F8, "out")
 _RESP = Argument("resp", ("n", "K"), _F8, "out")
 _LABELS = Argument("labels", ("n",), ("int64",), "out")
@@ -75,7 +76,7 @@ KERNELS: dict[str, Kernel] = {
         _STATISTICS_REASON,
     ),
     "posterior": Kernel(
-        (_X, *_COMPONENTS, _NORM, _RESP, _LABELS),
+        (_X, *_COMPONENTS, _LOG_PROB, _NORM, _RESP, _LABELS),
         1e-11,
         "an error of 1e-12 in a distance of order 10 is one of 1e-11 in a responsibility",
     ),

@@ -62,20 +62,23 @@ def posterior(
     components: Components,
     n_threads: int = 1,
     *,
+    log_prob: Array | None = None,
     log_prob_norm: Array | None = None,
     resp: Array | None = None,
     labels: NDArray[np.int64] | None = None,
 ) -> None:
-    """Write log p(x), p(k | x) and argmax_k p(k | x)."""
-    log_prob = _log_prob(X, components)
+    """Write log p(x, k), log p(x), p(k | x) and argmax_k p(k | x)."""
+    joint = _log_prob(X, components)
     if labels is not None:
-        labels[...] = log_prob.argmax(axis=1)
+        labels[...] = joint.argmax(axis=1)
+    if log_prob is not None:
+        log_prob[...] = joint
     norm = np.empty(len(X))
-    normalize(log_prob, norm)
+    normalize(joint, norm)
     if log_prob_norm is not None:
         log_prob_norm[...] = norm
     if resp is not None:
-        resp[...] = log_prob
+        resp[...] = joint
 
 
 def moments(

@@ -14,11 +14,7 @@ from numpy.typing import NDArray
 from .. import _kernels as kernels
 from .._kernels.layout import Array
 from ..data.samples import Samples
-from ..em.convergence import Never
-from ..em.loop import run
-from ..em.posteriors.exact import ExactPosterior
-from ..em.result import EMResult
-from ..em.updates.closed_form import ClosedForm
+from ..em.side_by_side import advance
 from ..model.imputation import impute
 from ..model.parameters import MixtureParameters
 from .seeding import Seeds, float64_rows, one_hot
@@ -67,12 +63,12 @@ def splits(
     X, _ = float64_rows(samples)
     labels, before = _best(X, parameters, n_threads)
     counts = np.bincount(labels, minlength=K)
-    gains, doubled = [], []
-    for side in (_along_an_axis(X, labels, parameters), _outside(labels, before, K)):
-        two = _run(samples, 2 * labels + side, parameters, reg_covar, n_threads)
+    sides = _along_an_axis(X, labels, parameters), _outside(labels, before, K)
+    halves = [2 * labels + side for side in sides]
+    gains, doubled = [], _run(samples, halves, parameters, reg_covar, n_threads)
+    for two in doubled:
         change = samples.sample_weight * (_of_pair(X, labels, two, n_threads) - before)
         gains.append(np.bincount(labels, change, minlength=K) / samples.total_weight)
-        doubled.append(two)
     better = np.argmax(gains, axis=0)
     found = [
         Split(float(gains[better[k]][k]), k, pair(doubled[better[k]], k))
@@ -152,25 +148,24 @@ def _of_pair(X: Array, labels: NDArray[np.int64], two: MixtureParameters, n_thre
 
 def _run(
     samples: Samples,
-    labels: NDArray[np.int64],
+    labels: Sequence[NDArray[np.int64]],
     parameters: MixtureParameters,
     reg_covar: float | Array,
     n_threads: int,
-) -> MixtureParameters:
-    """Return the mixture of all halves, after EM; component k became 2 k and 2 k + 1."""
+) -> list[MixtureParameters]:
+    """Return the mixtures of all halves, after EM; component k became 2 k and 2 k + 1."""
     centers = np.repeat(parameters.means, 2, axis=0)
-    seeds = Seeds(centers, one_hot(labels, len(centers)))
     model = parameters.covariance_model
-    start = parameters_from_seeds(samples, seeds, model, reg_covar, n_threads)
-    result: EMResult[MixtureParameters] = run(
-        samples,
-        start,
-        posterior=ExactPosterior(n_threads),
-        update=ClosedForm(reg_covar, n_threads),
-        convergence=Never(),
-        max_iter=_ITERATIONS,
-    )
-    return result.parameters
+    starts = []
+    for each in labels:
+        seeds = Seeds(centers, one_hot(each, len(centers)))
+        starts.append(parameters_from_seeds(samples, seeds, model, reg_covar, n_threads))
+    found = []
+    for outcome in advance(samples, starts, _ITERATIONS, reg_covar, n_threads):
+        if isinstance(outcome, ValueError):
+            raise outcome
+        found.append(outcome[1])
+    return found
 
 
 def pair(two: MixtureParameters, k: int) -> MixtureParameters:

@@ -189,7 +189,11 @@ class CovarianceModel(ABC):
         with np.errstate(over="ignore", invalid="ignore"):
             error = _EPS * self.largest_whitened(factors, distances)
         too_large = ~(error <= _LARGEST_ROUNDING)  # also where it is not a number
-        return np.atleast_1d(too_large.any(axis=1 if self.per_component else None))
+        return self.for_all(np.asarray(too_large.any(axis=1)))
+
+    def for_all(self, mask: Mask) -> Mask:
+        """Return a mask of components, or where one covariance serves all, whether any is set."""
+        return mask if self.per_component else np.atleast_1d(mask.any())
 
     def precisions_cholesky(self, covariances: Array, distances: Array | None = None) -> Array:
         """Return the factors U of the inverse covariances, or raise CollapseError."""

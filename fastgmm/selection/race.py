@@ -13,6 +13,7 @@ from ..em.posteriors.base import Posterior
 from ..em.posteriors.exact import ExactPosterior
 from ..em.posteriors.neighborhood import ITERATIONS_AFTER, NeighborhoodPosterior
 from ..em.result import Callback, EMResult
+from ..em.side_by_side import Reached, advance
 from ..em.updates.closed_form import ClosedForm
 from ..model.parameters import MixtureParameters
 
@@ -130,18 +131,32 @@ def _advance_all(
     ValueError
         If EM fails from every start.
     """
+    parameters = [start.parameters for start in starts]
+    if setting.is_truncated(parameters[0].n_components):
+        found = [_advance_truncated(few, each, n_iter, setting) for each in parameters]
+    else:
+        found = advance(few, parameters, n_iter, setting.reg_covar, setting.n_threads)
     reached: list[tuple[float, Start]] = []
     failure = ValueError("there is no start")
-    for kind, parameters in starts:
-        try:
-            result = run_em(few, parameters, n_iter, setting)
-        except ValueError as error:
-            failure = error
-            continue
-        reached.append((result.lower_bound, Start(kind, result.parameters)))
+    for (kind, _), outcome in zip(starts, found, strict=True):
+        if isinstance(outcome, ValueError):
+            failure = outcome
+        else:
+            lower_bound, end = outcome
+            reached.append((lower_bound, Start(kind, end)))
     if not reached:
         raise failure
     return [start for _, start in sorted(reached, key=lambda pair: -pair[0])]
+
+
+def _advance_truncated(
+    few: Samples, parameters: MixtureParameters, n_iter: int, setting: Setting
+) -> Reached | ValueError:
+    try:
+        result = run_em(few, parameters, n_iter, setting)
+    except ValueError as error:
+        return error
+    return result.lower_bound, result.parameters
 
 
 def run_em(
