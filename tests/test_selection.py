@@ -121,18 +121,43 @@ def test_the_distance_is_from_the_best_of_any_type():
 
 
 def test_the_tolerance_follows_the_distance():
-    """BIC of 1,000 rows is 2,000 times the loss in nats a sample; half a tenth may remain."""
+    """BIC of 1,000 rows is 2,000 times the loss in nats a sample; 3/4 of a tenth may remain."""
     rule = BehindTheBest(least=1e-4, best=5000.0, n_parameters=10, weight=1000.0)
     assert rule.tol == 1e-4
     for lower_bound, distance in ((-4.0, 3000.0), (-3.0, 1000.0)):
         rule.look(Iteration(1, lower_bound, 0.1, 0.0))
-        expected = 0.05 * (distance + 10 * np.log(1000.0)) / 2000.0
+        expected = 0.075 * (distance + 10 * np.log(1000.0)) / 2000.0
         assert rule.tol == pytest.approx(expected, rel=1e-12)
     rule.look(Iteration(2, -2.0, 1.0, 0.0))  # ahead of the best
     assert rule.tol == 1e-4
     nothing_known = BehindTheBest.anywhere(1e-4)
     nothing_known.look(Iteration(1, -4.0, 0.1, 0.0))
     assert nothing_known.tol == 1e-4
+
+
+@pytest.mark.parametrize("gain, expected", [(1e-6, [False, False, True]), (5e-5, [False] * 3)])
+def test_two_clear_estimates_end_a_fit(gain, expected):
+    """Below a 32nd of the tolerance; three are needed elsewhere, and by the rule of the best."""
+    rule = BehindTheBest(least=1e-4, best=math.inf, n_parameters=10, weight=1000.0)
+    assert [rule(change) for change in (np.inf, gain, gain / 2)] == expected
+    assert rule(gain / 4)
+    rule.start()
+    assert [rule(change, remaining=5e-5) for change in (np.inf, gain, gain / 2)] == [False] * 3
+    of_the_best = BehindTheBest.anywhere(1e-4)
+    changes = (np.inf, gain, gain / 2, gain / 4)
+    assert [of_the_best(change) for change in changes] == [False, False, False, True]
+
+
+def test_a_type_whose_starts_fail_ends_no_other():
+    """Three rows in one place have no matrix; the variances of six rows have no fault of theirs."""
+    X = np.repeat([[0.0, 0.0], [1.0, 1.0]], 30, axis=0)
+    X[::2, 0] += np.linspace(0.0, 0.1, 30)
+    with_full = select(X, [1, 2], ["full", "diag"], reg_covar=0.0, random_state=0)
+    alone = select(X, [1, 2], "diag", reg_covar=0.0, random_state=0)
+    of_diagonal = [one for one in with_full.candidates if one.covariance_type == "diag"]
+    for one, other in zip(of_diagonal, alone.candidates, strict=True):
+        assert (one.fault is None) == (other.fault is None)
+        assert one.bic == pytest.approx(other.bic, rel=1e-9, nan_ok=True)
 
 
 @pytest.mark.parametrize("criterion", ["icl", "aic", "held-out"])

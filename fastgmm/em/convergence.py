@@ -74,6 +74,8 @@ class RemainingGain(Convergence):
 
     objectives: ClassVar[frozenset[str]] = EVERY_OBJECTIVE - {"estimate"}
     _IN_A_ROW = 3
+    # An estimate below this share of tol counts as two in a row.
+    _clear_share = 0.0
 
     def __init__(self, tol: float = 1e-3) -> None:
         self.tol = tol
@@ -94,8 +96,10 @@ class RemainingGain(Convergence):
             expected = abs(change) * max(factor / (1.0 - factor), 1.0)
         else:
             expected = float("inf")
-        within = expected < self.tol and remaining < self.tol
-        self._in_a_row = self._in_a_row + 1 if within else 0
+        within, clear = (
+            expected < tol and remaining < tol for tol in (self.tol, self._clear_share * self.tol)
+        )
+        self._in_a_row = self._in_a_row + 1 + clear if within else 0
         return self._in_a_row >= self._IN_A_ROW
 
 

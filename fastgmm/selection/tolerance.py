@@ -9,7 +9,7 @@ from ..model.criteria import bic
 # What a fit may still gain, as a share of the distance at which its candidate lies behind the best.
 _SHARE = 0.1
 # A fit stops at this part of what it may gain: the distance shrinks while it gains.
-_MARGIN = 0.5
+_MARGIN = 0.75
 
 
 def allowed_gain(distance: float, weight: float) -> float:
@@ -62,6 +62,8 @@ class BehindTheBest(RemainingGain):
         The sum of the weights of the samples.
     """
 
+    _clear_share = 1 / 32
+
     def __init__(self, least: float, best: float, n_parameters: int, weight: float) -> None:
         super().__init__(least)
         self._least = least
@@ -78,7 +80,9 @@ class BehindTheBest(RemainingGain):
         tol : float
             In nats per sample.
         """
-        return cls(tol, math.inf, n_parameters=0, weight=1.0)
+        rule = cls(tol, math.inf, n_parameters=0, weight=1.0)
+        rule._clear_share = 0.0
+        return rule
 
     def look(self, iteration: Iteration) -> None:
         """Take the distance after an iteration; a callback of `run`.
