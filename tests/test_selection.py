@@ -121,12 +121,12 @@ def test_the_distance_is_from_the_best_of_any_type():
 
 
 def test_the_tolerance_follows_the_distance():
-    """BIC of 1,000 rows is 2,000 times the loss in nats a sample; 3/4 of a tenth may remain."""
+    """BIC of 1,000 rows is 2,000 times the loss in nats a sample; half a tenth may remain."""
     rule = BehindTheBest(least=1e-4, best=5000.0, n_parameters=10, weight=1000.0)
     assert rule.tol == 1e-4
     for lower_bound, distance in ((-4.0, 3000.0), (-3.0, 1000.0)):
         rule.look(Iteration(1, lower_bound, 0.1, 0.0))
-        expected = 0.075 * (distance + 10 * np.log(1000.0)) / 2000.0
+        expected = 0.05 * (distance + 10 * np.log(1000.0)) / 2000.0
         assert rule.tol == pytest.approx(expected, rel=1e-12)
     rule.look(Iteration(2, -2.0, 1.0, 0.0))  # ahead of the best
     assert rule.tol == 1e-4
@@ -270,6 +270,27 @@ def test_n_jobs_changes_no_bit(n_samples, n_features, criterion):
         np.testing.assert_array_equal(other.best_estimator.means_, one.best_estimator.means_)
 
 
+@pytest.mark.parametrize("dtype, n_init", [("float32", 1), ("float64", 2)])
+def test_n_jobs_changes_no_bit_of_rough_fits(dtype, n_init):
+    """Of all types, with more rows than a race takes."""
+    X, _ = simulated_mixture(4, largest=50_000)
+    X = (X[:6000, :4] / X[:6000, :4].std(axis=0)).astype(dtype)
+    types = ["full", "tied", "diag", "spherical", "tied-spherical"]
+    options = {"n_components": [1, 3], "covariance_type": types, "n_init": n_init}
+    one, three = (select(X, **options, random_state=0, n_jobs=n_jobs) for n_jobs in (1, 3))
+    np.testing.assert_array_equal(values(three), values(one))
+
+
+def test_a_type_has_the_values_that_it_has_beside_others():
+    """Types share clusters and their statistics, and starts share passes."""
+    X, _ = simulated_mixture(4, largest=1500)
+    types = ["full", "tied", "diag", "spherical"]
+    together = select(X, [2, 4], types, random_state=0)
+    alone = [select(X, [2, 4], name, random_state=0) for name in types]
+    expected = np.concatenate([values(selection) for selection in alone])
+    np.testing.assert_allclose(values(together), expected, rtol=1e-6)
+
+
 def test_same_seed_same_result():
     options = {"n_components": [2, 4], "covariance_type": "full"}
     first, again = (select(FAITHFUL, random_state=7, **options) for _ in range(2))
@@ -285,6 +306,15 @@ def test_units_change_nothing(units):
     shift = 2 * len(IRIS) * np.log(units).sum()
     np.testing.assert_allclose(values(scaled) - shift, values(plain), atol=1e-4)
     assert scaled.best[:2] == plain.best[:2]
+
+
+def test_units_change_nothing_where_starts_are_from_some_rows():
+    X, K = simulated_mixture(4, largest=50_000)
+    units = 2.0 ** np.arange(-10, 10, 2)
+    assert X.shape == (7391, 10)
+    plain, scaled = (select(Z, [2, K], random_state=0) for Z in (X, X * units))
+    shift = 2 * len(X) * np.log(units).sum()
+    np.testing.assert_allclose(values(scaled) - shift, values(plain), rtol=1e-5)
 
 
 # spurious maxima and failures

@@ -62,6 +62,18 @@ def test_full_statistics_hold_those_of_every_type(covariance_type):
     assert (reduced.log_likelihood, reduced.weight) == (-3.0, 5.0)
     for actual, wanted in zip(reduced.moments, expected.moments, strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=1e-12, atol=1e-10)
+    before = [sums.copy() for sums in full.moments]
+    for sums in reduced.moments:
+        sums += 1.0
+    for actual, wanted in zip(full.moments, before, strict=True):
+        np.testing.assert_array_equal(actual, wanted)
+
+
+def test_statistics_of_other_types_are_not_reduced():
+    statistics = SufficientStatistics.zeros("diag", np.ones((K, D)))
+    message = "Statistics of covariance_type 'full' can be reduced, got 'diag'."
+    with pytest.raises(ValueError, match=message):
+        statistics.reduced("full")
 
 
 @each_type

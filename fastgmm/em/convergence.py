@@ -74,8 +74,6 @@ class RemainingGain(Convergence):
 
     objectives: ClassVar[frozenset[str]] = EVERY_OBJECTIVE - {"estimate"}
     _IN_A_ROW = 3
-    # An estimate below this share of tol counts as two in a row.
-    _clear_share = 0.0
 
     def __init__(self, tol: float = 1e-3) -> None:
         self.tol = tol
@@ -88,19 +86,23 @@ class RemainingGain(Convergence):
 
     def __call__(self, change: float, remaining: float = 0.0) -> bool:
         """Return whether the gain that remains is less than tol."""
+        expected = max(self._expected(change), remaining)
+        self._in_a_row = self._in_a_row + self._count(expected) if expected < self.tol else 0
+        return self._in_a_row >= self._IN_A_ROW
+
+    def _expected(self, change: float) -> float:
+        """Return the gain that remains by this change and the last."""
         last, self._last = self._last, change
         if not 0.0 < last < float("inf"):
-            expected = abs(change)
-        elif change < last:
-            factor = max(change, 0.0) / last
-            expected = abs(change) * max(factor / (1.0 - factor), 1.0)
-        else:
-            expected = float("inf")
-        within, clear = (
-            expected < tol and remaining < tol for tol in (self.tol, self._clear_share * self.tol)
-        )
-        self._in_a_row = self._in_a_row + 1 + clear if within else 0
-        return self._in_a_row >= self._IN_A_ROW
+            return abs(change)
+        if change >= last:
+            return float("inf")
+        factor = max(change, 0.0) / last
+        return abs(change) * max(factor / (1.0 - factor), 1.0)
+
+    def _count(self, expected: float) -> int:
+        """Return as how many an estimate below tol counts."""
+        return 1
 
 
 class Never(Convergence):

@@ -6,7 +6,7 @@ from .centers import initial_centers
 from .given import is_given
 from .many_moves import ManySplitMerge
 from .many_splits import splits_of_many
-from .seed_statistics import summarize as seed_statistics
+from .seed_statistics import statistics_of_seeds
 from .seeding import Seeds, float64_rows, subsample, tree_seeds
 from .split_merge import SplitMerge
 from .splits import Split, split_components, splits
@@ -38,11 +38,11 @@ __all__ = [
     "is_given",
     "parameters_from_seeds",
     "parameters_from_statistics",
-    "seed_statistics",
     "split_components",
     "splits",
     "splits_of_many",
     "starting_parameters",
+    "statistics_of_seeds",
     "subsample",
     "tree_seeds",
 ]

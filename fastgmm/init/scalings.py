@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -94,6 +94,37 @@ class Sorted(NamedTuple):
         return (square - float(counts @ np.square(centers))) / total
 
 
+class Coordinates:
+    """Coordinates of rows, one by one; the deviations that were asked for are kept.
+
+    Parameters
+    ----------
+    rows : (n, d) array
+        Of variance 1 in each coordinate.
+    weight : (n,) array or None
+    """
+
+    def __init__(self, rows: Array, weight: Array | None) -> None:
+        step = -(-len(rows) // _ROWS)
+        some = rows[::step]
+        weight = np.ones(len(some)) if weight is None else weight[::step]
+        self._sorted = [Sorted.of(column, weight) for column in some.T]
+        self._known: dict[int, Array] = {}
+
+    def deviations_within(self, n_components: int) -> Array:
+        """Return the deviation within the clusters of each coordinate.
+
+        Parameters
+        ----------
+        n_components : int
+        """
+        K = min(n_components, _CLUSTERS)
+        if K not in self._known:
+            left = [coordinate.variance_within(K) for coordinate in self._sorted]
+            self._known[K] = np.sqrt(np.maximum(left, _LEAST))
+        return self._known[K]
+
+
 class Scalings:
     """The three maps for some rows; what does not depend on the number of clusters is kept.
 
@@ -107,7 +138,6 @@ class Scalings:
         self._weight = weight
         self._to_unit = unit_variance(X, weight)
         self._unit = self._to_unit(X)
-        self._known: dict[tuple[str, int], Array] = {}
 
     def of(self, n_components: int) -> Iterator[tuple[Scaling, Array]]:
         """Yield each map, and the rows so scaled.
@@ -124,11 +154,10 @@ class Scalings:
         tuple
         """
         to_unit, unit, whitening = self._to_unit, self._unit, self._whitening
-        n_clusters = min(n_components, _CLUSTERS)
         yield to_unit, unit
-        features = self._deviations_within("features", n_clusters)
+        features = self._features.deviations_within(n_components)
         yield lambda rows: to_unit(rows) / features, unit / features
-        axes = self._deviations_within("axes", n_clusters)
+        axes = self._axes.deviations_within(n_components)
         yield lambda rows: to_unit(rows) @ whitening / axes, unit @ whitening / axes
 
     @cached_property
@@ -141,29 +170,13 @@ class Scalings:
         kept = variances >= _LEAST * variances[-1]
         return np.asarray(axes[:, kept] / np.sqrt(np.maximum(variances[kept], _LEAST)))
 
-    def _deviations_within(self, name: Literal["features", "axes"], n_clusters: int) -> Array:
-        """Return the deviation within the clusters of each coordinate, whose variance is 1."""
-        key = name, n_clusters
-        if key not in self._known:
-            coordinates = self._features if name == "features" else self._axes
-            left = [coordinate.variance_within(n_clusters) for coordinate in coordinates]
-            self._known[key] = np.sqrt(np.maximum(left, _LEAST))
-        return self._known[key]
+    @cached_property
+    def _features(self) -> Coordinates:
+        return Coordinates(self._unit, self._weight)
 
     @cached_property
-    def _features(self) -> list[Sorted]:
-        return self._sorted(self._unit)
-
-    @cached_property
-    def _axes(self) -> list[Sorted]:
-        return self._sorted(self._unit @ self._whitening)
-
-    def _sorted(self, rows: Array) -> list[Sorted]:
-        """Return some values of each coordinate."""
-        step = -(-len(rows) // _ROWS)
-        some = rows[::step]
-        weight = np.ones(len(some)) if self._weight is None else self._weight[::step]
-        return [Sorted.of(column, weight) for column in some.T]
+    def _axes(self) -> Coordinates:
+        return Coordinates(self._unit @ self._whitening, self._weight)
 
 
 def unit_variance(X: Array, weight: Array | None) -> Scaling:

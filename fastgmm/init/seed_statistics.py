@@ -14,7 +14,7 @@ from .seeding import Seeds
 _RESP_ELEMENTS = 2**20
 
 
-def summarize(
+def statistics_of_seeds(
     X: Array,
     weight: Array | None,
     seeds: Seeds,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from .. import _kernels as kernels
 from .._kernels.layout import Array
 from ..data.samples import Samples
-from ..em.side_by_side import advance
+from ..em.joint_run import advance
+from ..em.updates.closed_form import ClosedForm
 from ..model.imputation import impute
 from ..model.parameters import MixtureParameters
 from .seeding import Seeds, float64_rows, one_hot
@@ -153,19 +154,21 @@ def _run(
     reg_covar: float | Array,
     n_threads: int,
 ) -> list[MixtureParameters]:
-    """Return the mixtures of all halves, after EM; component k became 2 k and 2 k + 1."""
+    """Return the mixtures of all halves, after EM; component k became 2 k and 2 k + 1.
+
+    Those from which EM fails are left out.
+    """
     centers = np.repeat(parameters.means, 2, axis=0)
     model = parameters.covariance_model
     starts = []
     for each in labels:
         seeds = Seeds(centers, one_hot(each, len(centers)))
         starts.append(parameters_from_seeds(samples, seeds, model, reg_covar, n_threads))
-    found = []
-    for outcome in advance(samples, starts, _ITERATIONS, reg_covar, n_threads):
-        if isinstance(outcome, ValueError):
-            raise outcome
-        found.append(outcome[1])
-    return found
+    outcomes = advance(samples, starts, _ITERATIONS, ClosedForm(reg_covar, n_threads))
+    errors = [outcome for outcome in outcomes if isinstance(outcome, ValueError)]
+    if len(errors) == len(outcomes):
+        raise errors[0]
+    return [outcome.parameters for outcome in outcomes if not isinstance(outcome, ValueError)]
 
 
 def pair(two: MixtureParameters, k: int) -> MixtureParameters:

@@ -14,7 +14,7 @@ from ..model.parameters import MixtureParameters, distances_from_origin
 from ..model.statistics import SufficientStatistics
 from .automatic import Problem, best_start, in_order
 from .given import Resp, given_start, given_statistics, is_given
-from .seed_statistics import pooled_covariance, summarize
+from .seed_statistics import pooled_covariance, statistics_of_seeds
 from .seeding import (
     SEEDING,
     Seeds,
@@ -190,7 +190,7 @@ class _Given:
         if chosen is not None:
             centers = chosen if self.means is None else self.means
             seeds = Seeds(centers, nearest(X, centers))
-        statistics = summarize(X, weight, seeds, self.covariance_model, self.n_threads)
+        statistics = statistics_of_seeds(X, weight, seeds, self.covariance_model, self.n_threads)
         weights, means, covariances = self._estimate(statistics)
         if seeds.groups is not None and _have_few_rows(statistics, len(X)):
             means = seeds.centers
@@ -270,7 +270,7 @@ def initial_statistics(
         single = SufficientStatistics.zeros(covariance_model, seeds.centers)
         single.moments.nk[:] = 1.0
         return replace(single, weight=float(n_components))
-    statistics = summarize(X, weight, seeds, covariance_model, n_threads)
+    statistics = statistics_of_seeds(X, weight, seeds, covariance_model, n_threads)
     ratio = samples.total_weight / seeding.total_weight
     scaled = Moments(*(ratio * values for values in statistics.moments))
     return replace(statistics, moments=scaled, weight=samples.total_weight)

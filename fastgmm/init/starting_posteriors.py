@@ -12,7 +12,7 @@ from ..model.parameters import MixtureParameters
 from ..model.priors import NormalWishartPrior, VariationalParameters
 from ..model.statistics import SufficientStatistics
 from .automatic import Problem, best_start
-from .seed_statistics import pooled_covariance, summarize
+from .seed_statistics import pooled_covariance, statistics_of_seeds
 from .seeding import Seeds, seeding_subsample
 
 
@@ -72,7 +72,7 @@ def draw_posterior(
         seeding = seeding.with_weight(ratio * seeding.sample_weight)
 
     def estimate_posterior(X: Array, weight: Array | None, seeds: Seeds) -> VariationalParameters:
-        statistics = summarize(X, weight, seeds, covariance_model, n_threads)
+        statistics = statistics_of_seeds(X, weight, seeds, covariance_model, n_threads)
         return initial_posterior(statistics, prior, reg_covar)
 
     update = ConjugatePrior(prior, reg_covar)

@@ -192,7 +192,7 @@ class CovarianceModel(ABC):
         return self.for_all(np.asarray(too_large.any(axis=1)))
 
     def for_all(self, mask: Mask) -> Mask:
-        """Return a mask of components, or where one covariance serves all, whether any is set."""
+        """Return the mask; where one covariance serves all, whether any of its elements is set."""
         return mask if self.per_component else np.atleast_1d(mask.any())
 
     def precisions_cholesky(self, covariances: Array, distances: Array | None = None) -> Array:

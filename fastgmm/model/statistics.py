@@ -178,7 +178,7 @@ class SufficientStatistics:
         return replace(self, centers=centers, moments=moved)
 
     def reduced(self, covariance_type: str | CovarianceModel) -> "SufficientStatistics":
-        """Return what another model of covariances needs of the statistics of a full one.
+        """Return a copy, with what a model of covariances needs of the second moments of `Full`.
 
         Parameters
         ----------
@@ -187,14 +187,27 @@ class SufficientStatistics:
         Returns
         -------
         SufficientStatistics
+
+        Raises
+        ------
+        ValueError
+            If these are not the statistics of full covariances.
         """
+        if self.covariance_type != "full":
+            raise ValueError(
+                "Statistics of covariance_type 'full' can be reduced, "
+                f"got {self.covariance_type!r}."
+            )
         model, (nk, first, second) = get_covariance_model(covariance_type), self.moments
-        if model.kernel_kind == "tied":
-            second = second.sum(axis=0)
-        elif model.kernel_kind != "full":
+        if model.kernel_kind == "full":
+            reduced = second.copy()
+        elif model.kernel_kind == "tied":
+            reduced = second.sum(axis=0)
+        else:
             squares = second.diagonal(axis1=1, axis2=2)
-            second = squares.copy() if model.kernel_kind == "diag" else squares.sum(axis=1)
-        return replace(self, covariance_model=model, moments=Moments(nk, first, second))
+            reduced = squares.copy() if model.kernel_kind == "diag" else squares.sum(axis=1)
+        moments = Moments(nk.copy(), first.copy(), reduced)
+        return replace(self, covariance_model=model, moments=moments)
 
     def scaled(self, factor: float) -> "SufficientStatistics":
         """Return the statistics of samples whose weights are ``factor`` times as large.

@@ -1,4 +1,4 @@
-"""Starts from clusters: the same clusters serve all covariance types."""
+"""Starts from clusters: the same clusters, and their statistics, serve all covariance types."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,14 +11,16 @@ from ..init import (
     float64_rows,
     parameters_from_seeds,
     parameters_from_statistics,
-    seed_statistics,
+    statistics_of_seeds,
     tree_seeds,
 )
 from ..model.covariance import get_covariance_model
-from ..model.parameters import MixtureParameters
 from ..model.statistics import SufficientStatistics
 from ..model.validation import check_enough
-from .race import Setting
+from .race import Setting, Start
+
+# Statistics of full covariances with more numbers are not kept for other types.
+_LARGEST = 2**16
 
 
 def seeds_of(
@@ -56,48 +58,65 @@ def _tree(
     return tree_seeds(*float64_rows(few), n_components, random_state, setting.n_threads)
 
 
-def fresh_starts(
-    few: Samples, names: Sequence[str], seeds: list[Seeds] | ValueError, setting: Setting
-) -> dict[str, list[MixtureParameters] | ValueError]:
-    """Return starts from clusters for each covariance type, or why there are none.
+def shared_statistics(
+    few: Samples, names: Sequence[str], seeds: Sequence[Seeds], setting: Setting
+) -> list[SufficientStatistics] | None:
+    """Return the statistics of clusters for full covariances, which hold those of every other type.
 
     Parameters
     ----------
     few : Samples
     names : sequence of str
-        Covariance types.
-    seeds : list of Seeds, or ValueError
+        The covariance types.
+    seeds : sequence of Seeds
     setting : Setting
 
     Returns
     -------
-    dict of str to list of MixtureParameters, or to ValueError
+    list of SufficientStatistics, or None
+        None where each type adds up its own: full covariances are not asked for, or are large.
     """
-    starts: dict[str, list[MixtureParameters] | ValueError] = {}
-    starts.update((name, seeds if isinstance(seeds, ValueError) else []) for name in names)
-    for each in () if isinstance(seeds, ValueError) else seeds:
-        of_full: SufficientStatistics | None = None
-        if "full" in names and each.groups is None:  # they hold those of every other type
-            model = get_covariance_model("full")
-            of_full = seed_statistics(*float64_rows(few), each, model, setting.n_threads)
-        for name, found in starts.items():
-            if isinstance(found, ValueError):
-                continue
-            try:
-                found.append(_of_type(few, name, each, of_full, setting))
-            except ValueError as error:
-                starts[name] = error
-    return starts
+    if "full" not in names or len(names) == 1:
+        return None
+    K, d = seeds[0].centers.shape
+    if seeds[0].groups is not None or K * d * d > _LARGEST:
+        return None
+    X, weight = float64_rows(few)
+    model = get_covariance_model("full")
+    return [statistics_of_seeds(X, weight, each, model, setting.n_threads) for each in seeds]
 
 
-def _of_type(
+def fresh_starts(
     few: Samples,
     name: str,
-    seeds: Seeds,
-    of_full: SufficientStatistics | None,
+    seeds: Sequence[Seeds],
+    shared: Sequence[SufficientStatistics] | None,
     setting: Setting,
-) -> MixtureParameters:
+) -> list[Start]:
+    """Return starts from clusters for a covariance type.
+
+    Parameters
+    ----------
+    few : Samples
+    name : str
+        The covariance type.
+    seeds : sequence of Seeds
+    shared : sequence of SufficientStatistics or None
+        See `shared_statistics`.
+    setting : Setting
+
+    Returns
+    -------
+    list of Start
+
+    Raises
+    ------
+    CollapseError
+        If not even the covariance of all the samples is positive definite.
+    """
     model, options = get_covariance_model(name), (setting.reg_covar, setting.n_threads)
-    if of_full is None:
-        return parameters_from_seeds(few, seeds, model, *options)
-    return parameters_from_statistics(of_full.reduced(model), *options)
+    if shared is None:
+        found = [parameters_from_seeds(few, each, model, *options) for each in seeds]
+    else:
+        found = [parameters_from_statistics(each.reduced(model), *options) for each in shared]
+    return [Start("fresh", parameters) for parameters in found]

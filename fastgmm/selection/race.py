@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 from .._kernels.layout import Array
 from ..data.samples import Samples
 from ..em.acceleration import QuasiNewton
-from ..em.convergence import Convergence, Never
+from ..em.convergence import Convergence
+from ..em.joint_run import Advanced, advance
 from ..em.loop import run
 from ..em.posteriors.base import Posterior
 from ..em.posteriors.exact import ExactPosterior
 from ..em.posteriors.neighborhood import ITERATIONS_AFTER, NeighborhoodPosterior
 from ..em.result import Callback, EMResult
-from ..em.side_by_side import Reached, advance
 from ..em.updates.closed_form import ClosedForm
 from ..model.parameters import MixtureParameters
 
@@ -86,6 +86,10 @@ class Setting:
             return NeighborhoodPosterior(seed=seed, n_jobs=n_threads, reseed_until=reseed_until)
         return ExactPosterior(self.n_threads)
 
+    def update(self) -> ClosedForm:
+        """Return the M step."""
+        return ClosedForm(self.reg_covar, self.n_threads)
+
 
 class Start(NamedTuple):
     """Where EM begins; the kind of start is ``fresh`` or ``split``."""
@@ -101,6 +105,7 @@ def race(few: Samples, starts: Sequence[Start], setting: Setting) -> list[Start]
     ----------
     few : Samples
     starts : sequence of Start
+        One or more.
     setting : Setting
 
     Returns
@@ -132,31 +137,38 @@ def _advance_all(
         If EM fails from every start.
     """
     parameters = [start.parameters for start in starts]
-    if setting.is_truncated(parameters[0].n_components):
-        found = [_advance_truncated(few, each, n_iter, setting) for each in parameters]
-    else:
-        found = advance(few, parameters, n_iter, setting.reg_covar, setting.n_threads)
     reached: list[tuple[float, Start]] = []
-    failure = ValueError("there is no start")
-    for (kind, _), outcome in zip(starts, found, strict=True):
-        if isinstance(outcome, ValueError):
-            failure = outcome
+    errors: list[ValueError] = []
+    for (kind, _), found in zip(starts, advance_all(few, parameters, n_iter, setting), strict=True):
+        if isinstance(found, ValueError):
+            errors.append(found)
         else:
-            lower_bound, end = outcome
-            reached.append((lower_bound, Start(kind, end)))
+            reached.append((found.lower_bound, Start(kind, found.parameters)))
     if not reached:
-        raise failure
+        raise errors[0]
     return [start for _, start in sorted(reached, key=lambda pair: -pair[0])]
 
 
-def _advance_truncated(
-    few: Samples, parameters: MixtureParameters, n_iter: int, setting: Setting
-) -> Reached | ValueError:
-    try:
-        result = run_em(few, parameters, n_iter, setting)
-    except ValueError as error:
-        return error
-    return result.lower_bound, result.parameters
+def advance_all(
+    few: Samples, starts: Sequence[MixtureParameters], n_iter: int, setting: Setting
+) -> list[Advanced | ValueError]:
+    """Return where some iterations of EM lead from each start, or why they lead nowhere.
+
+    Parameters
+    ----------
+    few : Samples
+    starts : sequence of MixtureParameters
+        One or more.
+    n_iter : int
+    setting : Setting
+
+    Returns
+    -------
+    list of Advanced or ValueError
+    """
+    K = starts[0].n_components
+    posterior = setting.posterior(K, n_iter) if setting.is_truncated(K) else None
+    return advance(few, starts, n_iter, setting.update(), posterior)
 
 
 def run_em(
@@ -164,10 +176,10 @@ def run_em(
     parameters: MixtureParameters,
     max_iter: int,
     setting: Setting,
-    convergence: Convergence | None = None,
-    callback: Callback | None = None,
+    convergence: Convergence,
+    callback: Callback,
 ) -> EMResult[MixtureParameters]:
-    """Run EM with the setting that all candidates share.
+    """Run EM, accelerated where it is exact, with the setting that all candidates share.
 
     Parameters
     ----------
@@ -175,24 +187,21 @@ def run_em(
     parameters : MixtureParameters
     max_iter : int
     setting : Setting
-    convergence : Convergence, optional
-        Run EM, accelerated where it is exact, until it has converged. Without it, ``max_iter``
-        iterations are run as they are.
-    callback : callable, optional
+    convergence : Convergence
+    callback : callable
 
     Returns
     -------
     EMResult
     """
     K = parameters.n_components
-    is_accelerated = convergence is not None and not setting.is_truncated(K)
     return run(
         samples,
         parameters,
         posterior=setting.posterior(K, max_iter),
-        update=ClosedForm(setting.reg_covar, setting.n_threads),
-        convergence=convergence or Never(),
+        update=setting.update(),
+        convergence=convergence,
         max_iter=max_iter,
-        acceleration=QuasiNewton() if is_accelerated else None,
+        acceleration=None if setting.is_truncated(K) else QuasiNewton(),
         callback=callback,
     )

@@ -16,6 +16,7 @@ from ..em.result import EMResult, joined
 from ..em.updates.closed_form import ClosedForm
 from ..init import (
     ScaledSeeding,
+    Seeds,
     Split,
     in_order,
     split_components,
@@ -26,9 +27,10 @@ from ..init import (
 from ..model.covariance_model import CollapseError
 from ..model.criteria import bic
 from ..model.parameters import MixtureParameters
+from ..model.statistics import SufficientStatistics
 from .faults import find_fault
-from .fresh_starts import fresh_starts, seeds_of
-from .race import Setting, Start, race, run_em
+from .fresh_starts import fresh_starts, seeds_of, shared_statistics
+from .race import Setting, Start, advance_all, race, run_em
 from .tolerance import BehindTheBest
 from .workers import map_in_threads
 
@@ -54,6 +56,13 @@ class _Rows(NamedTuple):
     all: Samples
     race: Samples
     splits: Samples
+
+
+class _Clusters(NamedTuple):
+    """Seeds of fresh starts and, where they are shared, their statistics."""
+
+    seeds: Sequence[Seeds]
+    shared: Sequence[SufficientStatistics] | None
 
 
 class Reached(NamedTuple):
@@ -107,8 +116,8 @@ def search(samples: Samples, keys: Sequence[Key], setting: Setting) -> dict[Key,
     for n_components in reversed(sizes):
         of_this_size = [key for key in keys if key.n_components == n_components]
         names = [key.covariance_type for key in of_this_size]
-        fresh = fresh_starts(few, names, seeds.pop(n_components), setting)
-        fit_one = partial(_fit_candidate, rows, fresh, smaller, best, setting)
+        clusters = _clusters(few, names, seeds.pop(n_components), setting)
+        fit_one = partial(_fit_candidate, rows, clusters, smaller, best, setting)
         found_fits = map_in_threads(fit_one, of_this_size, setting.n_workers)
         for key, fit in zip(of_this_size, found_fits, strict=True):
             fits[key] = fit
@@ -158,9 +167,17 @@ def polish(samples: Samples, fit: Fit, tol: float, setting: Setting) -> Fit:
     return _fit(samples, Start(kind, result.parameters), rule, setting, result)
 
 
+def _clusters(
+    few: Samples, names: Sequence[str], seeds: list[Seeds] | ValueError, setting: Setting
+) -> _Clusters | ValueError:
+    if isinstance(seeds, ValueError):
+        return seeds
+    return _Clusters(seeds, shared_statistics(few, names, seeds, setting))
+
+
 def _fit_candidate(
     rows: _Rows,
-    fresh: Mapping[str, list[MixtureParameters] | ValueError],
+    clusters: _Clusters | ValueError,
     smaller: Mapping[str, MixtureParameters],
     best: float,
     setting: Setting,
@@ -171,10 +188,9 @@ def _fit_candidate(
     ``best`` is the lowest BIC of those with fewer components.
     """
     try:
-        from_clusters = fresh[key.covariance_type]
-        if isinstance(from_clusters, ValueError):
-            raise from_clusters
-        starts = [Start("fresh", parameters) for parameters in from_clusters]
+        if isinstance(clusters, ValueError):
+            raise clusters
+        starts = fresh_starts(rows.race, key.covariance_type, *clusters, setting)
         with suppress(ValueError):  # a split that fails is one start less
             grown = _grown(rows, smaller.get(key.covariance_type), key.n_components, setting)
             starts.extend(grown)
@@ -246,7 +262,10 @@ def _grown(
             return
         if missing > len(found):  # no component is split twice
             parameters = split_components(parameters, found)
-            parameters = run_em(rows.race, parameters, _AFTER_A_SPLIT, setting).parameters
+            (reached,) = advance_all(rows.race, [parameters], _AFTER_A_SPLIT, setting)
+            if isinstance(reached, ValueError):
+                raise reached
+            parameters = reached.parameters
             continue
         for first in range(min(_SPLITS, len(found) - missing + 1)):
             with suppress(CollapseError):

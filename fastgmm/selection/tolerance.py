@@ -9,7 +9,9 @@ from ..model.criteria import bic
 # What a fit may still gain, as a share of the distance at which its candidate lies behind the best.
 _SHARE = 0.1
 # A fit stops at this part of what it may gain: the distance shrinks while it gains.
-_MARGIN = 0.75
+_MARGIN = 0.5
+# An estimate below this share of the tolerance leaves little doubt.
+_CLEAR_SHARE = 1 / 32
 
 
 def allowed_gain(distance: float, weight: float) -> float:
@@ -60,12 +62,21 @@ class BehindTheBest(RemainingGain):
     n_parameters : int
     weight : float
         The sum of the weights of the samples.
+    clear_share : float
+        An estimate of the gain that is below this share of the tolerance counts as two in a row:
+        if it is low by chance, it may be so by much.
     """
 
-    _clear_share = 1 / 32
-
-    def __init__(self, least: float, best: float, n_parameters: int, weight: float) -> None:
+    def __init__(
+        self,
+        least: float,
+        best: float,
+        n_parameters: int,
+        weight: float,
+        clear_share: float = _CLEAR_SHARE,
+    ) -> None:
         super().__init__(least)
+        self._clear_share = clear_share
         self._least = least
         self._best = best
         self._n_parameters = n_parameters
@@ -80,9 +91,7 @@ class BehindTheBest(RemainingGain):
         tol : float
             In nats per sample.
         """
-        rule = cls(tol, math.inf, n_parameters=0, weight=1.0)
-        rule._clear_share = 0.0
-        return rule
+        return cls(tol, math.inf, n_parameters=0, weight=1.0, clear_share=0.0)
 
     def look(self, iteration: Iteration) -> None:
         """Take the distance after an iteration; a callback of `run`.
@@ -93,3 +102,6 @@ class BehindTheBest(RemainingGain):
         """
         own = bic(self._weight * iteration.lower_bound, self._n_parameters, self._weight)
         self.tol = first_tolerance(own - self._best, self._weight, self._least)
+
+    def _count(self, expected: float) -> int:
+        return 2 if expected < self._clear_share * self.tol else 1

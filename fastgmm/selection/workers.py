@@ -1,4 +1,4 @@
-"""Several fits at a time."""
+"""Several calls at a time."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

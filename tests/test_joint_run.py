@@ -1,16 +1,21 @@
 """EM from several starts in one run leads where a run from each of them leads."""
 
+import sys
+
 import numpy as np
 import pytest
 from generators import COVARIANCE_TYPES, draw, mixture, sample_weights
 
 from fastgmm import em
 from fastgmm.data.samples import Samples
-from fastgmm.em import side_by_side
-from fastgmm.em.side_by_side import advance
+from fastgmm.em import joint_run
+from fastgmm.em.joint_run import advance
+from fastgmm.em.updates.closed_form import ClosedForm
+from fastgmm.init import splits
 from fastgmm.model.parameters import MixtureParameters
 
 N_ITER = 3
+PARAMETERS = ("weights", "means", "covariances", "precisions_cholesky")
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
 
@@ -45,7 +50,7 @@ def assert_same(found, expected):
     for (lower_bound, parameters), result in zip(found, expected, strict=True):
         assert lower_bound == pytest.approx(result.lower_bound, rel=1e-12)
         assert parameters.covariance_type == result.parameters.covariance_type
-        for name in ("weights", "means", "covariances", "precisions_cholesky"):
+        for name in PARAMETERS:
             actual, wanted = getattr(parameters, name), getattr(result.parameters, name)
             assert actual.shape == wanted.shape
             np.testing.assert_allclose(actual, wanted, rtol=1e-9, atol=1e-11)
@@ -58,7 +63,7 @@ def in_one_run(monkeypatch):
     def fail(*arguments):
         raise AssertionError("a start had a run of its own")
 
-    monkeypatch.setattr(side_by_side, "_advance_one", fail)
+    monkeypatch.setattr(joint_run, "_advance_one", fail)
 
 
 @pytest.mark.usefixtures("in_one_run")
@@ -68,7 +73,7 @@ def in_one_run(monkeypatch):
 def test_one_run_leads_where_each_run_leads(covariance_type, weighted, n_starts, K, d):
     X, starts = starts_of(covariance_type, n_starts, K, d)
     weight = sample_weights(len(X)) if weighted else None
-    found = advance(Samples(X, weight), starts, N_ITER, 1e-3, 2)
+    found = advance(Samples(X, weight), starts, N_ITER, ClosedForm(1e-3, 2))
     assert_same(found, one_by_one(X, starts, weight, reg_covar=1e-3))
 
 
@@ -76,17 +81,38 @@ def test_one_run_leads_where_each_run_leads(covariance_type, weighted, n_starts,
 def test_float32_samples():
     X, starts = starts_of("full")
     X = X.astype(np.float32)
-    found = advance(Samples(X), starts, N_ITER, 0.0, 2)
+    found = advance(Samples(X), starts, N_ITER, ClosedForm(0.0, 2))
     assert_same(found, one_by_one(X.astype(np.float64), starts))
 
 
 @each_type
 def test_threads_change_no_bit(covariance_type):
     X, starts = starts_of(covariance_type)
-    one, three = (advance(Samples(X), starts, N_ITER, 0.0, n_threads) for n_threads in (1, 3))
+    one, three = (
+        advance(Samples(X), starts, N_ITER, ClosedForm(0.0, n_threads)) for n_threads in (1, 3)
+    )
     for (bound, parameters), (other_bound, other) in zip(one, three, strict=True):
         assert bound == other_bound
-        np.testing.assert_array_equal(parameters.covariances, other.covariances)
+        for name in PARAMETERS:
+            np.testing.assert_array_equal(getattr(parameters, name), getattr(other, name))
+
+
+@pytest.mark.usefixtures("in_one_run")
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_a_far_sample_of_no_weight_changes_nothing(covariance_type):
+    X, starts = starts_of(covariance_type)
+    weight = np.ones(len(X))
+    weight[0] = 0.0
+    without, with_far = X.copy(), X.copy()
+    without[0], with_far[0] = X[1], 1e150
+    near, far = (
+        advance(Samples(Z, weight), starts, N_ITER, ClosedForm(0.0, 2)) for Z in (without, with_far)
+    )
+    for one, other in zip(near, far, strict=True):
+        assert one.lower_bound == other.lower_bound
+        for name in PARAMETERS:
+            actual, wanted = getattr(other.parameters, name), getattr(one.parameters, name)
+            np.testing.assert_allclose(actual, wanted, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.usefixtures("in_one_run")
@@ -106,7 +132,7 @@ def test_dead_and_collapsed_components(covariance_type):
     starts[0] = MixtureParameters.from_covariances(
         covariance_type, first.weights, means, covariances
     )
-    found = advance(Samples(X), starts, N_ITER, 0.0, 2)
+    found = advance(Samples(X), starts, N_ITER, ClosedForm(0.0, 2))
     assert_same(found, one_by_one(X, starts))
 
 
@@ -121,7 +147,7 @@ def test_a_start_that_fails_ends_no_other(covariance_type):
         huge.covariances,
         huge.precisions_cholesky * 1e160,
     )
-    first, failed, last = advance(Samples(X), starts, N_ITER, 0.0, 2)
+    first, failed, last = advance(Samples(X), starts, N_ITER, ClosedForm(0.0, 2))
     assert isinstance(failed, ValueError)
     assert "lower bound" in str(failed) or "log-likelihood" in str(failed)
     assert_same([first, last], one_by_one(X, [starts[0], starts[2]]))
@@ -130,15 +156,54 @@ def test_a_start_that_fails_ends_no_other(covariance_type):
 def test_what_shares_no_run(monkeypatch):
     """One start, gaps, one variance for all, and passes that take long."""
     X, starts = starts_of("full")
-    assert_same(advance(Samples(X), starts[:1], N_ITER, 0.0, 2), one_by_one(X, starts[:1]))
+    assert_same(
+        advance(Samples(X), starts[:1], N_ITER, ClosedForm(0.0, 2)), one_by_one(X, starts[:1])
+    )
     X[3, 1] = np.nan
-    found = advance(Samples(X, with_missing=True), starts, N_ITER, 0.0, 2)
+    found = advance(Samples(X, with_missing=True), starts, N_ITER, ClosedForm(0.0, 2))
     assert_same(found, one_by_one(X, starts, missing="marginalize"))
     X, starts = starts_of("tied-spherical")
-    assert_same(advance(Samples(X), starts, N_ITER, 0.0, 2), one_by_one(X, starts))
-    monkeypatch.setattr(side_by_side, "_advance_together", None)
+    assert_same(advance(Samples(X), starts, N_ITER, ClosedForm(0.0, 2)), one_by_one(X, starts))
+    monkeypatch.setattr(joint_run, "_advance_together", None)
     for limit in ("_LARGEST_SIZE", "_LARGEST_WORK"):
         with monkeypatch.context() as patch:
-            patch.setattr(side_by_side, limit, 1)
+            patch.setattr(joint_run, limit, 1)
             X, starts = starts_of("diag")
-            assert_same(advance(Samples(X), starts, N_ITER, 0.0, 2), one_by_one(X, starts))
+            assert_same(
+                advance(Samples(X), starts, N_ITER, ClosedForm(0.0, 2)), one_by_one(X, starts)
+            )
+
+
+@pytest.mark.parametrize(
+    "at_a_time, expected", [(2, [2, 2, 2]), (3, [3, 3]), (4, [4, 3]), (7, [7])]
+)
+def test_many_starts_share_several_runs(monkeypatch, at_a_time, expected):
+    X, starts = starts_of("tied", n_starts=7)
+    sizes, together = [], joint_run._advance_together
+
+    def spy(samples, some, *arguments):
+        sizes.append(len(some))
+        return together(samples, some, *arguments)
+
+    monkeypatch.setattr(joint_run, "_advance_together", spy)
+    monkeypatch.setattr(joint_run, "_LARGEST_SIZE", at_a_time * starts[0].n_components * len(X))
+    assert_same(advance(Samples(X), starts, N_ITER, ClosedForm(0.0, 2)), one_by_one(X, starts))
+    assert sizes == expected
+
+
+@pytest.mark.parametrize("n_failures", [1, 2])
+def test_a_way_of_splitting_that_fails_leaves_the_other(monkeypatch, n_failures):
+    X, (start, *_) = starts_of("full", n_starts=1)
+
+    def fail_first(samples, starts, *arguments):
+        found = advance(samples, starts, *arguments)
+        return [ValueError("failed")] * n_failures + found[n_failures:]
+
+    monkeypatch.setattr(sys.modules[splits.__module__], "advance", fail_first)
+    if n_failures == 2:
+        with pytest.raises(ValueError, match="failed"):
+            splits(Samples(X), start, 1e-3, 2)
+        return
+    found = splits(Samples(X), start, 1e-3, 2)
+    assert {split.component for split in found} == set(range(4))
+    assert all(np.isfinite(split.gain) for split in found)

@@ -7,7 +7,7 @@ each pass and each update serves all of them.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,64 +26,100 @@ from .posteriors.exact import ExactPosterior
 from .result import EMResult
 from .updates.closed_form import ClosedForm
 
-# With more responsibilities than these, or more multiply-adds, one start after the other is faster:
-# such a run leaves out components that do not matter to a sample.
+# A joint run has so many responsibilities, and multiply-adds, at the most. Beyond, a run of one
+# start is faster: it leaves out components that do not matter to a sample. A joint run cannot.
 _LARGEST_SIZE = 2**18
 _LARGEST_WORK = 2**26
 
-#: The mean log-likelihood before the last update, and the parameters after it.
-Reached = tuple[float, MixtureParameters]
+
+class Advanced(NamedTuple):
+    """Where EM led from a start.
+
+    Parameters
+    ----------
+    lower_bound : float
+        The mean log-likelihood before the last update.
+    parameters : MixtureParameters
+        After it.
+    """
+
+    lower_bound: float
+    parameters: MixtureParameters
 
 
 def advance(
     samples: Samples,
     starts: Sequence[MixtureParameters],
     n_iter: int,
-    reg_covar: float | Array,
-    n_threads: int,
-) -> list[Reached | ValueError]:
+    update: ClosedForm,
+    posterior: Posterior[MixtureParameters, Any] | None = None,
+) -> list[Advanced | ValueError]:
     """Return where some iterations of EM lead from each start, or why they lead nowhere.
+
+    No checkpoint is kept of these iterations.
 
     Parameters
     ----------
     samples : Samples
     starts : sequence of MixtureParameters
-        Of one covariance type and number of components.
+        One or more, of one covariance type and number of components.
     n_iter : int
         1 or more.
-    reg_covar : float or (d,) array
-    n_threads : int
+    update : ClosedForm
+        Without constraints.
+    posterior : Posterior, optional
+        The E step of runs of one start each. None: the exact one, and starts may share a run.
 
     Returns
     -------
-    list of tuple or ValueError
+    list of Advanced or ValueError
     """
-    update = ClosedForm(reg_covar, n_threads)
-    if _are_worth_one_run(samples, starts):
-        try:
-            return _advance_together(samples, starts, n_iter, update)
-        except ValueError:  # of some start, which must not end the others
-            pass
-    return [_advance_one(samples, start, n_iter, update) for start in starts]
+    size = _count_together(samples, starts[0]) if posterior is None else 1
+    posterior = posterior or ExactPosterior(update.n_threads)
+    found: list[Advanced | ValueError] = []
+    for first in range(0, len(starts), size):
+        some = starts[first : first + size]
+        if len(some) > 1:
+            try:
+                found.extend(_advance_together(samples, some, n_iter, update))
+                continue
+            except ValueError:  # of some start, which must not end the others
+                pass
+        found.extend(_advance_one(samples, start, n_iter, update, posterior) for start in some)
+    return found
+
+
+def _count_together(samples: Samples, start: MixtureParameters) -> int:
+    """Return how many starts share a run, at the most."""
+    model, (K, d) = start.covariance_model, start.means.shape
+    if samples.gaps is not None or model.name not in _JOINT_TYPES:
+        return 1
+    size = samples.n_samples * K
+    work = size * d * (d if model.is_matrix else 1)
+    return int(max(min(_LARGEST_SIZE // size, _LARGEST_WORK // work), 1))
 
 
 def _advance_one(
-    samples: Samples, start: MixtureParameters, n_iter: int, update: ClosedForm
-) -> Reached | ValueError:
+    samples: Samples,
+    start: MixtureParameters,
+    n_iter: int,
+    update: ClosedForm,
+    posterior: Posterior[MixtureParameters, Any],
+) -> Advanced | ValueError:
     try:
-        result = _run(samples, start, ExactPosterior(update.n_threads), n_iter, update)
+        result = _run(samples, start, posterior, n_iter, update)
     except ValueError as error:
         return error
-    return result.lower_bound, result.parameters
+    return Advanced(result.lower_bound, result.parameters)
 
 
 def _advance_together(
     samples: Samples, starts: Sequence[MixtureParameters], n_iter: int, update: ClosedForm
-) -> list[Reached | ValueError]:
+) -> list[Advanced]:
     posterior = _SeparatePosteriors(len(starts), update.n_threads)
     result = _run(samples, _joined(starts), posterior, n_iter, update)
     found = _separated(result.parameters, starts)
-    return list(zip(posterior.lower_bounds.tolist(), found, strict=True))
+    return [Advanced(*each) for each in zip(posterior.lower_bounds.tolist(), found, strict=True)]
 
 
 def _run(
@@ -95,15 +131,6 @@ def _run(
 ) -> EMResult[MixtureParameters]:
     policies: dict[str, Any] = {"posterior": posterior, "update": update}
     return run(samples, start, convergence=Never(), max_iter=n_iter, **policies)
-
-
-def _are_worth_one_run(samples: Samples, starts: Sequence[MixtureParameters]) -> bool:
-    model, (K, d) = starts[0].covariance_model, starts[0].means.shape
-    if len(starts) == 1 or samples.gaps is not None or model.name == "tied-spherical":
-        return False
-    size = samples.n_samples * len(starts) * K
-    work = size * d * (d if model.is_matrix else 1)
-    return bool(size <= _LARGEST_SIZE and work <= _LARGEST_WORK)
 
 
 class _SeparatePosteriors(Posterior[MixtureParameters, SufficientStatistics]):
@@ -153,7 +180,9 @@ class _SeparatePosteriors(Posterior[MixtureParameters, SufficientStatistics]):
 
 
 class _TiedWithin(Full):
-    """A matrix for each of several mixtures, which stands at all of its components.
+    """Tied covariances of several mixtures, each at all components of its mixture.
+
+    It is for the M step of a joint run alone.
 
     Parameters
     ----------
@@ -182,6 +211,10 @@ class _TiedWithin(Full):
 
     def _at_each(self, values: NDArray[Any], n_components: int) -> NDArray[Any]:
         return np.repeat(values, n_components // self.n_mixtures, axis=0)
+
+
+# Tied spherical covariances would need another model like this one.
+_JOINT_TYPES = ("full", "tied", "diag", "spherical")
 
 
 def _joined(starts: Sequence[MixtureParameters]) -> MixtureParameters:
@@ -216,9 +249,9 @@ def _separated(
             MixtureParameters(
                 model,
                 weights / weights.sum(),
-                joined.means[own],
-                joined.covariances[shared],
-                joined.precisions_cholesky[shared],
+                joined.means[own].copy(),  # so that none keeps the arrays of all alive
+                joined.covariances[shared].copy(),
+                joined.precisions_cholesky[shared].copy(),
             )
         )
     return found
