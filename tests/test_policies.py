@@ -173,6 +173,8 @@ def test_remaining_gain_of_given_gains(gains):
     assert not any(rule(gain) for gain in [np.inf, *gains])
     rule.start()
     assert [rule(0.0) for _ in range(4)] == [False, False, True, True]
+    rule.start()
+    assert not any(rule(0.0, remaining=np.nan) for _ in range(4))
 
 
 @pytest.mark.parametrize(

@@ -86,12 +86,12 @@ class RemainingGain(Convergence):
 
     def __call__(self, change: float, remaining: float = 0.0) -> bool:
         """Return whether the gain that remains is less than tol."""
-        expected = max(self._expected(change), remaining)
+        expected = max(remaining, self._expected(change))  # NaN if ``remaining`` is NaN
         self._in_a_row = self._in_a_row + self._count(expected) if expected < self.tol else 0
         return self._in_a_row >= self._IN_A_ROW
 
     def _expected(self, change: float) -> float:
-        """Return the gain that remains by this change and the last."""
+        """Return the gain that remains by this change and the last, and keep this one."""
         last, self._last = self._last, change
         if not 0.0 < last < float("inf"):
             return abs(change)

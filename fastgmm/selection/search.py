@@ -187,9 +187,9 @@ def _fit_candidate(
 
     ``best`` is the lowest BIC of those with fewer components.
     """
+    if isinstance(clusters, ValueError):
+        return Fit(None, str(clusters), setting.rough_tol)
     try:
-        if isinstance(clusters, ValueError):
-            raise clusters
         starts = fresh_starts(rows.race, key.covariance_type, *clusters, setting)
         with suppress(ValueError):  # a split that fails is one start less
             grown = _grown(rows, smaller.get(key.covariance_type), key.n_components, setting)
