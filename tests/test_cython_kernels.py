@@ -11,7 +11,8 @@ from test_listed_kernels import SHAPES as LISTED_SHAPES
 from test_listed_kernels import evaluate, lists
 
 from fastgmm import _kernels as kernels
-from fastgmm._kernels import build, layout
+from fastgmm._kernels import build, kept_distances, layout
+from fastgmm._kernels.kept_distances import NOTHING_KEPT
 from fastgmm._kernels.packing import pack, pad
 from fastgmm._kernels.threads import slot_bounds
 
@@ -58,6 +59,8 @@ def test_constants_are_those_of_the_layout(level):
         expected = layout.block_size(itemsize), layout.block_stride(itemsize)
         assert (constants["BLOCK"], constants["STRIDE"]) == expected
         assert constants["CUT"] == layout.CUT
+        assert constants["LARGEST_CODE"] == kept_distances.LARGEST_CODE
+        assert constants["MARGIN"] == kept_distances.MARGIN
         assert (constants["openmp"] > 0) == bool(build.OPENMP)
 
 
@@ -171,7 +174,16 @@ def test_accumulate_writes_its_statistics_wholly_and_no_further(covariance_type,
         resp = np.empty((1, 1))
         with using(level):
             kernels.backend().accumulate(
-                given["X"], given["sample_weight"], resp, packed, bounds, todo, slots, out, 2
+                given["X"],
+                given["sample_weight"],
+                resp,
+                packed,
+                NOTHING_KEPT,
+                bounds,
+                todo,
+                slots,
+                out,
+                2,
             )
         guarded.assert_intact()
         assert np.isfinite(slots).all()

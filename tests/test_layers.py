@@ -63,6 +63,7 @@ KERNEL_TESTS = {
     "test_cython_kernels",
     "test_fast_compile",
     "test_float32",
+    "test_kept_distances",
     "test_kernels",
     "test_latent_kernels",
     "test_listed_kernels",

@@ -1,4 +1,7 @@
-"""Memory: a fit and a prediction take X, parameters and a little more; nothing grows with n x K."""
+"""Memory: a fit and a prediction take X, parameters and a little more.
+
+Nothing grows with n x K where that is more than half of X: see test_kept_distances.py.
+"""
 
 import json
 import sys

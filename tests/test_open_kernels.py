@@ -15,6 +15,7 @@ from test_candidate_kernels import groups_of, problem
 from fastgmm import _kernels as kernels
 from fastgmm._kernels import packing, reference
 from fastgmm._kernels.incomplete import condition, dense_factors, patterns
+from fastgmm._kernels.kept_distances import NOTHING_KEPT, KeptDistances
 from fastgmm._kernels.layout import block_size, block_stride, empty_moments, statistics_size
 
 NUMBA = "fastgmm._kernels._numba"
@@ -51,6 +52,7 @@ def parts_of(name):
 #: Names that stand for one of several functions, by the type of the first argument.
 CHOICES = {
     "load": ["load_block"],
+    "kept_distances": ["kept_log_prob"],
     "mahalanobis": ["block_log_prob"],
     "moments": ["flush_all", "add_block_moments"],
     "partial_distance": ["full_log_prob"],
@@ -221,6 +223,37 @@ def full_log_prob():
     close(block.rows("values", K)[:, :N], log_prob_of(block.X, block.parameters).T)
 
 
+def gather():
+    block, out = Block().load(), np.zeros(D * 320)
+    index = np.array([7, 3, 249, 3], np.uint64)
+    module("partial_distance").gather(block.scratch.rows, D, index, 4, out)
+    expected = (block.X - block.packed.origin)[[7, 3, 249, 3]]
+    assert (out.reshape(D, 320)[:, :4] == expected.T).all()
+
+
+def kept_log_prob():
+    """A block writes codes; then one uses them where the distances are still the same."""
+    block, cut = Block().load(), 37.0
+    packed, scratch, count = block.packed, block.scratch, np.uint64(N)
+    codes, steps = np.zeros(512 * K, np.uint8), np.full(K, 0.5)
+    none = np.zeros(0, np.float32)
+    kept = KeptDistances(codes, steps, none, none, np.zeros(2, np.int64))
+    call = module("kept_distances").kept_log_prob
+    call(packed, scratch, kept, np.uint64(0), count, cut)
+    expected = block.log_prob()
+    close(block.rows("values", K)[:, :N], expected.T)
+    largest = packed.coefficients[:K]
+    near = np.stack([steps, np.zeros(K), largest + 1e-3], axis=1).astype(np.float32).ravel()
+    far = np.stack([steps, steps, largest - 1e-3], axis=1).astype(np.float32).ravel()
+    kept = kept._replace(nearest=near, farthest=far)
+    call(packed, scratch, kept, np.uint64(0), count, cut)
+    matters = expected >= expected.max(axis=1, keepdims=True) - cut
+    close(block.rows("values", K)[:, :N].T[matters], expected[matters])
+    assert (matters.sum() <= kept.n_candidates[0]).all()
+    call(packed, scratch, kept._replace(codes=codes[:0], nearest=none), np.uint64(0), count, cut)
+    close(block.rows("values", K)[:, :N], expected.T)
+
+
 def add_symmetric():
     tiles, out = np.arange(48.0), np.zeros((1, 5, 5))
     expected = out.copy()
@@ -374,7 +407,7 @@ def accumulate():
     todo, slots = np.ones(1, np.uint8), np.empty((1, sums.size))
     module("passes").accumulate(
         repeated(block.X), repeated(block.weight), repeated(np.empty((1, 1))), packed,
-        np.array([0, N]), todo, slots, sums,
+        NOTHING_KEPT, np.array([0, N]), todo, slots, sums,
     )  # fmt: skip
     assert todo.tolist() == [0]
     compare_sums(sums, packed, block.X, block.weight, block.parameters)
@@ -603,7 +636,7 @@ def start():
     """With subtract_rows: the log-probabilities of one component."""
     triangle, block = module("triangle"), Block().load()
     scratch, out, k = block.scratch, np.zeros(320), np.uint64(2)
-    triangle.start(block.packed, k, scratch.block, out)
+    triangle.start(block.packed, k, scratch.block, np.uint64(256), out)
     bounds = np.uint64(2), np.uint64(D)
     triangle.subtract_rows(
         block.packed, k, *bounds, scratch.block, np.uint64(256), scratch.whitened, out
@@ -709,6 +742,7 @@ CHECKS = {
         "accumulate_incomplete": accumulate_incomplete,
         "posterior_incomplete": posterior_incomplete,
     },
+    "kept_distances": {"kept_log_prob": kept_log_prob},
     "layout": {"first_rows": first_rows, "up_to_four": up_to_four},
     "listed": {"posterior_listed": posterior_listed},
     "load": {"load_block": load_block, "load_weight": load_weight, "load_resp": load_resp},
@@ -721,7 +755,7 @@ CHECKS = {
         "flush_all": moments_of_a_block,
     },
     "padded": {"padded_log_prob": padded_log_prob},
-    "partial_distance": {"full_log_prob": full_log_prob},
+    "partial_distance": {"full_log_prob": full_log_prob, "gather": gather},
     "passes": {"accumulate": accumulate, "posterior": posterior, "normalize": normalize},
     "peak": {"gram": gram},
     "philox": {"fill_uniforms": uniforms, "philox": philox},
@@ -777,7 +811,7 @@ def test_every_file_is_called():
 # most of their time is compilation
 LONG = (
     observed, regression, accumulate_incomplete, posterior_incomplete, accumulate, posterior,
-    block_log_prob, moments_of_a_block,
+    block_log_prob, kept_log_prob, moments_of_a_block,
 )  # fmt: skip
 
 

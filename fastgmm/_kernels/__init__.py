@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import build
 from .backend import backend
+from .kept_distances import NOTHING_KEPT, KeptDistances
 from .layout import SMALLEST_BLOCK, Array, Components, Moments, Packed, as_float64, statistics_size
 from .listed import (
     box_bounds,
@@ -100,12 +101,14 @@ def accumulate(
     n_threads: int,
     float32_blocks: bool = False,
     workspace: Workspace | None = None,
+    kept: KeptDistances = NOTHING_KEPT,
 ) -> None:
     """Add moments about the means, and sum w log p(x), in one read of X (the E step).
 
     A ``workspace`` keeps memory from one pass to the next. With ``float32_blocks`` the arithmetic
     of a block is in float32 where that is safe, and moments are about ``float32_centers`` of the
-    means.
+    means. Distances ``kept`` from an earlier pass save time with full covariances of more than two
+    features, and change no bit.
     """
     attempts: list[Callable[[], Packed]] = [lambda: pack(components, n_threads=n_threads)]
     if float32_blocks:
@@ -115,7 +118,7 @@ def accumulate(
             lambda: pack(components, centers, n_threads=n_threads),
         ]
     outputs = sums, log_likelihood
-    _add(X, sample_weight, _NO_RESP, attempts, *outputs, n_threads, workspace or Workspace())
+    _add(X, sample_weight, _NO_RESP, attempts, *outputs, n_threads, workspace or Workspace(), kept)
 
 
 def moments(
@@ -141,6 +144,7 @@ def _add(
     log_likelihood: Array,
     n_threads: int,
     workspace: Workspace,
+    kept: KeptDistances = NOTHING_KEPT,
 ) -> None:
     """Add all blocks. Each attempt takes the blocks that the earlier attempts could not add."""
     todo = np.ones(-(-len(X) // SMALLEST_BLOCK), np.uint8)
@@ -150,7 +154,9 @@ def _add(
         bounds = slot_bounds(len(X), size)
         slots = workspace.slots(len(bounds) - 1, size)
         out = np.zeros(size)
-        backend().accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, n_threads)
+        backend().accumulate(
+            X, sample_weight, resp, packed, kept, bounds, todo, slots, out, n_threads
+        )
         add_packed_statistics(out, packed.kind, sums, log_likelihood, n_threads)
         if not todo.any():
             return

@@ -8,7 +8,8 @@ from scipy.special import logsumexp
 
 from .groups import box_bounds, group_moments, posterior_listed, search_candidates
 from .incomplete import accumulate_incomplete, posterior_incomplete
-from .layout import TILE, Array, Components, Moments, first_rows
+from .kept_distances import LARGEST_CODE, NOTHING_KEPT, KeptDistances
+from .layout import CUT, SMALLEST_BLOCK, TILE, Array, Components, Moments, first_rows
 from .packing import float32_centers
 from .threads import Workspace
 from .tree import descend, principal_cuts, sides
@@ -113,8 +114,12 @@ def accumulate(
     n_threads: int = 1,
     float32_blocks: bool = False,
     workspace: Workspace | None = None,
+    kept: KeptDistances = NOTHING_KEPT,
 ) -> None:
-    """Add moments about the means (or near them) under the posterior, and sum w log p(x)."""
+    """Add moments about the means (or near them) under the posterior, and sum w log p(x).
+
+    Write codes where this is the pass that does.
+    """
     resp = np.empty((len(X), len(components.means)))
     norm = np.empty(len(X))
     posterior(X, components, log_prob_norm=norm, resp=resp)
@@ -122,6 +127,23 @@ def accumulate(
     centers = float32_centers(means) if float32_blocks else means
     moments(X, sample_weight, resp, components.kind, centers, sums)
     log_likelihood += sample_weight @ norm
+    if kept.codes.size > 0 and kept.nearest.size == 0:
+        _write_codes(X, components, kept)
+
+
+def _write_codes(X: NDArray[Any], components: Components, kept: KeptDistances) -> None:
+    """Write how many whole steps each distance takes, and whether the component matters.
+
+    Of a component that does not, a backend may write less.
+    """
+    joint = _log_prob(X, components)
+    steps = np.sqrt(np.maximum(components.log_coefficients - joint, 0.0)) / kept.steps
+    codes = np.minimum(steps, LARGEST_CODE).astype(np.uint8)
+    matters = joint >= joint.max(axis=1, keepdims=True) - CUT
+    codes[matters & (codes < LARGEST_CODE)] += LARGEST_CODE + 1
+    units = kept.codes.reshape(-1, len(components.means), SMALLEST_BLOCK)
+    for i, code in enumerate(codes):
+        units[i // SMALLEST_BLOCK, :, i % SMALLEST_BLOCK] = code
 
 
 def gram(

@@ -37,6 +37,16 @@ cdef Packed _packed(packed) except *:
     return result
 
 
+cdef Kept _kept(kept) except *:
+    cdef Kept result
+    result.codes = <uint8_t*> _address(kept.codes)
+    result.steps = <const double*> _address(kept.steps)
+    result.nearest = <const float*> _address(kept.nearest)
+    result.farthest = <const float*> _address(kept.farthest)
+    result.n_candidates = <int64_t*> _address(kept.n_candidates)
+    return result
+
+
 cdef Samples _samples(X) except *:
     cdef Samples result
     result.data = <const char*> _address(X)

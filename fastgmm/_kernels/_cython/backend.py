@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import build
 from ..callbacks import c_function
+from ..kept_distances import KeptDistances
 from ..lapack import ROUTINES
 from ..layout import (
     LINE_BYTES,
@@ -51,6 +52,7 @@ def accumulate(
     sample_weight: Array,
     resp: Array,
     packed: Packed,
+    kept: KeptDistances,
     bounds: NDArray[np.int64],
     todo: NDArray[np.uint8],
     slots: Array,
@@ -65,7 +67,7 @@ def accumulate(
     size = passes.scratch_size(packed.n_components, packed.n_features, True)
     memory = _scratch(size, n_threads, len(slots))
     with guard.launch(concurrent=True):
-        passes.accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory)
+        passes.accumulate(X, sample_weight, resp, packed, kept, bounds, todo, slots, out, memory)
 
 
 def posterior(

@@ -63,6 +63,15 @@ cdef struct Packed:
     double largest_weight
 
 
+cdef struct Kept:
+    # KeptDistances; NULL for what is empty there
+    uint8_t* codes
+    const double* steps
+    const float* nearest
+    const float* farthest
+    int64_t* n_candidates
+
+
 cdef inline size_t first_rows(size_t d) noexcept nogil:
     """Return how many rows of a full factor come first, 1 to 4; the others come in fours."""
     return (d - 1) % 4 + 1

@@ -23,7 +23,7 @@ cdef extern from *:
     const uint64_t PAUSE "((uint64_t)15)"
 
 
-cdef void _gather(
+cdef void gather(
     const work* rows, size_t d, const uint64_t* index, size_t count, work* block
 ) noexcept nogil:
     """Write listed samples, a multiple of 4, into the rows of a block.
@@ -73,7 +73,7 @@ cdef void _complete(
     cdef size_t a, b
     for a in range(count):
         scratch.extra[a] = values[scratch.index[a]]
-    _gather(scratch.rows, packed.n_features, scratch.index, count, scratch.gathered)
+    gather(scratch.rows, packed.n_features, scratch.index, count, scratch.gathered)
     subtract_rows(
         packed, k, first, packed.n_features, scratch.gathered, count, scratch.whitened,
         scratch.extra
@@ -148,7 +148,7 @@ cdef void full_log_prob(
         stop = d
         scratch.pause[0] -= min(scratch.pause[0], <uint64_t> 1)
     for k in range(K):
-        start(packed, k, scratch.block, scratch.values + k * STRIDE)
+        start(packed, k, scratch.block, BLOCK, scratch.values + k * STRIDE)
     while True:
         for k in range(K):
             subtract_rows(

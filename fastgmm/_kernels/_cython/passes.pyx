@@ -18,6 +18,7 @@ include "posterior.pyx"
 include "triangle.pyx"
 include "partial_distance.pyx"
 include "mahalanobis.pyx"
+include "kept_distances.pyx"
 include "moments.pyx"
 include "cpu.pyx"
 
@@ -45,8 +46,8 @@ cdef bint _is_safe(size_t count, const Packed* packed, const Scratch* scratch) n
 
 
 cdef void _accumulate_slot(
-    const Samples* X, const Weights* weights, const Packed* packed, size_t start, size_t stop,
-    uint8_t* todo, double* memory, double* statistics, size_t size
+    const Samples* X, const Weights* weights, const Packed* packed, const Kept* kept,
+    size_t start, size_t stop, uint8_t* todo, double* memory, double* statistics, size_t size
 ) noexcept nogil:
     """Write the statistics of those blocks of the rows start to stop that are still to do.
 
@@ -55,6 +56,7 @@ cdef void _accumulate_slot(
     the responsibilities are given. A block that ``work`` cannot represent stays to do.
 
     X, sample_weight, resp, packed  IN
+    kept                            IN OUT  see kept_distances.pyx
     todo                            IN OUT  an element for each block, 0 once it has been added
     memory                          OUT     workspace
     statistics                      OUT
@@ -79,7 +81,7 @@ cdef void _accumulate_slot(
         if packed.coefficients == NULL:
             load_resp(weights, first, count, K, &scratch)
         else:
-            block_log_prob(packed, &scratch, cut)
+            kept_log_prob(packed, &scratch, kept, first, count, cut)
             normalize_block(&scratch, K, packed.offset, cut)
             if not _is_safe(count, packed, &scratch):
                 continue
@@ -208,10 +210,11 @@ cdef void _normalize_slot(
         _store_scaled_rows(scratch.values, scratch.scale, first, count, n_components, log_prob)
 
 
-def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory):
+def accumulate(X, sample_weight, resp, packed, kept, bounds, todo, slots, out, memory):
     """Run ``_accumulate_slot`` for every slot, on as many threads as memory has rows; merge."""
     cdef Samples samples = _samples(X)
     cdef Packed components = _packed(packed)
+    cdef Kept distances = _kept(kept)
     cdef Weights weights
     cdef Py_ssize_t n_slots = slots.shape[0]
     cdef Py_ssize_t size = slots.shape[1]
@@ -232,7 +235,7 @@ def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory)
         if n_threads == 1:  # in a forked child no OpenMP function may be entered
             for t in range(n_slots):
                 _accumulate_slot(
-                    &samples, &weights, &components, edges[t], edges[t + 1],
+                    &samples, &weights, &components, &distances, edges[t], edges[t + 1],
                     open_blocks, own, statistics + t * size, size
                 )
             for t in range(n_chunks):
@@ -240,7 +243,7 @@ def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out, memory)
         else:
             for t in prange(n_slots, schedule="guided", num_threads=n_threads):
                 _accumulate_slot(
-                    &samples, &weights, &components, edges[t], edges[t + 1],
+                    &samples, &weights, &components, &distances, edges[t], edges[t + 1],
                     open_blocks, own + threadid() * scratch, statistics + t * size, size
                 )
             for t in prange(n_chunks, num_threads=n_threads):
@@ -298,7 +301,10 @@ def normalize(log_prob, log_prob_norm, bounds, memory):
 
 def constants():
     """Return constants that must equal layout.py, and the OpenMP version (0: serial)."""
-    return {"BLOCK": BLOCK, "STRIDE": STRIDE, "CUT": CUT, "openmp": OPENMP_DATE}
+    return {
+        "BLOCK": BLOCK, "STRIDE": STRIDE, "CUT": CUT, "LARGEST_CODE": LARGEST, "MARGIN": MARGIN,
+        "openmp": OPENMP_DATE
+    }
 
 
 include "regression.pyx"

@@ -11,6 +11,8 @@ cdef struct Scratch:
     work* extra
     work* maximum
     work* threshold
+    # see kept_distances.pyx
+    float* bound
     work* share
     double* norm
     double* scale
@@ -85,6 +87,7 @@ cdef size_t lay_out_scratch(
     scratch.extra = <work*> _take(memory, STRIDE * sizeof(work))
     scratch.maximum = <work*> _take(memory, STRIDE * sizeof(work))
     scratch.threshold = <work*> _take(memory, STRIDE * sizeof(work))
+    scratch.bound = <float*> _take(memory, BLOCK * sizeof(float))
     scratch.share = <work*> _take(memory, STRIDE * sizeof(work))
     scratch.norm = <double*> _take(memory, STRIDE * sizeof(double))
     scratch.scale = <double*> _take(memory, STRIDE * sizeof(double))

@@ -9,7 +9,7 @@ samples does 16 multiply-adds on 4 loads of x and 4 running sums y.
 
 cdef void _start1(
     const work* restrict p, const work* restrict s, work coefficient,
-    const work* restrict x, work* restrict out
+    const work* restrict x, size_t count, work* restrict out
 ) noexcept nogil:
     """Out = coefficient - y0^2.
 
@@ -18,14 +18,14 @@ cdef void _start1(
     """
     cdef work s0 = s[0], p00 = p[0], y0
     cdef size_t b
-    for b in range(BLOCK):
+    for b in range(count):
         y0 = s0 + p00 * x[b]
         out[b] = coefficient - y0 * y0
 
 
 cdef void _start2(
     const work* restrict p, const work* restrict s, work coefficient,
-    const work* restrict x, work* restrict out
+    const work* restrict x, size_t count, work* restrict out
 ) noexcept nogil:
     """Out = coefficient - y0^2 - y1^2.
 
@@ -36,7 +36,7 @@ cdef void _start2(
     cdef work p00 = p[0], p10 = p[1], p11 = p[2]
     cdef work x0, y0, y1
     cdef size_t b
-    for b in range(BLOCK):
+    for b in range(count):
         x0 = x[b]
         y0 = s0 + p00 * x0
         y1 = s1 + p10 * x0 + p11 * x[STRIDE + b]
@@ -45,7 +45,7 @@ cdef void _start2(
 
 cdef void _start3(
     const work* restrict p, const work* restrict s, work coefficient,
-    const work* restrict x, work* restrict out
+    const work* restrict x, size_t count, work* restrict out
 ) noexcept nogil:
     """Out = coefficient - y0^2 - y1^2 - y2^2.
 
@@ -57,7 +57,7 @@ cdef void _start3(
     cdef work p20 = p[3], p21 = p[4], p22 = p[5]
     cdef work x0, x1, y0, y1, y2
     cdef size_t b
-    for b in range(BLOCK):
+    for b in range(count):
         x0 = x[b]
         x1 = x[STRIDE + b]
         y0 = s0 + p00 * x0
@@ -68,7 +68,7 @@ cdef void _start3(
 
 cdef void _start4(
     const work* restrict p, const work* restrict s, work coefficient,
-    const work* restrict x, work* restrict out
+    const work* restrict x, size_t count, work* restrict out
 ) noexcept nogil:
     """Out = coefficient - y0^2 - y1^2 - y2^2 - y3^2.
 
@@ -81,7 +81,7 @@ cdef void _start4(
     cdef work p30 = p[6], p31 = p[7], p32 = p[8], p33 = p[9]
     cdef work x0, x1, x2, y0, y1, y2, y3
     cdef size_t b
-    for b in range(BLOCK):
+    for b in range(count):
         x0 = x[b]
         x1 = x[STRIDE + b]
         x2 = x[S2 + b]
@@ -94,7 +94,7 @@ cdef void _start4(
 
 cdef void _start(
     size_t width, const work* p, const work* s, work coefficient,
-    const work* x, work* out
+    const work* x, size_t count, work* out
 ) noexcept nogil:
     """Begin with the first 1 to 4 rows of one component's factor.
 
@@ -102,13 +102,13 @@ cdef void _start(
     out                   OUT
     """
     if width == 4:
-        _start4(p, s, coefficient, x, out)
+        _start4(p, s, coefficient, x, count, out)
     elif width == 3:
-        _start3(p, s, coefficient, x, out)
+        _start3(p, s, coefficient, x, count, out)
     elif width == 2:
-        _start2(p, s, coefficient, x, out)
+        _start2(p, s, coefficient, x, count, out)
     else:
-        _start1(p, s, coefficient, x, out)
+        _start1(p, s, coefficient, x, count, out)
 
 
 cdef void _open1(
@@ -250,7 +250,9 @@ cdef void _close(
         out[b] = out[b] - y0 * y0 - y1 * y1 - y2 * y2 - y3 * y3
 
 
-cdef void start(const Packed* packed, size_t k, const work* x, work* out) noexcept nogil:
+cdef void start(
+    const Packed* packed, size_t k, const work* x, size_t count, work* out
+) noexcept nogil:
     """Begin the log-probabilities of component k with the first 1 to 4 rows of its factor.
 
     packed, x  IN
@@ -259,7 +261,7 @@ cdef void start(const Packed* packed, size_t k, const work* x, work* out) noexce
     cdef size_t d = packed.n_features
     _start(
         first_rows(d), packed.factors + k * (d * (d + 1) // 2), packed.shifts + k * d,
-        packed.coefficients[k], x, out
+        packed.coefficients[k], x, count, out
     )
 
 

@@ -8,6 +8,7 @@ from llvmlite.binding import get_host_cpu_name
 from numpy.typing import NDArray
 
 from ..callbacks import numba_function
+from ..kept_distances import KeptDistances
 from ..lapack import LETTERS, ROUTINES, SIGNS, Routines
 from ..layout import (
     Array,
@@ -32,6 +33,7 @@ def accumulate(
     sample_weight: Array,
     resp: Array,
     packed: Packed,
+    kept: KeptDistances,
     bounds: NDArray[np.int64],
     todo: NDArray[np.uint8],
     slots: Array,
@@ -43,7 +45,7 @@ def accumulate(
     ``todo`` has an element for each block, which is set to 0 when the block has been added.
     """
     rows = (repeated(X), repeated(sample_weight), repeated(resp), packed)
-    launch("passes.accumulate", (*rows, bounds, todo, slots, out), len(slots), n_threads)
+    launch("passes.accumulate", (*rows, kept, bounds, todo, slots, out), len(slots), n_threads)
 
 
 def posterior(

@@ -30,7 +30,7 @@ _PAUSE = U(15)
 
 
 @part
-def _gather(rows, d, index, count, block):
+def gather(rows, d, index, count, block):
     """Write listed samples, a multiple of 4, into the rows of a block.
 
     rows, index  IN
@@ -75,7 +75,7 @@ def _complete(packed, scratch, k, first, m):
     count = (m + I16 - I1) // I16 * I16
     for a in range(count):
         extra[a] = values[index[a]]
-    _gather(scratch.rows, d, index, count, scratch.gathered)
+    gather(scratch.rows, d, index, count, scratch.gathered)
     subtract_rows(packed, k, first, d, scratch.gathered, count, scratch.whitened, extra)
     for a in range(m):
         b = index[a]
@@ -131,7 +131,7 @@ def _complete_all(packed, scratch, first, most):
 def _plane_log_prob(packed, scratch, cut):
     values, K = scratch.values, U(packed.n_components)
     for k in range(K):
-        start(packed, k, scratch.block, tail(values, k * sizes(values)[1]))
+        start(packed, k, scratch.block, sizes(values)[0], tail(values, k * sizes(values)[1]))
     find_maximum(values, K, scratch.maximum)
 
 
@@ -146,7 +146,7 @@ def _space_log_prob(packed, scratch, cut):
         stop = d
         pause[0] -= min(pause[0], I1)
     for k in range(K):
-        start(packed, k, scratch.block, tail(values, k * STRIDE))
+        start(packed, k, scratch.block, BLOCK, tail(values, k * STRIDE))
     while True:
         for k in range(K):
             row = tail(values, k * STRIDE)

@@ -9,6 +9,7 @@ from numba import prange
 
 from ..layout import SMALLEST_BLOCK
 from .jit import I0, I1, I2, U, parallel_pass, part, shared_part, step
+from .kept_distances import kept_log_prob
 from .layout import up_to_four
 from .load import load_block, load_resp, load_weight
 from .mahalanobis import block_log_prob
@@ -38,7 +39,7 @@ def _is_safe(count, packed, scratch):
 
 
 @shared_part
-def _accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, memory, statistics):
+def _accumulate_slot(X, sample_weight, resp, packed, kept, start, stop, todo, memory, statistics):
     """Write the statistics of those blocks of the rows start to stop that are still to do.
 
     Where ``packed`` has coefficients the responsibilities are the posterior: distances,
@@ -47,6 +48,7 @@ def _accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, memory, 
     to do.
 
     X, sample_weight, resp, packed  IN
+    kept                            IN OUT  see kept_distances.py
     todo                            IN OUT  an element for each block, 0 once it has been added
     memory                          OUT     workspace
     statistics                      OUT
@@ -72,7 +74,7 @@ def _accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, memory, 
         if packed.coefficients.size == 0:
             load_resp(resp, first, count, K, scratch)
         else:
-            block_log_prob(packed, scratch, cut)
+            kept_log_prob(packed, scratch, kept, first, count, cut)
             normalize_block(scratch, K, packed.offset, cut)
             if not _is_safe(count, packed, scratch):
                 continue
@@ -100,11 +102,11 @@ def _merge_chunk(slots, chunk, out):
 
 
 @parallel_pass
-def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out):
+def accumulate(X, sample_weight, resp, packed, kept, bounds, todo, slots, out):
     """Run ``_accumulate_slot`` for every slot, and merge.
 
     X, sample_weight, resp, packed, bounds  IN
-    todo                                    IN OUT
+    kept, todo                              IN OUT
     slots                                   OUT      workspace
     out                                     ADDS TO
     """
@@ -113,7 +115,7 @@ def accumulate(X, sample_weight, resp, packed, bounds, todo, slots, out):
     for t in prange(len(slots)):
         start, stop = U(bounds[t]), U(bounds[t + 1])
         memory = np.empty(size)
-        _accumulate_slot(X, sample_weight, resp, packed, start, stop, todo, memory, slots[t])
+        _accumulate_slot(X, sample_weight, resp, packed, kept, start, stop, todo, memory, slots[t])
     for chunk in prange((out.size + _MERGE_CHUNK_SIZE - 1) // _MERGE_CHUNK_SIZE):
         _merge_chunk(slots, U(chunk), out)
 

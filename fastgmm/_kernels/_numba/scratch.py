@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..layout import LARGEST_BLOCK
 from .block import fill
 from .jit import I0, I1, I8, I16, U, shared_part, slot_function, step
 from .layout import up_to_four
@@ -30,6 +31,7 @@ class Scratch(NamedTuple):
     extra: Any  # one row more
     maximum: Any
     threshold: Any
+    bound: Any  # float32: see kept_distances.py
     share: Any
     norm: Any  # float64
     scale: Any  # float64
@@ -102,6 +104,7 @@ def lay_out_scratch(memory, n_components, n_features, with_moments, like):
     extra = _take(memory, STRIDE, like)
     maximum = _take(memory, STRIDE, like)
     threshold = _take(memory, STRIDE, like)
+    bound = _take(memory, U(LARGEST_BLOCK), np.float32)
     share = _take(memory, STRIDE, like)
     norm = _take(memory, STRIDE, np.float64)
     scale = _take(memory, STRIDE, np.float64)
@@ -126,7 +129,7 @@ def lay_out_scratch(memory, n_components, n_features, with_moments, like):
     rows = _take(memory, BLOCK * d, like)
     return Scratch(
         carve(memory, I0, np.float64), rows, block, gathered, whitened, values, extra, maximum,
-        threshold, share, norm, scale, weight, words, index, pause, capacity, waiting,
+        threshold, bound, share, norm, scale, weight, words, index, pause, capacity, waiting,
         waiting_weight, waiting_rows, w, z, wz,
     )  # fmt: skip
 

@@ -13,33 +13,32 @@ from .primitives import not_inlined, sizes, tail, vector_loop
 
 
 @part
-def _start1(p, s, coefficient, x, out):
+def _start1(p, s, coefficient, x, count, out):
     """Out = coefficient - y0^2.
 
     p, s, coefficient, x  IN
     out                   OUT
     """
     vector_loop()
-    BLOCK = sizes(x)[0]
     s0 = s[0]
     p00 = p[0]
-    for b in range(BLOCK):
+    for b in range(count):
         y0 = s0 + p00 * x[b]
         out[b] = coefficient - y0 * y0
 
 
 @part
-def _start2(p, s, coefficient, x, out):
+def _start2(p, s, coefficient, x, count, out):
     """Out = coefficient - y0^2 - y1^2.
 
     p, s, coefficient, x  IN
     out                   OUT
     """
     vector_loop()
-    BLOCK, STRIDE = sizes(x)[:2]
+    STRIDE = sizes(x)[1]
     s0, s1 = s[0], s[1]
     p00, p10, p11 = p[0], p[1], p[2]
-    for b in range(BLOCK):
+    for b in range(count):
         x0 = x[b]
         y0 = s0 + p00 * x0
         y1 = s1 + p10 * x0 + p11 * x[STRIDE + b]
@@ -47,18 +46,18 @@ def _start2(p, s, coefficient, x, out):
 
 
 @part
-def _start3(p, s, coefficient, x, out):
+def _start3(p, s, coefficient, x, count, out):
     """Out = coefficient - y0^2 - y1^2 - y2^2.
 
     p, s, coefficient, x  IN
     out                   OUT
     """
     vector_loop()
-    BLOCK, STRIDE, S2 = sizes(x)[:3]
+    STRIDE, S2 = sizes(x)[1:3]
     s0, s1, s2 = s[0], s[1], s[2]
     p00, p10, p11 = p[0], p[1], p[2]
     p20, p21, p22 = p[3], p[4], p[5]
-    for b in range(BLOCK):
+    for b in range(count):
         x0 = x[b]
         x1 = x[STRIDE + b]
         y0 = s0 + p00 * x0
@@ -68,19 +67,19 @@ def _start3(p, s, coefficient, x, out):
 
 
 @part
-def _start4(p, s, coefficient, x, out):
+def _start4(p, s, coefficient, x, count, out):
     """Out = coefficient - y0^2 - y1^2 - y2^2 - y3^2.
 
     p, s, coefficient, x  IN
     out                   OUT
     """
     vector_loop()
-    BLOCK, STRIDE, S2, S3 = sizes(x)
+    STRIDE, S2, S3 = sizes(x)[1:]
     s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
     p00, p10, p11 = p[0], p[1], p[2]
     p20, p21, p22 = p[3], p[4], p[5]
     p30, p31, p32, p33 = p[6], p[7], p[8], p[9]
-    for b in range(BLOCK):
+    for b in range(count):
         x0 = x[b]
         x1 = x[STRIDE + b]
         x2 = x[S2 + b]
@@ -92,20 +91,20 @@ def _start4(p, s, coefficient, x, out):
 
 
 @step
-def _start(width, p, s, coefficient, x, out):
+def _start(width, p, s, coefficient, x, count, out):
     """Begin with the first 1 to 4 rows of one component's factor.
 
     p, s, coefficient, x  IN
     out                   OUT
     """
     if width == I4:
-        _start4(p, s, coefficient, x, out)
+        _start4(p, s, coefficient, x, count, out)
     elif width == I3:
-        _start3(p, s, coefficient, x, out)
+        _start3(p, s, coefficient, x, count, out)
     elif width == I2:
-        _start2(p, s, coefficient, x, out)
+        _start2(p, s, coefficient, x, count, out)
     else:
-        _start1(p, s, coefficient, x, out)
+        _start1(p, s, coefficient, x, count, out)
 
 
 @part
@@ -237,7 +236,7 @@ def _close(p, x, y, count, out):
 
 
 @step
-def start(packed, k, x, out):
+def start(packed, k, x, count, out):
     """Begin the log-probabilities of component k with the first 1 to 4 rows of its factor.
 
     packed, x  IN
@@ -245,7 +244,7 @@ def start(packed, k, x, out):
     """
     d = U(packed.n_features)
     p, s = tail(packed.factors, k * (d * (d + I1) // I2)), tail(packed.shifts, k * d)
-    _start(first_rows(d), p, s, packed.coefficients[k], x, out)
+    _start(first_rows(d), p, s, packed.coefficients[k], x, count, out)
 
 
 @shared_part

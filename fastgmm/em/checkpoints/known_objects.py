@@ -11,6 +11,7 @@ from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.penalties import NormalInverseWishartPrior
 from ...model.priors import NormalWishartPrior
+from ..kept_distances import DistanceKeeper
 from ..latent_variable_model import LatentVariableModel
 
 #: An attribute that changes no result, and may be another number where a run goes on.
@@ -64,7 +65,7 @@ def is_value(value: Any) -> bool:
 
 def is_constant(value: Any) -> bool:
     """Return whether an object has no state: samples, memory to work in, functions."""
-    if isinstance(value, Samples | Workspace | type | ModuleType):
+    if isinstance(value, Samples | Workspace | DistanceKeeper | type | ModuleType):
         return True
     return callable(value) and state_of(value) is None
 

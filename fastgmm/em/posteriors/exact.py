@@ -11,6 +11,7 @@ from ...data.samples import Samples
 from ...model.parameters import MixtureParameters
 from ...model.statistics import SufficientStatistics
 from ..float32 import allows_float32
+from ..kept_distances import DistanceKeeper
 from ..latent_variable_model import LatentVariableModel, check_has, sum_up
 from .base import Posterior
 
@@ -18,8 +19,12 @@ from .base import Posterior
 class ExactPosterior(Posterior[Any, Any]):
     """Responsibilities by Bayes' theorem, p(k | x) = w_k N(x | k) / p(x).
 
-    One read of the samples; nothing of size n x K is formed. Blocks of float32 samples are
-    computed in float32 where ``allows_float32`` finds this safe, and added up in float64.
+    One read of the samples; no responsibilities of size n x K are formed. Blocks of float32 samples
+    are computed in float32 where ``allows_float32`` finds this safe, and added up in float64.
+
+    With full covariances, passes over many samples keep a byte for each sample and component where
+    that is at most half as much as the samples take, and 1 GiB: which components cannot matter to
+    a sample is then known from an earlier pass. This changes no bit of a result.
 
     Where samples have missing values, x is what was observed, and the statistics are those that are
     expected given that: exact EM if values are missing at random.
@@ -38,6 +43,11 @@ class ExactPosterior(Posterior[Any, Any]):
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_threads = count_threads(n_jobs)
         self._workspace = Workspace()
+        self._keeper = DistanceKeeper()
+
+    def start(self, samples: Samples, parameters: MixtureParameters | LatentVariableModel) -> None:
+        """Begin a run: keep nothing of earlier ones."""
+        self._keeper = DistanceKeeper()
 
     def check_model(self, model: LatentVariableModel) -> None:
         """Check that a model has the method ``summarize``."""
@@ -56,18 +66,20 @@ class ExactPosterior(Posterior[Any, Any]):
         self, samples: Samples, parameters: MixtureParameters | LatentVariableModel
     ) -> Any:
         """Return the statistics of all samples, about the means (rounded to float32 if needed)."""
-        return samples.sum(_summarize, parameters, self._workspace, n_threads=self.n_threads)
+        arguments = parameters, self._workspace, self._keeper
+        return samples.sum(_summarize, *arguments, n_threads=self.n_threads)
 
 
 def _summarize(
     samples: Samples,
     parameters: MixtureParameters | LatentVariableModel,
     workspace: Workspace,
+    keeper: DistanceKeeper,
     n_threads: int,
 ) -> Any:
     if isinstance(parameters, LatentVariableModel):
         return sum_up(samples, parameters)
-    return add_up(samples, parameters, parameters.components(), n_threads, workspace)
+    return add_up(samples, parameters, parameters.components(), n_threads, workspace, keeper)
 
 
 def add_up(
@@ -76,6 +88,7 @@ def add_up(
     components: Components,
     n_threads: int,
     workspace: Workspace,
+    keeper: DistanceKeeper | None = None,
 ) -> SufficientStatistics:
     """Return statistics under responsibilities in proportion to exp(log_coefficient_k - |y_k|^2/2).
 
@@ -90,8 +103,10 @@ def add_up(
     log_likelihood = np.zeros(1)
     sums = moments, log_likelihood
     if samples.gaps is None:
-        for X, weight in samples.blocks():
-            kernels.accumulate(X, weight, components, *sums, n_threads, float32_blocks, workspace)
+        for X, weight, kept in (keeper or DistanceKeeper()).blocks(samples, components):
+            kernels.accumulate(
+                X, weight, components, *sums, n_threads, float32_blocks, workspace, kept
+            )
     else:
         for rows, is_complete in samples.gaps.parts():
             X, weight = samples.rows(rows), samples.weight(rows)
