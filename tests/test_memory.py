@@ -1,6 +1,6 @@
 """Memory: a fit and a prediction take X, parameters and a little more.
 
-Nothing grows with n x K where that is more than half of X: see test_kept_distances.py.
+What grows with n x K ends at 32 MiB: see test_kept_distances.py.
 """
 
 import json

@@ -245,12 +245,12 @@ def kept_log_prob():
     largest = packed.coefficients[:K]
     near = np.stack([steps, np.zeros(K), largest + 1e-3], axis=1).astype(np.float32).ravel()
     far = np.stack([steps, steps, largest - 1e-3], axis=1).astype(np.float32).ravel()
-    kept = kept._replace(nearest=near, farthest=far)
+    kept = kept._replace(upper=near, lower=far)
     call(packed, scratch, kept, np.uint64(0), count, cut)
     matters = expected >= expected.max(axis=1, keepdims=True) - cut
     close(block.rows("values", K)[:, :N].T[matters], expected[matters])
-    assert (matters.sum() <= kept.n_candidates[0]).all()
-    call(packed, scratch, kept._replace(codes=codes[:0], nearest=none), np.uint64(0), count, cut)
+    assert (matters.sum() <= kept.counts[0]).all()
+    call(packed, scratch, kept._replace(codes=codes[:0], upper=none), np.uint64(0), count, cut)
     close(block.rows("values", K)[:, :N], expected.T)
 
 

@@ -298,7 +298,8 @@ _PLAIN = (
 _ARGUMENTS = (Argument("arguments", (), ("tuple",), "in"),)
 
 #: What a backend must offer: its functions and their arguments in order. All but ``normals`` take
-#: n_threads after them. ``packed`` is a layout.Packed, ``slots`` is workspace.
+#: n_threads after them. ``packed`` is a layout.Packed, ``slots`` is workspace. ``kept`` is
+#: NOTHING_KEPT but for full covariances of more than two features.
 BACKEND: dict[str, tuple[Argument, ...]] = {
     "accumulate": (
         _X,

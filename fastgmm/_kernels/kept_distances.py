@@ -9,7 +9,7 @@ from .layout import SMALLEST_BLOCK, Array
 
 #: The longest distance that is kept in a code, in steps.
 LARGEST_CODE = 127
-#: Where distances are kept, those of components within so many nats more are computed to the end.
+#: A pass that writes codes computes distances to the end up to so many nats below ``CUT``.
 MARGIN = 24.0
 
 
@@ -27,28 +27,29 @@ class KeptDistances(NamedTuple):
         Empty: nothing is kept.
     steps : (K,) array
         How long a step is.
-    nearest : (3 K,) array of float32
+    upper : (3 K,) array of float32
         Scale, shift and coefficient of each component: now its log-probability is at most
         coefficient - max(scale code + shift, 0)^2. Empty: this pass writes the codes.
-    farthest : (3 K,) array of float32
+    lower : (3 K,) array of float32
         The same: now the log-probability is at least coefficient - (scale code + shift)^2, where
         `LARGEST_CODE` + 1 was added.
-    n_candidates : (units,) array of int64
-        Written at the first unit of each block: of how many pairs of a sample and a component the
-        log-probability was computed; by a pass that writes codes, of how many y is exact.
+    counts : (units,) array of int64
+        Written at the first unit of each block: the number of pairs of a sample and a component
+        that were computed; by a pass that writes codes, of those to whose code `LARGEST_CODE` + 1
+        was added.
     """
 
     codes: NDArray[np.uint8]
     steps: Array
-    nearest: NDArray[np.float32]
-    farthest: NDArray[np.float32]
-    n_candidates: NDArray[np.int64]
+    upper: NDArray[np.float32]
+    lower: NDArray[np.float32]
+    counts: NDArray[np.int64]
 
     def from_row(self, start: int) -> "KeptDistances":
         """Return what is kept of the rows from one on, the first of a unit."""
         unit = start // SMALLEST_BLOCK
         codes = self.codes[start * len(self.steps) :]
-        return self._replace(codes=codes, n_candidates=self.n_candidates[unit:])
+        return self._replace(codes=codes, counts=self.counts[unit:])
 
 
 _NO_BOUNDS = np.empty(0, np.float32)

@@ -127,7 +127,7 @@ def accumulate(
     centers = float32_centers(means) if float32_blocks else means
     moments(X, sample_weight, resp, components.kind, centers, sums)
     log_likelihood += sample_weight @ norm
-    if kept.codes.size > 0 and kept.nearest.size == 0:
+    if kept.codes.size > 0 and kept.upper.size == 0:
         _write_codes(X, components, kept)
 
 

@@ -202,10 +202,3 @@ def is_float_array(table: Any) -> bool:
         and table.dtype.isnative
         and table.flags.aligned
     )
-
-
-def is_mapped(table: Any) -> bool:
-    """Return whether an array lies in a file that is mapped into memory."""
-    while table is not None and not isinstance(table, np.memmap):
-        table = getattr(table, "base", None)
-    return table is not None

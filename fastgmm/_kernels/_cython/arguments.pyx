@@ -41,9 +41,9 @@ cdef Kept _kept(kept) except *:
     cdef Kept result
     result.codes = <uint8_t*> _address(kept.codes)
     result.steps = <const double*> _address(kept.steps)
-    result.nearest = <const float*> _address(kept.nearest)
-    result.farthest = <const float*> _address(kept.farthest)
-    result.n_candidates = <int64_t*> _address(kept.n_candidates)
+    result.upper = <const float*> _address(kept.upper)
+    result.lower = <const float*> _address(kept.lower)
+    result.counts = <int64_t*> _address(kept.counts)
     return result
 
 

@@ -47,7 +47,7 @@ cdef void _write_codes(
 
     packed, values, maximum  IN
     threshold                OUT  of the scratch
-    kept                     OUT  codes, n_candidates
+    kept                     OUT  codes, counts
     """
     cdef size_t K = packed.n_components
     cdef size_t count = 0
@@ -62,7 +62,7 @@ cdef void _write_codes(
                 scratch.values + k * STRIDE + o, packed.coefficients[k],
                 <work> (1.0 / kept.steps[k]), scratch.threshold + o, codes + k * SMALLEST_BLOCK
             )
-    kept.n_candidates[first // SMALLEST_BLOCK] = count
+    kept.counts[first // SMALLEST_BLOCK] = count
 
 
 cdef void _raise_bound(
@@ -119,7 +119,7 @@ cdef void _select_candidates(
         o = u * SMALLEST_BLOCK
         codes = kept.codes + (first + o) * n_components
         for k in range(n_components):
-            at = kept.farthest + 3 * k
+            at = kept.lower + 3 * k
             _raise_bound(
                 codes + k * SMALLEST_BLOCK, at[0], at[1], at[2] - <float> cut, scratch.bound + o
             )
@@ -130,7 +130,7 @@ cdef void _select_candidates(
         o = u * SMALLEST_BLOCK
         codes = kept.codes + (first + o) * n_components
         for k in range(n_components):
-            at = kept.nearest + 3 * k
+            at = kept.upper + 3 * k
             words = scratch.words + (k * BLOCK + o) // 64
             for i in range(SMALLEST_BLOCK // 64):
                 words[i] = _mark_candidates(
@@ -165,7 +165,7 @@ cdef void _compute_candidates(
     rows, block                 IN   of the scratch
     values, maximum             OUT  of the scratch
     gathered, whitened, extra   OUT  of the scratch
-    n_candidates                OUT  of kept
+    counts                      OUT  of kept
     """
     cdef size_t K = packed.n_components
     cdef size_t d = packed.n_features
@@ -197,7 +197,7 @@ cdef void _compute_candidates(
             _scatter(scratch, m, values)
         else:
             raise_maximum(values, scratch.maximum)
-    kept.n_candidates[first // SMALLEST_BLOCK] = n_candidates
+    kept.counts[first // SMALLEST_BLOCK] = n_candidates
 
 
 cdef void kept_log_prob(
@@ -216,7 +216,7 @@ cdef void kept_log_prob(
     maximum      OUT     of the scratch
     """
     cdef bint is_written = kept.codes != NULL
-    if kept.nearest != NULL:
+    if kept.upper != NULL:
         _compute_candidates(packed, scratch, kept, first, count, cut)
         return
     block_log_prob(packed, scratch, cut + MARGIN if is_written else cut)

@@ -67,9 +67,9 @@ cdef struct Kept:
     # KeptDistances; NULL for what is empty there
     uint8_t* codes
     const double* steps
-    const float* nearest
-    const float* farthest
-    int64_t* n_candidates
+    const float* upper
+    const float* lower
+    int64_t* counts
 
 
 cdef inline size_t first_rows(size_t d) noexcept nogil:

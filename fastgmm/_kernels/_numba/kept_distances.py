@@ -55,7 +55,7 @@ def _write_codes(packed, scratch, kept, first, cut):
 
     packed, values, maximum  IN
     threshold                OUT  of the scratch
-    kept                     OUT  codes, n_candidates
+    kept                     OUT  codes, counts
     """
     values, threshold = scratch.values, scratch.threshold
     BLOCK, STRIDE = sizes(values)[:2]
@@ -70,7 +70,7 @@ def _write_codes(packed, scratch, kept, first, cut):
             count += _encode(
                 row, packed.coefficients[k], scale, tail(threshold, o), tail(codes, k * _UNIT)
             )
-    kept.n_candidates[first // _UNIT] = count
+    kept.counts[first // _UNIT] = count
 
 
 @part
@@ -113,7 +113,7 @@ def _select_candidates(scratch, n_components, kept, first, count, cut):
         o = u * _UNIT
         codes, bound = tail(kept.codes, (first + o) * n_components), tail(scratch.bound, o)
         for k in range(n_components):
-            far = tail(kept.farthest, I3 * k)
+            far = tail(kept.lower, I3 * k)
             _raise_bound(tail(codes, k * _UNIT), far[0], far[1], far[2] - np.float32(cut), bound)
     # what fills a block up changes with the origin
     for b in range(count, BLOCK):
@@ -122,7 +122,7 @@ def _select_candidates(scratch, n_components, kept, first, count, cut):
         o = u * _UNIT
         codes, bound = tail(kept.codes, (first + o) * n_components), tail(scratch.bound, o)
         for k in range(n_components):
-            near, own = tail(kept.nearest, I3 * k), tail(codes, k * _UNIT)
+            near, own = tail(kept.upper, I3 * k), tail(codes, k * _UNIT)
             words = tail(scratch.words, (k * BLOCK + o) // WORD)
             for i in range(_UNIT // WORD):
                 w = i * WORD
@@ -154,7 +154,7 @@ def _compute_candidates(packed, scratch, kept, first, count, cut):
     rows, block                 IN   of the scratch
     values, maximum             OUT  of the scratch
     gathered, whitened, extra   OUT  of the scratch
-    n_candidates                OUT  of kept
+    counts                      OUT  of kept
     """
     BLOCK, STRIDE = sizes(scratch.values)[:2]
     K, d = U(packed.n_components), U(packed.n_features)
@@ -182,12 +182,12 @@ def _compute_candidates(packed, scratch, kept, first, count, cut):
             _scatter(scratch, m, values)
         else:
             raise_maximum(values, scratch.maximum)
-    kept.n_candidates[first // _UNIT] = n_candidates
+    kept.counts[first // _UNIT] = n_candidates
 
 
 @part
 def _space(packed, scratch, kept, first, count, cut):
-    if kept.nearest.size > 0:
+    if kept.upper.size > 0:
         _compute_candidates(packed, scratch, kept, first, count, cut)
     else:
         is_written = kept.codes.size > 0

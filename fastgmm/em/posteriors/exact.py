@@ -22,9 +22,10 @@ class ExactPosterior(Posterior[Any, Any]):
     One read of the samples; no responsibilities of size n x K are formed. Blocks of float32 samples
     are computed in float32 where ``allows_float32`` finds this safe, and added up in float64.
 
-    With full covariances, passes over many samples keep a byte for each sample and component where
-    that is at most half as much as the samples take, and 1 GiB: which components cannot matter to
-    a sample is then known from an earlier pass. This changes no bit of a result.
+    From `start` on, passes over many samples in memory keep a byte for each sample and component,
+    if covariances are full and these are at most 32 MiB. Later passes know from it which components
+    cannot matter to a sample. This changes no bit of a result, as long as the samples stay as they
+    are; where they change, call `start` again.
 
     Where samples have missing values, x is what was observed, and the statistics are those that are
     expected given that: exact EM if values are missing at random.
@@ -46,8 +47,8 @@ class ExactPosterior(Posterior[Any, Any]):
         self._keeper = DistanceKeeper()
 
     def start(self, samples: Samples, parameters: MixtureParameters | LatentVariableModel) -> None:
-        """Begin a run: keep nothing of earlier ones."""
-        self._keeper = DistanceKeeper()
+        """Begin a run over samples that do not change: keep nothing of earlier ones."""
+        self._keeper.start()
 
     def check_model(self, model: LatentVariableModel) -> None:
         """Check that a model has the method ``summarize``."""
