@@ -23,6 +23,8 @@ import fastgmm
 from fastgmm import em
 from fastgmm.data.samples import Samples
 
+pytestmark = pytest.mark.one_backend
+
 #: three components of which no two are apart
 OVERLAP = em.MixtureParameters.from_covariances(
     "full",

@@ -16,6 +16,8 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture, em
 from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.init.scalings import Sorted
 
+pytestmark = pytest.mark.one_backend
+
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
 

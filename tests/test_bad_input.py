@@ -15,6 +15,8 @@ from fastgmm import GaussianMixture
 from fastgmm.data.samples import Samples
 from fastgmm.model.covariance import get_covariance_model
 
+pytestmark = pytest.mark.one_backend
+
 N_SAMPLES, N_FEATURES = 50, 3
 X = np.random.RandomState(0).standard_normal((N_SAMPLES, N_FEATURES))
 IDENTITY = {

@@ -16,6 +16,8 @@ from fastgmm.init import initial_posterior
 from fastgmm.init.starting_points import INIT_PARAMS
 from fastgmm.model.statistics import SufficientStatistics
 
+pytestmark = pytest.mark.one_backend
+
 PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
 FITTED = (
     *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"),

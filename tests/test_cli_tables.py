@@ -577,7 +577,7 @@ def write_kind(name, X):
 NOTICED = {"x.npz": 600, "x.csv.gz": 650, "x.csv": 400, "x.npy": 150, "x.parquet": 200}
 
 
-@pytest.mark.parametrize("size", [0.2, pytest.param(1.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [0.2, pytest.param(0.6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NOTICED)
 def test_damaged_files_are_one_line(run, name, size):
     X = np.random.default_rng(0).normal(size=(40, 3)).round(2)

@@ -96,7 +96,7 @@ def test_equals_one_machine(client, X, weight, covariance_type):
     assert_same(model, expected)
 
 
-@pytest.mark.parametrize("covariance_type", ["diag", *slow("full", "tied", "spherical")])
+@pytest.mark.parametrize("covariance_type", slow("diag", "full", "tied", "spherical"))
 def test_variational_bayes_equals_one_machine(client, X, weight, covariance_type):
     options = {"n_components": 3, "covariance_type": covariance_type, "random_state": 0}
     expected = fastgmm.BayesianGaussianMixture(**options).fit(X, sample_weight=weight)
@@ -126,7 +126,7 @@ def test_options_work_as_on_one_machine(client, X, options):
     assert_same(model.fit(da.from_array(X, chunks=(700, 3))), expected)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [*slow(False), True])
 def test_truncated_em_with_all_components_is_that_of_one_machine(client, X, weight, weighted):
     """Three candidates are kept, so with three components it is exact EM."""
     weight = weight if weighted else None
@@ -174,6 +174,7 @@ def test_dask_forgets_past_iterations_of_truncated_em(client, X):
     assert max(counts[10:]) <= max(counts[:10])
 
 
+@pytest.mark.slow
 def test_float32_to_the_rounding_of_blocks(client, X):
     narrow = X.astype(np.float32)
     expected = fastgmm.GaussianMixture(3, random_state=0).fit(narrow)

@@ -135,6 +135,8 @@ def test_the_same_draws_for_any_number_of_threads():
             )
 
 
+@pytest.mark.slow
+@pytest.mark.one_backend
 def test_weights_weigh_and_absent_rows_do_not():
     X = factors(60, 4, 2)
     model = ProbabilisticPCA(np.eye(4, 2), np.zeros(4), 1.0)

@@ -154,7 +154,9 @@ except ImportError as error:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["0.99.0", "1.0.0rc1"])
+@pytest.mark.parametrize(
+    "version", ["0.99.0", pytest.param("1.0.0rc1", marks=pytest.mark.numba_alone)]
+)
 def test_a_version_that_nobody_has_tested(run, version):
     script = f"import numba; numba.__version__ = {version!r}"
     (line,) = run(script, NORMALIZE)
@@ -322,7 +324,9 @@ def test_without_a_name_the_result_is_right(run, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["make_function", "_tm"])
+@pytest.mark.parametrize(
+    "name", ["make_function", pytest.param("_tm", marks=pytest.mark.numba_alone)]
+)
 def test_a_name_that_the_layer_misses(run, name):
     (line,) = run(take_away(name), NORMALIZE)
     assert line.startswith("RuntimeWarning fastgmm compiles its kernels without its fast layer: ")

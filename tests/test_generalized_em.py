@@ -20,6 +20,8 @@ from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.em.posteriors.minibatch import Batches
 from fastgmm.model.gradients import q_function
 
+pytestmark = pytest.mark.one_backend
+
 REFERENCES = pytest.mark.parametrize(
     "X, labels, fits",
     [(FAITHFUL, LONG.astype(int), FAITHFUL_FITS), (IRIS, SPECIES, IRIS_FITS)],

@@ -19,6 +19,8 @@ from fastgmm.model.covariance_model import CollapseError
 from fastgmm.model.gradients import q_function, q_gradient
 from fastgmm.model.statistics import SufficientStatistics
 
+pytestmark = pytest.mark.one_backend
+
 SHAPES = [(3, 4), (4, 1), *slow_once((1, 3), (9, 2))]
 
 

@@ -36,6 +36,8 @@ from fastgmm.data.samples import Samples
 from fastgmm.em.posteriors.minibatch import Batches
 from fastgmm.em.posteriors.stepwise import implied_statistics
 
+pytestmark = pytest.mark.one_backend
+
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 EVERY = {
     "incremental": lambda **kw: em.IncrementalPosterior(3, **kw),

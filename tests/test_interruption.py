@@ -162,9 +162,11 @@ def test_other_handlers_and_threads_are_left_alone():
 def test_a_process_that_gets_the_signal(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20_000, 3)))
     script = """
-import sys
+import math, sys
+from fastgmm.cli import progress
 from fastgmm.cli.main import main
 from fastgmm.cli.progress import Progress
+progress._LINE_SECONDS = math.inf
 show = Progress.__call__
 def call(progress, iteration):
     show(progress, iteration)

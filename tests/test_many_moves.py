@@ -10,7 +10,10 @@ from fastgmm.data.samples import Samples
 from fastgmm.init.many_moves import apply, cheapest_merges, merged
 from fastgmm.init.many_splits import halved, splits_of_many
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.one_backend,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 UNITS = np.array([100.0, 1.0, 1e3])

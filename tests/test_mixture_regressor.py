@@ -19,6 +19,8 @@ from test_references import FAITHFUL
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture, MixtureRegressor, SoftKMeans
 
+pytestmark = pytest.mark.one_backend
+
 #: No test here may fail by chance more often than this.
 CHANCE = 1e-4
 

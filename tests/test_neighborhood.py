@@ -31,6 +31,8 @@ from fastgmm.data.samples import Samples
 from fastgmm.em.candidates import Candidates
 from fastgmm.em.reseeding import find_spent, reseed
 
+pytestmark = pytest.mark.one_backend
+
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
 

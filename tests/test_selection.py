@@ -17,6 +17,8 @@ from fastgmm.benchmark import simulated_mixture
 from fastgmm.em.result import Iteration
 from fastgmm.selection.tolerance import BehindTheBest
 
+pytestmark = pytest.mark.one_backend
+
 FAITHFUL = np.loadtxt(Path(__file__).parent / "data" / "faithful.csv", delimiter=",", skiprows=1)
 IRIS = load_iris().data
 #: mclust's figures, in scikit-learn's sign: EEE is tied, VVV full, VVI diag.

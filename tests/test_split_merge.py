@@ -13,6 +13,8 @@ from fastgmm.em.posteriors.exact import ExactPosterior
 from fastgmm.init.moves import apply, moves
 from fastgmm.model.parameters import MixtureParameters
 
+pytestmark = pytest.mark.one_backend
+
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
 CENTERS = np.array([[-10.0, 0.0], [0.0, 0.0], [6.0, 0.0]])
