@@ -24,7 +24,10 @@ from fastgmm.model.parameters import MixtureParameters
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS)
-SHAPES = [(600, 3, 2), (520, 4, 9), (1, 5, 3), (257, 6, 5), (1100, 17, 33), (512, 32, 6)]
+SHAPES = [
+    *((600, 3, 2), (520, 4, 9), (1, 5, 3), (257, 6, 5), (1100, 17, 33), (512, 32, 6)),
+    (900, 33, 120),  # samples of several components wait in one block
+]
 
 
 def no_codes(n, K):
@@ -37,7 +40,7 @@ def no_codes(n, K):
 
 def accumulate(X, parameters, kept=NOTHING_KEPT, float32_blocks=False, n_threads=2, module=kernels):
     """Return the statistics of a pass, as bytes."""
-    sums = empty_moments("full", *parameters.means.shape)
+    sums = empty_moments(parameters.covariance_type, *parameters.means.shape)
     log_likelihood = np.zeros(1)
     kept.counts[:] = 0
     module.accumulate(
@@ -162,6 +165,26 @@ def test_passes_that_use_codes_have_the_same_bits(variant, dtype, scenario):
                     for n_threads in (1, 3):
                         actual = accumulate(X, other, used, float32_blocks, n_threads)
                         assert actual == expected, (n, d, K, i, size)
+
+
+@each_variant
+@pytest.mark.parametrize(
+    "covariance_type, d", [("full", 1), ("full", 2), ("tied", 5), ("diag", 5), ("spherical", 5)]
+)
+def test_other_kinds_keep_nothing(variant, covariance_type, d):
+    """Whatever a pass is given: its statistics and the codes are those without."""
+    skip_without(variant)
+    parameters = mixture(covariance_type, 3, d)
+    X = draw(parameters, 700)
+    bounds = np.ones(9, np.float32)
+    kept = no_codes(700, 3)._replace(steps=np.ones(3))
+    kept.codes[:] = 7
+    with using(variant):
+        expected = accumulate(X, parameters)
+        assert accumulate(X, parameters, kept) == expected
+        assert accumulate(X, parameters, kept._replace(upper=bounds, lower=bounds)) == expected
+    assert (kept.codes == 7).all()
+    assert (kept.counts == 0).all()
 
 
 @each_variant

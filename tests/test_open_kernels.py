@@ -52,11 +52,12 @@ def parts_of(name):
 #: Names that stand for one of several functions, by the type of the first argument.
 CHOICES = {
     "load": ["load_block"],
-    "kept_distances": ["kept_log_prob"],
+    "kept_distances": ["written_log_prob", "listed_posterior"],
     "mahalanobis": ["block_log_prob"],
-    "moments": ["flush_all", "add_block_moments"],
+    "moments": ["add_block_moments", "add_listed_moments"],
     "partial_distance": ["full_log_prob"],
     "posterior": ["exp"],
+    "waiting": ["flush_all"],
 }
 
 
@@ -126,19 +127,20 @@ def fill():
 
 
 def transpose():
-    rows = np.arange(8.0 * D)
+    rows, center = np.arange(8.0 * D), np.arange(D) / 8.0
+    expected = rows.reshape(8, D).T - center[:, np.newaxis]
     for count in (4, 8):
         out = np.zeros(D * 320)
-        module("block").transpose(rows, D, count, out)
-        assert (out.reshape(D, 320)[:, :count] == rows.reshape(8, D).T[:, :count]).all()
+        module("block").transpose(rows, center, D, count, out)
+        assert (out.reshape(D, 320)[:, :count] == expected[:, :count]).all()
         assert (out.reshape(D, 320)[:, count:] == 0.0).all()
 
 
 def transpose_tile():
-    rows = np.arange(4.0 * D).reshape(4, D)
+    rows, center = np.arange(4.0 * D).reshape(4, D), np.arange(D) / 8.0
     out = np.zeros(D * 320)
-    module("block").transpose_tile(*rows, D, out)
-    assert (out.reshape(D, 320)[:, :4] == rows.T).all()
+    module("block").transpose_tile(*rows, center, D, out)
+    assert (out.reshape(D, 320)[:, :4] == (rows - center).T).all()
 
 
 def advance():
@@ -226,32 +228,51 @@ def full_log_prob():
 def gather():
     block, out = Block().load(), np.zeros(D * 320)
     index = np.array([7, 3, 249, 3], np.uint64)
-    module("partial_distance").gather(block.scratch.rows, D, index, 4, out)
-    expected = (block.X - block.packed.origin)[[7, 3, 249, 3]]
+    center = np.arange(D) / 8.0
+    module("block").gather(block.scratch.rows, center, D, index, 4, out)
+    expected = (block.X - block.packed.origin)[[7, 3, 249, 3]] - center
     assert (out.reshape(D, 320)[:, :4] == expected.T).all()
 
 
-def kept_log_prob():
-    """A block writes codes; then one uses them where the distances are still the same."""
-    block, cut = Block().load(), 37.0
-    packed, scratch, count = block.packed, block.scratch, np.uint64(N)
+def kept_distances():
+    """Write the codes of a block; with them, list a posterior while distances are the same."""
+    block, cut, first = Block().load(), 37.0, np.uint64(0)
+    packed, scratch = block.packed, block.scratch
     codes, steps = np.zeros(512 * K, np.uint8), np.full(K, 0.5)
     none = np.zeros(0, np.float32)
     kept = KeptDistances(codes, steps, none, none, np.zeros(2, np.int64))
-    call = module("kept_distances").kept_log_prob
-    call(packed, scratch, kept, np.uint64(0), count, cut)
+    write = module("kept_distances").written_log_prob
+    write(packed, scratch, kept, first, cut)
     expected = block.log_prob()
+    close(block.rows("values", K)[:, :N], expected.T)
+    write(packed, scratch, kept._replace(codes=codes[:0]), first, cut)
     close(block.rows("values", K)[:, :N], expected.T)
     largest = packed.coefficients[:K]
     near = np.stack([steps, np.zeros(K), largest + 1e-3], axis=1).astype(np.float32).ravel()
     far = np.stack([steps, steps, largest - 1e-3], axis=1).astype(np.float32).ravel()
     kept = kept._replace(upper=near, lower=far)
-    call(packed, scratch, kept, np.uint64(0), count, cut)
+    X = repeated(block.X)
+    module("kept_distances").listed_posterior(packed, X, scratch, kept, first, np.uint64(N), cut)
     matters = expected >= expected.max(axis=1, keepdims=True) - cut
-    close(block.rows("values", K)[:, :N].T[matters], expected[matters])
-    assert (matters.sum() <= kept.counts[0]).all()
-    call(packed, scratch, kept._replace(codes=codes[:0], upper=none), np.uint64(0), count, cut)
-    close(block.rows("values", K)[:, :N], expected.T)
+    assert matters.sum() <= kept.counts[0]
+    close(block.rows("norm", 1)[0, :N], np.logaddexp.reduce(expected, axis=1))
+    close(listed(block)[:N], np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True), 1e-11)
+    sums = statistics_of(packed)
+    sums[-1] = module("sums").share_out(
+        scratch.weight, scratch.norm, scratch.scale, N, scratch.share
+    )
+    module("moments").add_listed_moments(packed, N, scratch, sums)
+    module("waiting").flush_all(packed, scratch, sums)
+    compare_sums(sums, packed, block.X, block.weight, block.parameters)
+
+
+def listed(block):
+    """Return the responsibilities of a block whose posterior is listed."""
+    resp, scratch = np.zeros((256, K)), block.scratch
+    samples = scratch.samples[: 256 * K].reshape(K, 256)
+    for k, m in enumerate(scratch.n_listed[:K]):
+        resp[samples[k, :m], k] = block.rows("values", K)[k, :m]
+    return resp * block.rows("scale", 1)[0, :256, np.newaxis]
 
 
 def add_symmetric():
@@ -365,7 +386,7 @@ def pack_triangles():
 
 
 def waiting_capacity():
-    capacity = module("moments").waiting_capacity
+    capacity = module("waiting").waiting_capacity
     like = np.empty(1)
     assert capacity(np.uint64(5), np.uint64(6), like) == 256
     assert capacity(np.uint64(3000), np.uint64(9), like) == 16
@@ -380,7 +401,7 @@ def moments_of_a_block(covariance_type="full"):
     sums = statistics_of(packed)
     total = module("sums").share_out(scratch.weight, scratch.norm, scratch.scale, N, scratch.share)
     module("moments").add_block_moments(packed, N, scratch, sums)
-    module("moments").flush_all(packed, scratch, sums)
+    module("waiting").flush_all(packed, scratch, sums)
     sums[-1] = total
     compare_sums(sums, packed, block.X, block.weight, block.parameters)
 
@@ -486,6 +507,19 @@ def normalize_block():
         close(block.rows("norm", 1)[0, :N], norm)
         scaled = block.rows("values", K) * block.rows("scale", 1)
         close(scaled[:, :N], np.exp(expected - norm[:, None]).T, 1e-11)
+    # one bit below the threshold, though its rounded distance from the maximum is the cut
+    best = next(m for m in np.random.default_rng(0).uniform(size=99) if below(m) - m == -37.0)
+    block.rows("values", K)[:] = -1e3
+    block.rows("values", K)[:2] = [[best], [best - 37.0]]
+    block.rows("values", K)[1, 3] = below(best)
+    block.rows("maximum", 1)[:] = best
+    module("posterior").normalize_block(block.scratch, K, 0.0, 37.0)
+    assert np.flatnonzero(block.rows("values", K)[1] == 0.0).tolist() == [3]
+
+
+def below(best):
+    """Return the largest number below ``best - 37.0`` as computed."""
+    return np.nextafter(best - 37.0, -np.inf)
 
 
 def find_best():
@@ -570,24 +604,6 @@ def weigh():
     assert total == pytest.approx(w[:20].sum())
 
 
-def center():
-    x, w, z = random_rows()
-    wz = np.zeros(320)
-    total = module("sums").center(x, 0.5, w, 20, z, wz)
-    assert (z[:20] == x[:20] - 0.5).all()
-    assert (wz[:20] == z[:20] * w[:20]).all()
-    assert total == pytest.approx(wz.sum())
-
-
-def center_in_place():
-    x, w, wz = random_rows()
-    z = x.copy()
-    total = module("sums").center_in_place(z, 0.5, w, 20, wz)
-    assert (z[:20] == x[:20] - 0.5).all()
-    assert (z[20:] == x[20:]).all()
-    assert total == pytest.approx(wz[:20].sum())
-
-
 def weighted_sums():
     x, w, _ = random_rows()
     first, second = module("sums").weighted_sums(x, 0.5, w, 20)
@@ -611,15 +627,36 @@ def add_gram():
     close(out, (values @ values.T)[np.triu_indices(4)])
 
 
-def add_outer_products():
+def add_products():
     rng = np.random.default_rng(0)
-    z, wz = np.zeros((8, 320)), np.zeros((8, 320))
-    z[:D, :20], wz[:D, :20] = rng.normal(size=(2, D, 20))
-    tiles = np.zeros((3, 4, 4))
-    module("sums").add_outer_products(wz.ravel(), z.ravel(), np.uint64(D), 20, tiles.ravel())
-    products = wz @ z.T
-    expected = [products[:4, :4], products[4:, :4], products[4:, 4:]]
+    z, w, wz = np.zeros((8, 320)), np.zeros(320), np.zeros(4 * 320)
+    z[:D, :20], w[:20] = rng.normal(size=(D, 20)), rng.uniform(size=20)
+    first, tiles = np.zeros(D), np.zeros((3, 4, 4))
+    module("sums").add_products(z.ravel(), w, np.uint64(D), 20, wz, first, tiles.ravel())
+    products = (w * z) @ z.T
+    close(first, (z @ w)[:D])
+    expected = [np.tril(products[:4, :4]), products[4:, :4], np.tril(products[4:, 4:])]
     close(tiles, np.array(expected))
+
+
+def second_start():
+    place = module("layout").second_start
+    assert place(Block().packed, np.uint64(2)) == K * (1 + D) + 2 * 48
+    assert place(Block(covariance_type="tied").packed, np.uint64(2)) == K * (1 + D)
+    assert place(Block(covariance_type="diag").packed, np.uint64(2)) == K * (1 + D) + 2 * D
+
+
+def takes_whole_block():
+    decide = module("moments").takes_whole_block
+    assert [bool(decide(np.uint64(m), np.uint64(256), np.uint64(16))) for m in (0, 136, 137)] == [
+        False, False, True,
+    ]  # fmt: skip
+
+
+def count_blocks():
+    count, like = module("waiting").count_blocks, np.empty(1)
+    assert count(np.uint64(5), np.uint64(256), like) == 5
+    assert count(np.uint64(5), np.uint64(160), like) == 3
 
 
 def up_to_four():
@@ -731,7 +768,10 @@ def posterior_incomplete():
 
 #: For each file its public functions, and for each of these what calls it.
 CHECKS = {
-    "block": {name: globals()[name] for name in ("fill", "transpose_tile", "transpose", "advance")},
+    "block": {
+        name: globals()[name]
+        for name in ("fill", "transpose_tile", "transpose", "gather", "advance")
+    },
     "box_muller": {"normals": normals},
     "boxes": {"box_bounds": box_bounds},
     "candidates": {"search": search},
@@ -742,20 +782,29 @@ CHECKS = {
         "accumulate_incomplete": accumulate_incomplete,
         "posterior_incomplete": posterior_incomplete,
     },
-    "kept_distances": {"kept_log_prob": kept_log_prob},
-    "layout": {"first_rows": first_rows, "up_to_four": up_to_four},
+    "kept_distances": dict.fromkeys(("written_log_prob", "listed_posterior"), kept_distances),
+    "layout": {
+        "first_rows": first_rows,
+        "up_to_four": up_to_four,
+        "second_start": second_start,
+    },
     "listed": {"posterior_listed": posterior_listed},
-    "load": {"load_block": load_block, "load_weight": load_weight, "load_resp": load_resp},
+    "load": {
+        "load_rows": load_block,
+        "load_block": load_block,
+        "load_weight": load_weight,
+        "load_resp": load_resp,
+    },
     "mahalanobis": {"block_log_prob": block_log_prob},
     "matrices": {"add_symmetric": add_symmetric, "pack_triangles": pack_triangles},
     "mean_field": {},
     "moments": {
-        "waiting_capacity": waiting_capacity,
+        "takes_whole_block": takes_whole_block,
         "add_block_moments": moments_of_a_block,
-        "flush_all": moments_of_a_block,
+        "add_listed_moments": kept_distances,
     },
     "padded": {"padded_log_prob": padded_log_prob},
-    "partial_distance": {"full_log_prob": full_log_prob, "gather": gather},
+    "partial_distance": {"full_log_prob": full_log_prob},
     "passes": {"accumulate": accumulate, "posterior": posterior, "normalize": normalize},
     "peak": {"gram": gram},
     "philox": {"fill_uniforms": uniforms, "philox": philox},
@@ -765,7 +814,8 @@ CHECKS = {
             "exp64", "exp32", "exp", "log", "raise_maximum", "find_maximum", "normalize_block",
             "find_best",
         )
-    },
+    }
+    | {"normalize_lists": kept_distances},
     "observed": dict.fromkeys(
         (
             "is_matrix", "factor_of", "run_end", "whiten_observed", "regress_run",
@@ -788,12 +838,18 @@ CHECKS = {
     "sums": {
         name: globals()[name]
         for name in (
-            "count_unsafe", "share_out", "weigh", "center", "center_in_place", "weighted_sums",
-            "plane_sums", "add_gram", "add_outer_products",
+            "count_unsafe", "share_out", "weigh", "weighted_sums", "plane_sums", "add_gram",
+            "add_products",
         )
     },
     "tree": dict.fromkeys(("principal_cuts", "sides", "descend"), tree),
     "triangle": {"start": start, "subtract_rows": start},
+    "waiting": {
+        "waiting_capacity": waiting_capacity,
+        "count_blocks": count_blocks,
+        "let_wait": moments_of_a_block,
+        "flush_all": moments_of_a_block,
+    },
 }  # fmt: skip
 
 
@@ -811,7 +867,7 @@ def test_every_file_is_called():
 # most of their time is compilation
 LONG = (
     observed, regression, accumulate_incomplete, posterior_incomplete, accumulate, posterior,
-    block_log_prob, kept_log_prob, moments_of_a_block,
+    block_log_prob, kept_distances, moments_of_a_block,
 )  # fmt: skip
 
 
@@ -866,10 +922,11 @@ def program():
 
     from fastgmm._kernels._numba.load import load_block, load_weight
     from fastgmm._kernels._numba.mahalanobis import block_log_prob
-    from fastgmm._kernels._numba.moments import add_block_moments, flush_all
+    from fastgmm._kernels._numba.moments import add_block_moments
     from fastgmm._kernels._numba.posterior import normalize_block
     from fastgmm._kernels._numba.scratch import new_scratch
     from fastgmm._kernels._numba.sums import share_out
+    from fastgmm._kernels._numba.waiting import flush_all
 
     @njit(parallel=True)
     def run(X, sample_weight, packed, norm, resp, statistics):

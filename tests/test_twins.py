@@ -37,10 +37,8 @@ NUMBA_ALONE = {
     },
     "mean_field": {"_ascend_with": "a loop that is compiled for a gradient"},
     "load": {"_load_contiguous": "C takes the address of a row; Numba needs a flat array"},
-    "moments": {
-        "_second_stride": "an offset, chosen by type",
-        "_tile_row": "an offset, chosen by type",
-    },
+    "layout": {"_second_stride": "an offset, chosen by type"},
+    "moments": {"_tile_row": "an offset, chosen by type"},
     "scratch": {
         "_advance": "a part cannot return an array; in C _take does it",
         "new_scratch": "for users: scratch that owns its memory",
@@ -137,6 +135,7 @@ NUMBERS = {
     *("n_features", "n_repeats", "offset", "order", "p0", "s0", "seen", "selected", "size"),
     *(
         "half",
+        "capacity",
         "chunk",
         "is_full",
         "shift",
@@ -148,6 +147,7 @@ NUMBERS = {
         "t",
         "used",
         "value",
+        "room",
     ),
     *("height", "last", "n_some", "score", "with_moments", "width", "x"),
 }

@@ -214,7 +214,7 @@ def group_moments(
 ) -> None:
     """Add the moments of groups of entries about their centres."""
     height = -(-X.shape[1] // TILE) * TILE
-    rows = (1 + 2 * height) * block_stride(8) + height * (height + TILE) // 2
+    rows = (1 + height + TILE) * block_stride(8) + height * (height + TILE) // 2
     memory = _scratch(8 + (rows if is_full else 0), n_threads, len(nk))
     groups = (entries, bounds, centers, is_full)
     with guard.launch(concurrent=True):

@@ -31,10 +31,11 @@ cdef extern from *:
 
     static inline void fastgmm_transpose_four(
         const fastgmm_work* r0, const fastgmm_work* r1, const fastgmm_work* r2,
-        const fastgmm_work* r3, fastgmm_work* out)
+        const fastgmm_work* r3, const fastgmm_work* center, fastgmm_work* out)
     {
-        fastgmm_four a = *(const fastgmm_four*)r0, b = *(const fastgmm_four*)r1;
-        fastgmm_four c = *(const fastgmm_four*)r2, d = *(const fastgmm_four*)r3;
+        fastgmm_four about = *(const fastgmm_four*)center;
+        fastgmm_four a = *(const fastgmm_four*)r0 - about, b = *(const fastgmm_four*)r1 - about;
+        fastgmm_four c = *(const fastgmm_four*)r2 - about, d = *(const fastgmm_four*)r3 - about;
         fastgmm_four even0 = FASTGMM_MIX(a, b, 0, 4, 2, 6), odd0 = FASTGMM_MIX(a, b, 1, 5, 3, 7);
         fastgmm_four even1 = FASTGMM_MIX(c, d, 0, 4, 2, 6), odd1 = FASTGMM_MIX(c, d, 1, 5, 3, 7);
         *(fastgmm_four*)out = FASTGMM_MIX(even0, even1, 0, 1, 4, 5);
@@ -45,54 +46,76 @@ cdef extern from *:
     #else
     static __inline void fastgmm_transpose_four(
         const fastgmm_work* r0, const fastgmm_work* r1, const fastgmm_work* r2,
-        const fastgmm_work* r3, fastgmm_work* out)
+        const fastgmm_work* r3, const fastgmm_work* center, fastgmm_work* out)
     {
         size_t j;
         for (j = 0; j < 4; ++j) {
-            out[j * FASTGMM_STRIDE] = r0[j];
-            out[j * FASTGMM_STRIDE + 1] = r1[j];
-            out[j * FASTGMM_STRIDE + 2] = r2[j];
-            out[j * FASTGMM_STRIDE + 3] = r3[j];
+            out[j * FASTGMM_STRIDE] = r0[j] - center[j];
+            out[j * FASTGMM_STRIDE + 1] = r1[j] - center[j];
+            out[j * FASTGMM_STRIDE + 2] = r2[j] - center[j];
+            out[j * FASTGMM_STRIDE + 3] = r3[j] - center[j];
         }
     }
     #endif
     """
-    # Write four numbers from each of four places as the first numbers of four rows.
+    # Write four numbers from each of four places, less the centre, as the first of four rows.
     void transpose_four "fastgmm_transpose_four"(
-        const work* r0, const work* r1, const work* r2, const work* r3,
+        const work* r0, const work* r1, const work* r2, const work* r3, const work* center,
         work* out) noexcept nogil
 
 
 cdef inline void transpose_tile(
-    const work* r0, const work* r1, const work* r2, const work* r3, size_t d, work* out
+    const work* r0, const work* r1, const work* r2, const work* r3, const work* center, size_t d,
+    work* out
 ) noexcept nogil:
-    """Write four samples, given as rows, into the rows of a block.
+    """Write four samples about a centre, given as rows, into the rows of a block.
 
-    r0, r1, r2, r3  IN
-    out             OUT
+    r0, r1, r2, r3, center  IN
+    out                     OUT
     """
     cdef size_t fours = d // 4 * 4
     cdef size_t j
     for j in range(0, fours, 4):
-        transpose_four(r0 + j, r1 + j, r2 + j, r3 + j, out + j * STRIDE)
+        transpose_four(r0 + j, r1 + j, r2 + j, r3 + j, center + j, out + j * STRIDE)
     for j in range(fours, d):
-        out[j * STRIDE] = r0[j]
-        out[j * STRIDE + 1] = r1[j]
-        out[j * STRIDE + 2] = r2[j]
-        out[j * STRIDE + 3] = r3[j]
+        out[j * STRIDE] = r0[j] - center[j]
+        out[j * STRIDE + 1] = r1[j] - center[j]
+        out[j * STRIDE + 2] = r2[j] - center[j]
+        out[j * STRIDE + 3] = r3[j] - center[j]
 
 
-cdef void transpose(const work* rows, size_t d, size_t count, work* out) noexcept nogil:
-    """Write samples given as rows into the rows of a block; count is a multiple of 4.
+cdef void transpose(
+    const work* rows, const work* center, size_t d, size_t count, work* out
+) noexcept nogil:
+    """Write samples about a centre, given as rows, into the rows of a block.
 
-    rows  IN
-    out   OUT
+    count is a multiple of 4.
+
+    rows, center  IN
+    out           OUT
     """
     cdef size_t a
     cdef const work* row
     for a in range(0, count, 4):
         row = rows + a * d
-        transpose_tile(row, row + d, row + 2 * d, row + 3 * d, d, out + a)
+        transpose_tile(row, row + d, row + 2 * d, row + 3 * d, center, d, out + a)
+
+
+cdef void gather(
+    const work* rows, const work* center, size_t d, const uint64_t* index, size_t count,
+    work* block
+) noexcept nogil:
+    """Write listed samples about a centre, a multiple of 4, into the rows of a block.
+
+    rows, center, index  IN
+    block                OUT
+    """
+    cdef size_t a
+    for a in range(0, count, 4):
+        transpose_tile(
+            rows + index[a] * d, rows + index[a + 1] * d, rows + index[a + 2] * d,
+            rows + index[a + 3] * d, center, d, block + a
+        )
 
 
 cdef void advance(

@@ -28,7 +28,7 @@ cdef size_t n_sums(const fastgmm_model* model) noexcept nogil:
     cdef size_t d = model.n_features
     cdef size_t K = model.n_components
     cdef size_t kind = model.covariance_type
-    return _second_start(1 if kind == TIED else K, kind, K, d) + 1 + (
+    return second_start(1 if kind == TIED else K, kind, K, d) + 1 + (
         16 * (up_to_four(d) // 4 * (up_to_four(d) // 4 + 1) // 2) if kind == TIED else 0
     )
 
@@ -135,7 +135,7 @@ cdef void _read_second(
     cdef const double* second
     cdef size_t k, j
     for k in range(1 if kind == TIED else K):
-        second = sums + _second_start(k, kind, K, d)
+        second = sums + second_start(k, kind, K, d)
         if kind == FULL or kind == TIED:
             _read_matrix(second, d, out + k * d * d)
         elif kind == DIAG:

@@ -80,8 +80,8 @@ cdef double _add_matrix(
     cdef size_t rows = up_to_four(d) // 4
     cdef work* z = memory + STRIDE
     cdef work* wz = z + 4 * rows * STRIDE
-    cdef double* tiles = <double*> (wz + 4 * rows * STRIDE)
-    cdef size_t o, i, j, first, count, padded
+    cdef double* tiles = <double*> (wz + 4 * STRIDE)
+    cdef size_t o, i, first, count, padded
     cdef double nk = 0.0
     for o in range(16 * (rows * (rows + 1) // 2)):
         tiles[o] = 0.0
@@ -90,9 +90,7 @@ cdef double _add_matrix(
         count = min(BLOCK, n - first)
         nk += _load_entries(X, d, weight, width, entries + first, count, center, memory)
         padded = (count + 15) // 16 * 16
-        for j in range(d):
-            sums[j] += center_in_place(z + j * STRIDE, 0.0, memory, padded, wz + j * STRIDE)
-        add_outer_products(wz, z, d, padded, tiles)
+        add_products(z, memory, d, padded, wz, sums, tiles)
     _add_tiles(tiles, d, second)
     return nk
 

@@ -91,14 +91,12 @@ cdef void _add_component(
         z = scratch.z + j * STRIDE
         for a in range(count, padded):
             z[a] = 0.0
-        if is_matrix(plain):
-            first[j] += center_in_place(z, 0.0, scratch.w, padded, scratch.wz + j * STRIDE)
-        else:
+        if not is_matrix(plain):
             weighted_sums(z, 0.0, scratch.w, padded, sums)
             first[j] += sums[0]
             second[j] += sums[1]
     if is_matrix(plain):
-        add_outer_products(scratch.wz, scratch.z, d, padded, second)
+        add_products(scratch.z, scratch.w, d, padded, scratch.wz, first, second)
 
 
 cdef void _lay_out(

@@ -139,33 +139,51 @@ cdef void _select_candidates(
                 )
 
 
-cdef void _scatter(const Scratch* scratch, size_t m, work* values) noexcept nogil:
-    """Write the values of the listed samples, and raise their maximum; others do not matter.
+cdef void _transpose_if_needed(
+    const Scratch* scratch, size_t n_components, size_t d, size_t count, size_t most
+) noexcept nogil:
+    """Transpose the samples if a component takes the whole block, for distances or moments.
 
-    index, extra  IN      of the scratch
-    maximum       IN OUT  of the scratch
-    values        OUT
+    rows, words  IN   of the scratch
+    block        OUT
+    """
+    cdef size_t largest = 0
+    cdef size_t k
+    for k in range(n_components):
+        largest = max(largest, count_selected(scratch.words + k * WORDS))
+    if largest > most or takes_whole_block(largest, count, d):
+        transpose(scratch.rows, scratch.zeros, d, BLOCK, scratch.block)
+
+
+cdef void _keep_list(
+    const uint64_t* index, const work* values, size_t count, uint16_t* samples, work* maximum
+) noexcept nogil:
+    """Keep which samples a component has candidates at, and raise their maximum.
+
+    index, values  IN
+    samples        OUT
+    maximum        IN OUT
     """
     cdef size_t a, b
-    fill(values, <work> LOG_PROB_FLOOR)
-    for a in range(m):
-        b = scratch.index[a]
-        values[b] = scratch.extra[a]
-        if scratch.extra[a] > scratch.maximum[b]:
-            scratch.maximum[b] = scratch.extra[a]
+    for a in range(count):
+        b = index[a]
+        samples[a] = <uint16_t> b
+        if values[a] > maximum[b]:
+            maximum[b] = values[a]
 
 
 cdef void _compute_candidates(
     const Packed* packed, const Scratch* scratch, const Kept* kept, size_t first, size_t count,
     double cut
 ) noexcept nogil:
-    """Write the log-probabilities of the components that may matter, and the largest.
+    """List the log-probabilities of the components that may matter, and write the largest.
 
-    packed, kept                IN
-    rows, block                 IN   of the scratch
-    values, maximum             OUT  of the scratch
-    gathered, whitened, extra   OUT  of the scratch
-    counts                      OUT  of kept
+    packed, kept                      IN
+    rows                              IN   of the scratch
+    values, samples, n_listed         OUT  of the scratch: lists
+    maximum                           OUT  of the scratch
+    block, gathered, whitened, extra  OUT  of the scratch
+    counts                            OUT  of kept
     """
     cdef size_t K = packed.n_components
     cdef size_t d = packed.n_features
@@ -173,52 +191,80 @@ cdef void _compute_candidates(
     cdef size_t rest = d * (d + 3) // 2
     cdef size_t most = 3 * rest * BLOCK // (4 * (rest + 6 * d + 60))
     cdef size_t n_candidates = 0
-    cdef size_t k, m, some
+    cdef size_t k, m, some, a
     cdef const work* x
     cdef work* values
     cdef work* out
     _select_candidates(scratch, K, kept, first, count, cut)
     fill(scratch.maximum, <work> LOG_PROB_FLOOR)
+    _transpose_if_needed(scratch, K, d, count, most)
     for k in range(K):
         values = scratch.values + k * STRIDE
         m = list_selected(scratch.words + k * WORDS, scratch.index)
+        scratch.n_listed[k] = m
         n_candidates += m
         if m == 0:
-            fill(values, <work> LOG_PROB_FLOOR)
             continue
-        x, some, out = scratch.block, BLOCK, values
+        x, some, out = scratch.block, BLOCK, scratch.extra
         if m <= most:
             # up to whole vectors: padding lanes hold old indices, and their results are discarded
-            x, some, out = scratch.gathered, (m + 15) // 16 * 16, scratch.extra
-            gather(scratch.rows, d, scratch.index, some, scratch.gathered)
+            x, some, out = scratch.gathered, (m + 15) // 16 * 16, values
+            gather(scratch.rows, scratch.zeros, d, scratch.index, some, scratch.gathered)
         start(packed, k, x, some, out)
         subtract_rows(packed, k, first_rows(d), d, x, some, scratch.whitened, out)
-        if m <= most:
-            _scatter(scratch, m, values)
-        else:
-            raise_maximum(values, scratch.maximum)
+        if m > most:
+            for a in range(m):
+                values[a] = scratch.extra[scratch.index[a]]
+        _keep_list(scratch.index, values, m, scratch.samples + k * BLOCK, scratch.maximum)
     kept.counts[first // SMALLEST_BLOCK] = n_candidates
 
 
-cdef void kept_log_prob(
-    const Packed* packed, const Scratch* scratch, const Kept* kept, size_t first, size_t count,
-    double cut
+cdef bint keeps_distances(const Packed* packed) noexcept nogil:
+    """Return whether passes over such components keep distances.
+
+    packed  IN
+    """
+    return packed.kind == FULL and packed.n_features > 2
+
+
+cdef void written_log_prob(
+    const Packed* packed, const Scratch* scratch, const Kept* kept, size_t first, double cut
 ) noexcept nogil:
-    """Do as ``block_log_prob`` does. Use the distances that are kept, or write them down.
+    """Do as ``block_log_prob`` does, and write the distances down if they are to be kept.
 
     packed       IN
-    rows, block  IN      of the scratch
-    kept         IN OUT
-    first        IN      the first row of the block
-    count        IN      how many samples it has
+    rows, block  IN   of the scratch
+    kept         OUT  codes, counts
+    first        IN   the first row of the block
     cut          IN
-    values       OUT     of the scratch
-    maximum      OUT     of the scratch
+    values       OUT  of the scratch
+    maximum      OUT  of the scratch
     """
-    cdef bint is_written = kept.codes != NULL
-    if kept.upper != NULL:
-        _compute_candidates(packed, scratch, kept, first, count, cut)
-        return
+    cdef bint is_written = keeps_distances(packed) and kept.codes != NULL
     block_log_prob(packed, scratch, cut + MARGIN if is_written else cut)
     if is_written:
         _write_codes(packed, scratch, kept, first, cut)
+
+
+cdef void listed_posterior(
+    const Packed* packed, const Samples* X, const Scratch* scratch, const Kept* kept,
+    size_t first, size_t count, double cut
+) noexcept nogil:
+    """Write the posterior of a block as lists, from distances that are kept.
+
+    packed, X                         IN
+    kept                              IN   codes, upper, lower
+    counts                            OUT  of kept
+    first                             IN   the first row of the block
+    count                             IN   how many samples it has
+    cut                               IN
+    rows                              OUT  of the scratch
+    block                             OUT  of the scratch, if a component matters to many samples
+    values, samples, n_listed, scale  OUT  of the scratch: see ``normalize_lists``
+    norm, maximum                     OUT  of the scratch
+    words, index, bound, threshold    OUT  of the scratch: workspace
+    gathered, whitened, extra, share  OUT  of the scratch: workspace
+    """
+    load_rows(X, first, count, packed, scratch)
+    _compute_candidates(packed, scratch, kept, first, count, cut)
+    normalize_lists(scratch, packed.n_components, packed.offset, cut)

@@ -1,6 +1,6 @@
 """Constants and structures of layout.py, for C."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t  # no-cython-lint
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t  # no-cython-lint
 
 cdef extern from *:
     """
@@ -79,3 +79,14 @@ cdef inline size_t first_rows(size_t d) noexcept nogil:
 
 cdef inline size_t up_to_four(size_t count) noexcept nogil:
     return (count + 3) // 4 * 4
+
+
+cdef inline size_t second_start(
+    size_t k, size_t kind, size_t n_components, size_t d
+) noexcept nogil:
+    """Return where the second moments of component k begin in the statistics."""
+    cdef size_t start = n_components * (1 + d)
+    cdef size_t rows = up_to_four(d) // 4
+    if kind == FULL:
+        return start + k * 16 * (rows * (rows + 1) // 2)
+    return start if kind == TIED else start + k * d

@@ -13,7 +13,7 @@ cdef struct Samples:
     bint is_float32
 
 
-cdef void _load_rows(
+cdef void _copy_rows(
     real* tag, const Samples* X, size_t start, size_t count, size_t d,
     const work* restrict origin, work* restrict rows
 ) noexcept nogil:
@@ -55,6 +55,24 @@ cdef void _load_columns(
             block[j * STRIDE + b] = 0.0
 
 
+cdef void load_rows(
+    const Samples* X, size_t start, size_t count, const Packed* packed, const Scratch* scratch
+) noexcept nogil:
+    """Copy ``count`` rows of X about the origin; the rest is zero.
+
+    packed, X  IN
+    rows       OUT  of the scratch
+    """
+    cdef size_t d = packed.n_features
+    cdef size_t o
+    if X.is_float32:
+        _copy_rows(<const float*> NULL, X, start, count, d, packed.origin, scratch.rows)
+    else:
+        _copy_rows(<const double*> NULL, X, start, count, d, packed.origin, scratch.rows)
+    for o in range(count * d, BLOCK * d):
+        scratch.rows[o] = 0.0
+
+
 cdef void load_block(
     const Samples* X, size_t start, size_t count, const Packed* packed, const Scratch* scratch
 ) noexcept nogil:
@@ -64,21 +82,13 @@ cdef void load_block(
     rows.
     """
     cdef size_t d = packed.n_features
-    cdef const work* origin = packed.origin
-    cdef size_t o
-    if d <= 2:
-        if X.is_float32:
-            _load_columns(<const float*> NULL, X, start, count, d, origin, scratch.block)
-        else:
-            _load_columns(<const double*> NULL, X, start, count, d, origin, scratch.block)
-        return
-    if X.is_float32:
-        _load_rows(<const float*> NULL, X, start, count, d, origin, scratch.rows)
+    if d > 2:
+        load_rows(X, start, count, packed, scratch)
+        transpose(scratch.rows, scratch.zeros, d, BLOCK, scratch.block)
+    elif X.is_float32:
+        _load_columns(<const float*> NULL, X, start, count, d, packed.origin, scratch.block)
     else:
-        _load_rows(<const double*> NULL, X, start, count, d, origin, scratch.rows)
-    for o in range(count * d, BLOCK * d):
-        scratch.rows[o] = 0.0
-    transpose(scratch.rows, d, BLOCK, scratch.block)
+        _load_columns(<const double*> NULL, X, start, count, d, packed.origin, scratch.block)
 
 
 cdef struct Weights:

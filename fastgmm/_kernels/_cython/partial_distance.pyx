@@ -23,22 +23,6 @@ cdef extern from *:
     const uint64_t PAUSE "((uint64_t)15)"
 
 
-cdef void gather(
-    const work* rows, size_t d, const uint64_t* index, size_t count, work* block
-) noexcept nogil:
-    """Write listed samples, a multiple of 4, into the rows of a block.
-
-    rows, index  IN
-    block        OUT
-    """
-    cdef size_t a
-    for a in range(0, count, 4):
-        transpose_tile(
-            rows + index[a] * d, rows + index[a + 1] * d, rows + index[a + 2] * d,
-            rows + index[a + 3] * d, d, block + a
-        )
-
-
 cdef size_t _lower(
     const work* restrict maximum, work cut, work* restrict threshold
 ) noexcept nogil:
@@ -73,7 +57,9 @@ cdef void _complete(
     cdef size_t a, b
     for a in range(count):
         scratch.extra[a] = values[scratch.index[a]]
-    gather(scratch.rows, packed.n_features, scratch.index, count, scratch.gathered)
+    gather(
+        scratch.rows, scratch.zeros, packed.n_features, scratch.index, count, scratch.gathered
+    )
     subtract_rows(
         packed, k, first, packed.n_features, scratch.gathered, count, scratch.whitened,
         scratch.extra

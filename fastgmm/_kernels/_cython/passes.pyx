@@ -18,8 +18,9 @@ include "posterior.pyx"
 include "triangle.pyx"
 include "partial_distance.pyx"
 include "mahalanobis.pyx"
-include "kept_distances.pyx"
+include "waiting.pyx"
 include "moments.pyx"
+include "kept_distances.pyx"
 include "cpu.pyx"
 
 
@@ -64,6 +65,8 @@ cdef void _accumulate_slot(
     cdef size_t K = packed.n_components
     # moments of one or two features are sums over all samples
     cdef double cut = CUT if packed.n_features > 2 else INFINITE
+    cdef bint is_given = packed.coefficients == NULL
+    cdef bint is_listed = keeps_distances(packed) and kept.upper != NULL
     cdef size_t i, first, count, o, unit
     cdef Scratch scratch
     lay_out_scratch(memory, K, packed.n_features, True, &scratch)
@@ -76,21 +79,27 @@ cdef void _accumulate_slot(
         if todo[first // SMALLEST_BLOCK] == 0:
             continue
         count = min(BLOCK, stop - first)
-        load_block(X, first, count, packed, &scratch)
         load_weight(weights, first, count, scratch.weight)
-        if packed.coefficients == NULL:
-            load_resp(weights, first, count, K, &scratch)
+        if is_listed:
+            listed_posterior(packed, X, &scratch, kept, first, count, cut)
         else:
-            kept_log_prob(packed, &scratch, kept, first, count, cut)
-            normalize_block(&scratch, K, packed.offset, cut)
-            if not _is_safe(count, packed, &scratch):
-                continue
+            load_block(X, first, count, packed, &scratch)
+            if is_given:
+                load_resp(weights, first, count, K, &scratch)
+            else:
+                written_log_prob(packed, &scratch, kept, first, cut)
+                normalize_block(&scratch, K, packed.offset, cut)
+        if not is_given and not _is_safe(count, packed, &scratch):
+            continue
         for unit in range(first // SMALLEST_BLOCK, (first + count - 1) // SMALLEST_BLOCK + 1):
             todo[unit] = 0
         statistics[size - 1] += share_out(
             scratch.weight, scratch.norm, scratch.scale, count, scratch.share
         )
-        add_block_moments(count, packed, &scratch, statistics)
+        if is_listed:
+            add_listed_moments(count, packed, &scratch, statistics)
+        else:
+            add_block_moments(count, packed, &scratch, statistics)
     flush_all(packed, &scratch, statistics)
 
 

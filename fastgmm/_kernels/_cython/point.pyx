@@ -311,7 +311,7 @@ cdef void add_point_moments(
         _center_point(
             scratch.x, model.centers + k * d, w, d, scratch.z, scratch.wz, statistics + K + k * d
         )
-        second = statistics + _second_start(k, kind, K, d)
+        second = statistics + second_start(k, kind, K, d)
         if kind == FULL or kind == TIED:
             _add_point_tiles(scratch.wz, scratch.z, up_to_four(d), second)
         else:

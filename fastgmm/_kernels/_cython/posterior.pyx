@@ -134,22 +134,23 @@ cdef void find_maximum(
 
 
 cdef void _exponentiate(
-    work* restrict log_prob, work lowest, const work* restrict maximum, work smallest,
-    work* restrict total
+    work* restrict log_prob, work lowest, const work* restrict maximum,
+    const work* restrict threshold, work smallest, work* restrict total
 ) noexcept nogil:
-    """Write e^(log_prob - maximum) and add it up.
+    """Write e^(log_prob - maximum) where a threshold is reached, else 0, and add it up.
 
-    lowest, maximum, smallest  IN
-    log_prob                   IN OUT
-    total                      ADDS TO
+    lowest, maximum, threshold, smallest  IN
+    log_prob                              IN OUT
+    total                                 ADDS TO
     """
     cdef size_t b
-    cdef work x
+    cdef work x, value
     for b in range(BLOCK):
         x = log_prob[b] if log_prob[b] > lowest else lowest
-        x = exp(x - maximum[b], smallest)
-        log_prob[b] = x
-        total[b] += x
+        value = exp(x - maximum[b], smallest)
+        value = value if x >= threshold[b] else 0.0
+        log_prob[b] = value
+        total[b] += value
 
 
 cdef void _exponentiate_list(work* values, size_t count, work smallest) noexcept nogil:
@@ -208,7 +209,7 @@ cdef void normalize_block(
         if cut < INFINITE:
             select(values, lowest, scratch.threshold, words, 0)
         if cut == INFINITE or 4 * count_selected(words) > BLOCK:
-            _exponentiate(values, lowest, maximum, smallest, total)
+            _exponentiate(values, lowest, maximum, scratch.threshold, smallest, total)
             continue
         m = list_selected(words, scratch.index)
         for a in range(m):
@@ -222,6 +223,74 @@ cdef void normalize_block(
             values[b] = scratch.extra[a]
             total[b] += scratch.extra[a]
     _finish(maximum, total, offset, scratch.norm, scratch.scale)
+
+
+cdef size_t _shift_list(
+    work* values, uint16_t* samples, size_t count, work lowest, const work* maximum,
+    const work* threshold
+) noexcept nogil:
+    """Write log_prob - maximum of those that reach their threshold; return how many.
+
+    lowest, maximum, threshold  IN
+    values, samples             IN OUT
+    """
+    cdef size_t m = 0
+    cdef size_t a
+    cdef uint16_t b
+    cdef work value
+    for a in range(count):
+        b = samples[a]
+        value = values[a] if values[a] > lowest else lowest
+        samples[m] = b
+        values[m] = value - maximum[b]
+        m += value >= threshold[b]
+    return m
+
+
+cdef void _add_list(
+    const work* values, const uint16_t* samples, size_t count, work* total
+) noexcept nogil:
+    """Add the listed values.
+
+    values, samples  IN
+    total            ADDS TO
+    """
+    cdef size_t a
+    for a in range(count):
+        total[samples[a]] += values[a]
+
+
+cdef void normalize_lists(
+    const Scratch* scratch, size_t n_components, double offset, double cut
+) noexcept nogil:
+    """Do as ``normalize_block`` does, for log-probabilities that are listed.
+
+    Component k has those of n_listed[k] samples; there are no others.
+
+    values, samples, n_listed  IN OUT  of the scratch; out: those within ``cut`` of their maximum
+    offset                     IN      what has been left out of all log-probabilities
+    maximum                    IN
+    share                      OUT     workspace
+    norm                       OUT     log p(x)
+    scale                      OUT
+    """
+    cdef work* total = scratch.share
+    cdef work lowest = <work> LOG_PROB_FLOOR  # in float32 minus infinity; the block is done again
+    cdef size_t k, m
+    cdef work* values
+    cdef uint16_t* samples
+    subtract(scratch.maximum, <work> cut, scratch.threshold)
+    fill(total, 0.0)
+    for k in range(n_components):
+        values = scratch.values + k * STRIDE
+        samples = scratch.samples + k * BLOCK
+        m = _shift_list(
+            values, samples, scratch.n_listed[k], lowest, scratch.maximum, scratch.threshold
+        )
+        _exponentiate_list(values, (m + 7) // 8 * 8, <work> -cut)
+        _add_list(values, samples, m, total)
+        scratch.n_listed[k] = m
+    _finish(scratch.maximum, total, offset, scratch.norm, scratch.scale)
 
 
 cdef void _raise_best(

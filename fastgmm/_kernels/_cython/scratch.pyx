@@ -3,6 +3,8 @@
 cdef struct Scratch:
     work* rows
     work* block
+    # d zeros
+    work* zeros
     # gathered samples, in the layout of block
     work* gathered
     work* whitened
@@ -20,13 +22,17 @@ cdef struct Scratch:
     # see selection.pyx
     uint64_t* words
     uint64_t* index
+    # see kept_distances.pyx
+    uint16_t* samples
+    uint64_t* n_listed
     # see partial_distance.pyx
     uint64_t* pause
     # samples that wait to be added, up to capacity for each component
     size_t capacity
     uint64_t* waiting
     work* waiting_weight
-    work* waiting_rows
+    # see waiting.pyx
+    work* waiting_block
     work* w
     work* z
     work* wz
@@ -75,12 +81,13 @@ cdef size_t lay_out_scratch(
     cdef Memory own
     cdef Memory* memory = &own
     cdef size_t rows = up_to_four(d)
-    cdef size_t waiting, k
+    cdef size_t blocks, k, j
     own.taken = 0
     own.start = <char*> start
     if start != NULL:
         own.start += (64 - <size_t> start % 64) % 64
     scratch.block = _take_rows(memory, d, rows)
+    scratch.zeros = <work*> _take(memory, d * sizeof(work))
     scratch.gathered = _take_rows(memory, d, rows)
     scratch.whitened = _take_rows(memory, d, rows)
     scratch.values = <work*> _take(memory, up_to_four(n_components) * STRIDE * sizeof(work))
@@ -94,23 +101,32 @@ cdef size_t lay_out_scratch(
     scratch.weight = <double*> _take(memory, STRIDE * sizeof(double))
     scratch.words = <uint64_t*> _take(memory, n_components * WORDS * sizeof(uint64_t))
     scratch.index = <uint64_t*> _take(memory, (BLOCK + 16) * sizeof(uint64_t))
+    scratch.samples = <uint16_t*> _take(memory, n_components * BLOCK * sizeof(uint16_t))
+    scratch.n_listed = <uint64_t*> _take(memory, n_components * sizeof(uint64_t))
     scratch.pause = <uint64_t*> _take(memory, sizeof(uint64_t))
     if start != NULL:
         scratch.pause[0] = 0
+        for j in range(d):
+            scratch.zeros[j] = 0.0
         for k in range(BLOCK + 16):
             scratch.index[k] = 0
     if with_moments:
         scratch.capacity = waiting_capacity(n_components, d)
-        waiting = n_components * scratch.capacity
+        blocks = count_blocks(n_components, scratch.capacity)
         scratch.w = <work*> _take(memory, STRIDE * sizeof(work))
         scratch.z = _take_rows(memory, d, rows)
         scratch.wz = _take_rows(memory, d, rows)
-        scratch.waiting_weight = <work*> _take(memory, waiting * sizeof(work))
-        scratch.waiting_rows = <work*> _take(memory, waiting * d * sizeof(work))
+        scratch.waiting_weight = <work*> _take(
+            memory, n_components * scratch.capacity * sizeof(work)
+        )
+        scratch.waiting_block = <work*> _take(memory, blocks * rows * STRIDE * sizeof(work))
         scratch.waiting = <uint64_t*> _take(memory, n_components * sizeof(uint64_t))
         if start != NULL:
             for k in range(n_components):
                 scratch.waiting[k] = 0
+            for k in range(blocks):
+                for j in range(d, rows):
+                    fill(scratch.waiting_block + (k * rows + j) * STRIDE, 0.0)
     scratch.rows = <work*> _take(memory, BLOCK * d * sizeof(work))
     return own.taken + 64
 

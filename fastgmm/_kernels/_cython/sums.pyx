@@ -61,46 +61,35 @@ cdef public work fastgmm_weigh(
     return total
 
 
-cdef public work fastgmm_center(
-    const work* restrict block, work mean, const work* restrict w, size_t count,
-    work* restrict z, work* restrict wz
+cdef void _multiply(
+    const work* restrict z, const work* restrict w, size_t count, work* restrict wz, work* totals
 ) noexcept nogil:
-    """Write z and w r z for one feature and return the sum of w r z.
+    """Write w r z for four features, and their sums.
 
-    block, w  IN
-    z, wz     OUT
+    z, w        IN
+    wz, totals  OUT
     """
-    cdef work total = 0.0
-    cdef work x, value
+    cdef work t0 = 0.0, t1 = 0.0, t2 = 0.0, t3 = 0.0
+    cdef work weight, v0, v1, v2, v3
     cdef size_t a
     for a in range(count):
-        x = block[a] - mean
-        value = x * w[a]
-        z[a] = x
-        wz[a] = value
-        total += value
-    return total
-
-
-cdef public work fastgmm_center_in_place(
-    work* restrict z, work mean, const work* restrict w, size_t count, work* restrict wz
-) noexcept nogil:
-    """Turn x into z and write w r z for one feature; return the sum of w r z.
-
-    w   IN
-    z   IN OUT
-    wz  OUT
-    """
-    cdef work total = 0.0
-    cdef work x, value
-    cdef size_t a
-    for a in range(count):
-        x = z[a] - mean
-        value = x * w[a]
-        z[a] = x
-        wz[a] = value
-        total += value
-    return total
+        weight = w[a]
+        v0 = z[a] * weight
+        v1 = z[STRIDE + a] * weight
+        v2 = z[S2 + a] * weight
+        v3 = z[S3 + a] * weight
+        wz[a] = v0
+        wz[STRIDE + a] = v1
+        wz[S2 + a] = v2
+        wz[S3 + a] = v3
+        t0 += v0
+        t1 += v1
+        t2 += v2
+        t3 += v3
+    totals[0] = t0
+    totals[1] = t1
+    totals[2] = t2
+    totals[3] = t3
 
 
 cdef public void fastgmm_weighted_sums(
@@ -258,23 +247,79 @@ cdef void _add_tile(
     out[15] += t33
 
 
-cdef public void fastgmm_add_outer_products(
-    const work* wz, const work* z, size_t d, size_t count, double* out
+cdef void _add_diagonal_tile(
+    const work* restrict u, const work* restrict v, size_t count, double* restrict out
 ) noexcept nogil:
-    """Add sum w r z z^T as the lower triangle of 4 x 4 tiles.
+    """Add the 10 products of rows of u with rows of v on and below the diagonal.
 
-    wz, z  IN
-    out    ADDS TO
+    u, v  IN
+    out   ADDS TO
     """
-    cdef size_t i, j
-    for i in range((d + 3) // 4):
-        for j in range(i + 1):
+    cdef work t00 = 0.0
+    cdef work t10 = 0.0, t11 = 0.0
+    cdef work t20 = 0.0, t21 = 0.0, t22 = 0.0
+    cdef work t30 = 0.0, t31 = 0.0, t32 = 0.0, t33 = 0.0
+    cdef work u0, u1, u2, u3, v0, v1, v2, v3
+    cdef size_t a
+    for a in range(count):
+        u0 = u[a]
+        u1 = u[STRIDE + a]
+        u2 = u[S2 + a]
+        u3 = u[S3 + a]
+        v0 = v[a]
+        v1 = v[STRIDE + a]
+        v2 = v[S2 + a]
+        v3 = v[S3 + a]
+        t00 += u0 * v0
+        t10 += u1 * v0
+        t11 += u1 * v1
+        t20 += u2 * v0
+        t21 += u2 * v1
+        t22 += u2 * v2
+        t30 += u3 * v0
+        t31 += u3 * v1
+        t32 += u3 * v2
+        t33 += u3 * v3
+    out[0] += t00
+    out[4] += t10
+    out[5] += t11
+    out[8] += t20
+    out[9] += t21
+    out[10] += t22
+    out[12] += t30
+    out[13] += t31
+    out[14] += t32
+    out[15] += t33
+
+
+cdef public void fastgmm_add_products(
+    const work* z, const work* w, size_t d, size_t count, work* wz, double* first, double* second
+) noexcept nogil:
+    """Add sum w r z, and sum w r z z^T as the lower triangle of 4 x 4 tiles.
+
+    Four features at a time, so that w r z stays in the first-level cache.
+
+    z, w           IN
+    wz             OUT      four rows of workspace
+    first, second  ADDS TO
+    """
+    cdef size_t i, j, r
+    cdef const work* u
+    cdef work[4] totals
+    for i in range(0, d, 4):
+        u = z + i * STRIDE
+        _multiply(u, w, count, wz, totals)
+        for r in range(min(<size_t> 4, d - i)):
+            first[i + r] += totals[r]
+        for j in range(0, i, 4):
             if WHOLE_TILES:
-                _add_tile(wz + i * 4 * STRIDE, z + j * 4 * STRIDE, count, out)
+                _add_tile(wz, z + j * STRIDE, count, second)
             else:
-                _add_half_tile(wz + i * 4 * STRIDE, z + j * 4 * STRIDE, count, out)
-                _add_half_tile(wz + (i * 4 + 2) * STRIDE, z + j * 4 * STRIDE, count, out + 8)
-            out += 16
+                _add_half_tile(wz, z + j * STRIDE, count, second)
+                _add_half_tile(wz + S2, z + j * STRIDE, count, second + 8)
+            second += 16
+        _add_diagonal_tile(wz, u, count, second)
+        second += 16
 
 
 cdef public void fastgmm_add_gram(

@@ -17,34 +17,53 @@ def fill(out, value):
 
 
 @part
-def transpose_tile(r0, r1, r2, r3, d, out):
-    """Write four samples, given as rows, into the rows of a block.
+def transpose_tile(r0, r1, r2, r3, center, d, out):
+    """Write four samples about a centre, given as rows, into the rows of a block.
 
-    r0, r1, r2, r3  IN
-    out             OUT
+    r0, r1, r2, r3, center  IN
+    out                     OUT
     """
     STRIDE = sizes(out)[1]
     fours = d // I4 * I4
     for j in range(I0, fours, I4):
-        transpose_four(tail(r0, j), tail(r1, j), tail(r2, j), tail(r3, j), tail(out, j * STRIDE))
+        transpose_four(
+            tail(r0, j), tail(r1, j), tail(r2, j), tail(r3, j), tail(center, j),
+            tail(out, j * STRIDE),
+        )  # fmt: skip
     for j in range(fours, d):
         o = j * STRIDE
-        out[o] = r0[j]
-        out[o + I1] = r1[j]
-        out[o + I2] = r2[j]
-        out[o + I3] = r3[j]
+        out[o] = r0[j] - center[j]
+        out[o + I1] = r1[j] - center[j]
+        out[o + I2] = r2[j] - center[j]
+        out[o + I3] = r3[j] - center[j]
 
 
 @part
-def transpose(rows, d, count, out):
-    """Write samples given as rows into the rows of a block; count is a multiple of 4.
+def transpose(rows, center, d, count, out):
+    """Write samples about a centre, given as rows, into the rows of a block.
 
-    rows  IN
-    out   OUT
+    count is a multiple of 4.
+
+    rows, center  IN
+    out           OUT
     """
     for a in range(I0, count, I4):
         row = tail(rows, a * d)
-        transpose_tile(row, tail(row, d), tail(row, I2 * d), tail(row, I3 * d), d, tail(out, a))
+        r1, r2, r3 = tail(row, d), tail(row, I2 * d), tail(row, I3 * d)
+        transpose_tile(row, r1, r2, r3, center, d, tail(out, a))
+
+
+@part
+def gather(rows, center, d, index, count, block):
+    """Write listed samples about a centre, a multiple of 4, into the rows of a block.
+
+    rows, center, index  IN
+    block                OUT
+    """
+    for a in range(I0, count, I4):
+        i0, i1, i2, i3 = index[a] * d, index[a + I1] * d, index[a + I2] * d, index[a + I3] * d
+        r0, r1, r2, r3 = tail(rows, i0), tail(rows, i1), tail(rows, i2), tail(rows, i3)
+        transpose_tile(r0, r1, r2, r3, center, d, tail(block, a))
 
 
 @part

@@ -9,7 +9,7 @@ from numba import prange
 from .jit import I0, I1, I4, I16, U, parallel_pass, part, shared_part
 from .layout import up_to_four
 from .primitives import not_inlined, sizes, tail
-from .sums import add_outer_products, center_in_place
+from .sums import add_products
 
 # Groups are shared out in so many slots, each of them on one thread.
 _SLOTS = 64
@@ -82,7 +82,7 @@ def _add_matrix(X, d, weight, width, entries, n, center, memory, sums, second):
     BLOCK, STRIDE = sizes(memory)[:2]
     z = tail(memory, STRIDE)
     wz = tail(z, up_to_four(d) * STRIDE)
-    tiles = tail(wz, up_to_four(d) * STRIDE)
+    tiles = tail(wz, I4 * STRIDE)
     rows = up_to_four(d) // I4
     for o in range(I16 * (rows * (rows + I1) // U(2))):
         tiles[o] = 0.0
@@ -91,10 +91,7 @@ def _add_matrix(X, d, weight, width, entries, n, center, memory, sums, second):
         count = min(BLOCK, n - first)
         nk += _load_entries(X, d, weight, width, tail(entries, first), count, center, memory)
         padded = (count + I16 - I1) // I16 * I16
-        for j in range(d):
-            row = j * STRIDE
-            sums[j] += center_in_place(tail(z, row), 0.0, memory, padded, tail(wz, row))
-        add_outer_products(wz, z, d, padded, tiles)
+        add_products(z, memory, d, padded, wz, sums, tiles)
     _add_tiles(tiles, d, second)
     return nk
 
@@ -127,7 +124,7 @@ def group_moments(X, n, weight, entries, bounds, centers, is_full, nk, first, se
     height = up_to_four(d) if is_full else I0  # of the rows that matrices need
     for t in prange(_SLOTS):
         STRIDE = sizes(X)[1]
-        memory = np.zeros((I1 + height + height) * STRIDE + height * (height + I4) // U(2))
+        memory = np.zeros((I1 + height + I4) * STRIDE + height * (height + I4) // U(2))
         for k in range(U(t) * K // U(_SLOTS), U(t + 1) * K // U(_SLOTS)):
             own, count = tail(entries, U(bounds[k])), U(bounds[k + I1] - bounds[k])
             center, sums = tail(centers, k * d), tail(first, k * d)

@@ -14,7 +14,7 @@ from .primitives import carve, not_inlined, sizes, tail
 from .regression import add_covariance, predict
 from .scratch import lay_out_scratch, scratch_size
 from .selection import CUT, WORD, list_selected
-from .sums import add_outer_products, center_in_place, share_out, weighted_sums
+from .sums import add_products, share_out, weighted_sums
 
 
 @part
@@ -101,17 +101,15 @@ def _add_component(plain, k, count, scratch, matrices, missing, statistics):
     _fill_in(plain, k, count, scratch, matrices, missing, statistics)
     first, second = tail(statistics, K + k * d), tail(statistics, _second_offset(plain, k))
     for j in range(d):
-        z, wz = tail(scratch.z, j * STRIDE), tail(scratch.wz, j * STRIDE)
+        z = tail(scratch.z, j * STRIDE)
         for a in range(count, padded):
             z[a] = 0.0
-        if is_matrix(plain):
-            first[j] += center_in_place(z, 0.0, w, padded, wz)
-        else:
+        if not is_matrix(plain):
             sums = weighted_sums(z, 0.0, w, padded)
             first[j] += sums[0]
             second[j] += sums[1]
     if is_matrix(plain):
-        add_outer_products(scratch.wz, scratch.z, d, padded, second)
+        add_products(scratch.z, w, d, padded, scratch.wz, first, second)
 
 
 @shared_part

@@ -70,12 +70,6 @@ def shared_part(function: Callable[..., Any]) -> Any:
     return _compile_part(function, {**_OPTIONS, "forceinline": False})
 
 
-def shared_reduction(function: Callable[..., Any]) -> Any:
-    """Compile a sum whose callers differ in what they know of it; it says ``not_inlined()``."""
-    options = {**_OPTIONS, "forceinline": False, "fastmath": {"contract", "reassoc"}}
-    return _compile_part(function, options)
-
-
 def slot_function(function: Callable[..., Any]) -> Any:
     """Compile a part that may allocate memory, or hand it out."""
     return _compile_part(function, {**_OPTIONS, "forceinline": False}, "SLOT")

@@ -13,14 +13,15 @@ import numpy as np
 
 from ..kept_distances import LARGEST_CODE, MARGIN
 from ..layout import SMALLEST_BLOCK
-from .block import fill
-from .jit import I0, I1, I2, I3, I4, I16, U, by_covariance_type, by_dimension, part
+from .block import fill, gather, transpose
+from .jit import I0, I1, I2, I3, I4, I16, U, by_covariance_type, by_dimension, part, step
 from .layout import first_rows
+from .load import load_rows
 from .mahalanobis import block_log_prob
-from .partial_distance import gather
-from .posterior import LOG_PROB_FLOOR, raise_maximum
+from .moments import takes_whole_block
+from .posterior import LOG_PROB_FLOOR, normalize_lists
 from .primitives import cast, sizes, tail, vector_loop
-from .selection import WORD, list_selected, subtract
+from .selection import WORD, count_selected, list_selected, subtract
 from .triangle import start, subtract_rows
 
 _UNIT = U(SMALLEST_BLOCK)
@@ -129,88 +130,151 @@ def _select_candidates(scratch, n_components, kept, first, count, cut):
                 words[i] = _mark_candidates(tail(own, w), near[0], near[1], near[2], tail(bound, w))
 
 
-@part
-def _scatter(scratch, m, values):
-    """Write the values of the listed samples, and raise their maximum; others do not matter.
+@step
+def _transpose_if_needed(scratch, n_components, d, count, most):
+    """Transpose the samples if a component takes the whole block, for distances or moments.
 
-    index, extra  IN      of the scratch
-    maximum       IN OUT  of the scratch
-    values        OUT
+    rows, words  IN   of the scratch
+    block        OUT
     """
-    index, extra, maximum = scratch.index, scratch.extra, scratch.maximum
-    fill(values, LOG_PROB_FLOOR)
-    for a in range(m):
+    BLOCK = sizes(scratch.values)[0]
+    largest = I0
+    for k in range(n_components):
+        words = tail(scratch.words, k * (BLOCK // WORD))
+        largest = max(largest, count_selected(words, scratch.values))
+    if largest > most or takes_whole_block(largest, count, d):
+        transpose(scratch.rows, scratch.zeros, d, BLOCK, scratch.block)
+
+
+@part
+def _keep_list(index, values, count, samples, maximum):
+    """Keep which samples a component has candidates at, and raise their maximum.
+
+    index, values  IN
+    samples        OUT
+    maximum        IN OUT
+    """
+    for a in range(count):
         b = index[a]
-        value = extra[a]
-        values[b] = value
-        maximum[b] = max(maximum[b], value)
+        samples[a] = np.uint16(b)
+        maximum[b] = max(maximum[b], values[a])
 
 
 @part
 def _compute_candidates(packed, scratch, kept, first, count, cut):
-    """Write the log-probabilities of the components that may matter, and the largest.
+    """List the log-probabilities of the components that may matter, and write the largest.
 
-    packed, kept                IN
-    rows, block                 IN   of the scratch
-    values, maximum             OUT  of the scratch
-    gathered, whitened, extra   OUT  of the scratch
-    counts                      OUT  of kept
+    packed, kept                       IN
+    rows                               IN   of the scratch
+    values, samples, n_listed          OUT  of the scratch: lists
+    maximum                            OUT  of the scratch
+    block, gathered, whitened, extra   OUT  of the scratch
+    counts                             OUT  of kept
     """
     BLOCK, STRIDE = sizes(scratch.values)[:2]
     K, d = U(packed.n_components), U(packed.n_features)
+    index, extra = scratch.index, scratch.extra
     _select_candidates(scratch, K, kept, first, count, cut)
     fill(scratch.maximum, LOG_PROB_FLOOR)
     # as in partial_distance.py: from so many samples on, the whole block takes less time
     rest = d * (d + I3) // I2
     most = I3 * rest * BLOCK // (I4 * (rest + U(6) * d + U(60)))
+    _transpose_if_needed(scratch, K, d, count, most)
     n_candidates = I0
     for k in range(K):
         values = tail(scratch.values, k * STRIDE)
-        m = list_selected(tail(scratch.words, k * (BLOCK // WORD)), values, scratch.index)
+        m = list_selected(tail(scratch.words, k * (BLOCK // WORD)), values, index)
+        scratch.n_listed[k] = m
         n_candidates += m
         if m == I0:
-            fill(values, LOG_PROB_FLOOR)
             continue
-        x, some, out = scratch.block, BLOCK, values
+        x, some, out = scratch.block, BLOCK, extra
         if m <= most:
             # up to whole vectors: padding lanes hold old indices, and their results are discarded
-            x, some, out = scratch.gathered, (m + I16 - I1) // I16 * I16, scratch.extra
-            gather(scratch.rows, d, scratch.index, some, x)
+            x, some, out = scratch.gathered, (m + I16 - I1) // I16 * I16, values
+            gather(scratch.rows, scratch.zeros, d, index, some, x)
         start(packed, k, x, some, out)
         subtract_rows(packed, k, first_rows(d), d, x, some, scratch.whitened, out)
-        if m <= most:
-            _scatter(scratch, m, values)
-        else:
-            raise_maximum(values, scratch.maximum)
+        if m > most:
+            for a in range(m):
+                values[a] = extra[index[a]]
+        _keep_list(index, values, m, tail(scratch.samples, k * BLOCK), scratch.maximum)
     kept.counts[first // _UNIT] = n_candidates
 
 
-@part
-def _space(packed, scratch, kept, first, count, cut):
-    if kept.upper.size > 0:
-        _compute_candidates(packed, scratch, kept, first, count, cut)
-    else:
-        is_written = kept.codes.size > 0
-        block_log_prob(packed, scratch, cut + MARGIN if is_written else cut)
-        if is_written:
-            _write_codes(packed, scratch, kept, first, cut)
+def _always(packed):
+    return True
+
+
+def _never(packed):
+    return False
+
+
+_full_keeps = by_dimension(plane=_never, space=_always)
+
+#: Return whether passes over such components keep distances.
+#:
+#: packed  IN
+keeps_distances = by_covariance_type(full=_full_keeps, tied=_never, diag=_never, spherical=_never)
 
 
 @part
-def _others(packed, scratch, kept, first, count, cut):
+def _written(packed, scratch, kept, first, cut):
+    is_written = kept.codes.size > 0
+    block_log_prob(packed, scratch, cut + MARGIN if is_written else cut)
+    if is_written:
+        _write_codes(packed, scratch, kept, first, cut)
+
+
+@part
+def _unwritten(packed, scratch, kept, first, cut):
     block_log_prob(packed, scratch, cut)
 
 
-_full = by_dimension(plane=_others, space=_space)
+_full = by_dimension(plane=_unwritten, space=_written)
 
-#: Do as ``block_log_prob`` does. Use the distances that are kept, or write them down.
+#: Do as ``block_log_prob`` does, and write the distances down if they are to be kept.
 #:
 #: packed       IN
-#: rows, block  IN      of the scratch
-#: kept         IN OUT
-#: first        IN      the first row of the block
-#: count        IN      how many samples it has
+#: rows, block  IN   of the scratch
+#: kept         OUT  codes, counts
+#: first        IN   the first row of the block
 #: cut          IN
-#: values       OUT     of the scratch
-#: maximum      OUT     of the scratch
-kept_log_prob = by_covariance_type(full=_full, tied=_others, diag=_others, spherical=_others)
+#: values       OUT  of the scratch
+#: maximum      OUT  of the scratch
+written_log_prob = by_covariance_type(
+    full=_full, tied=_unwritten, diag=_unwritten, spherical=_unwritten
+)
+
+
+@part
+def _listed_posterior(packed, X, scratch, kept, first, count, cut):
+    load_rows(packed, X, first, count, scratch)
+    _compute_candidates(packed, scratch, kept, first, count, cut)
+    normalize_lists(scratch, U(packed.n_components), packed.offset, cut)
+
+
+@part
+def _no_posterior(packed, X, scratch, kept, first, count, cut):
+    pass
+
+
+_full_posterior = by_dimension(plane=_no_posterior, space=_listed_posterior)
+
+#: Write the posterior of a block as lists, from distances that are kept.
+#:
+#: packed, X                         IN
+#: kept                              IN   codes, upper, lower
+#: counts                            OUT  of kept
+#: first                             IN   the first row of the block
+#: count                             IN   how many samples it has
+#: cut                               IN
+#: rows                              OUT  of the scratch
+#: block                             OUT  of the scratch, if a component matters to many samples
+#: values, samples, n_listed, scale  OUT  of the scratch: see ``normalize_lists``
+#: norm, maximum                     OUT  of the scratch
+#: words, index, bound, threshold    OUT  of the scratch: workspace
+#: gathered, whitened, extra, share  OUT  of the scratch: workspace
+listed_posterior = by_covariance_type(
+    full=_full_posterior, tied=_no_posterior, diag=_no_posterior, spherical=_no_posterior
+)

@@ -24,7 +24,7 @@ def _load_contiguous(values, step, count, d, origin, rows):
 
 
 @part
-def _load_rows(X, start, count, origin, d, rows):
+def _copy_rows(X, start, count, origin, d, rows):
     """Copy rows of X about the origin.
 
     X, origin  IN
@@ -61,14 +61,25 @@ def _load_plane(packed, X, start, count, scratch):
 
 
 @part
-def _load_space(packed, X, start, count, scratch):
+def load_rows(packed, X, start, count, scratch):
+    """Copy ``count`` rows of X about the origin; the rest is zero.
+
+    packed, X  IN
+    rows       OUT  of the scratch
+    """
     rows = scratch.rows
     BLOCK = sizes(rows)[0]
     d = U(packed.n_features)
-    _load_rows(X, start, count, packed.origin, d, rows)
+    _copy_rows(X, start, count, packed.origin, d, rows)
     for o in range(count * d, BLOCK * d):
         rows[o] = 0.0
-    transpose(rows, d, BLOCK, scratch.block)
+
+
+@part
+def _load_space(packed, X, start, count, scratch):
+    load_rows(packed, X, start, count, scratch)
+    d, BLOCK = U(packed.n_features), sizes(scratch.rows)[0]
+    transpose(scratch.rows, scratch.zeros, d, BLOCK, scratch.block)
 
 
 #: Copy ``count`` rows of X about the origin, as they are and transposed; the rest is zero.

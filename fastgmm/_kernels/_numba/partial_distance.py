@@ -17,7 +17,7 @@ the samples that were skipped.
 
 import numpy as np
 
-from .block import fill, transpose_tile
+from .block import fill, gather
 from .jit import I0, I1, I2, I3, I4, I16, U, by_dimension, part, step
 from .layout import first_rows
 from .posterior import LOG_PROB_FLOOR, find_maximum, raise_maximum
@@ -27,19 +27,6 @@ from .triangle import start, subtract_rows
 
 # blocks that are not searched after one that had nothing to leave out
 _PAUSE = U(15)
-
-
-@part
-def gather(rows, d, index, count, block):
-    """Write listed samples, a multiple of 4, into the rows of a block.
-
-    rows, index  IN
-    block        OUT
-    """
-    for a in range(I0, count, I4):
-        i0, i1, i2, i3 = index[a] * d, index[a + I1] * d, index[a + I2] * d, index[a + I3] * d
-        r0, r1, r2, r3 = tail(rows, i0), tail(rows, i1), tail(rows, i2), tail(rows, i3)
-        transpose_tile(r0, r1, r2, r3, d, tail(block, a))
 
 
 @part
@@ -75,7 +62,7 @@ def _complete(packed, scratch, k, first, m):
     count = (m + I16 - I1) // I16 * I16
     for a in range(count):
         extra[a] = values[index[a]]
-    gather(scratch.rows, d, index, count, scratch.gathered)
+    gather(scratch.rows, scratch.zeros, d, index, count, scratch.gathered)
     subtract_rows(packed, k, first, d, scratch.gathered, count, scratch.whitened, extra)
     for a in range(m):
         b = index[a]

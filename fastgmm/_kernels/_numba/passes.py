@@ -9,16 +9,17 @@ from numba import prange
 
 from ..layout import SMALLEST_BLOCK
 from .jit import I0, I1, I2, U, parallel_pass, part, shared_part, step
-from .kept_distances import kept_log_prob
+from .kept_distances import keeps_distances, listed_posterior, written_log_prob
 from .layout import up_to_four
 from .load import load_block, load_resp, load_weight
 from .mahalanobis import block_log_prob
-from .moments import add_block_moments, flush_all
+from .moments import add_block_moments, add_listed_moments
 from .posterior import find_best, find_maximum, normalize_block
 from .primitives import not_inlined, sizes, vector_loop
 from .scratch import lay_out_scratch, scratch_size
 from .selection import CUT
 from .sums import count_unsafe, share_out
+from .waiting import flush_all
 
 _MERGE_CHUNK_SIZE = 4096
 _MERGE_CHUNK = U(_MERGE_CHUNK_SIZE)
@@ -60,6 +61,8 @@ def _accumulate_slot(X, sample_weight, resp, packed, kept, start, stop, todo, me
     size = U(statistics.size)
     # moments of one or two features are sums over all samples
     cut = CUT if d > I2 else np.inf
+    is_given = packed.coefficients.size == 0
+    is_listed = keeps_distances(packed) and kept.upper.size > 0
     scratch = lay_out_scratch(memory, K, d, True, packed.centers)
     for i in range(size):
         statistics[i] = 0.0
@@ -69,21 +72,27 @@ def _accumulate_slot(X, sample_weight, resp, packed, kept, start, stop, todo, me
         if todo[first // _UNIT] == 0:
             continue
         count = min(BLOCK, stop - first)
-        load_block(packed, X, first, count, scratch)
         load_weight(sample_weight, first, count, scratch)
-        if packed.coefficients.size == 0:
-            load_resp(resp, first, count, K, scratch)
+        if is_listed:
+            listed_posterior(packed, X, scratch, kept, first, count, cut)
         else:
-            kept_log_prob(packed, scratch, kept, first, count, cut)
-            normalize_block(scratch, K, packed.offset, cut)
-            if not _is_safe(count, packed, scratch):
-                continue
+            load_block(packed, X, first, count, scratch)
+            if is_given:
+                load_resp(resp, first, count, K, scratch)
+            else:
+                written_log_prob(packed, scratch, kept, first, cut)
+                normalize_block(scratch, K, packed.offset, cut)
+        if not is_given and not _is_safe(count, packed, scratch):
+            continue
         for unit in range(first // _UNIT, (first + count + _UNIT - I1) // _UNIT):
             todo[unit] = 0
         statistics[size - I1] += share_out(
             scratch.weight, scratch.norm, scratch.scale, count, scratch.share
         )
-        add_block_moments(packed, count, scratch, statistics)
+        if is_listed:
+            add_listed_moments(packed, count, scratch, statistics)
+        else:
+            add_block_moments(packed, count, scratch, statistics)
     flush_all(packed, scratch, statistics)
 
 

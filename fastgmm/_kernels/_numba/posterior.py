@@ -8,7 +8,7 @@ range reduction subtracts nearly equal numbers.
 import numpy as np
 
 from .block import fill
-from .jit import I0, I1, I2, I4, I8, by_precision, part, step
+from .jit import I0, I1, I2, I4, I8, U, by_precision, part, step
 from .primitives import cast, sizes, tail, vector_loop
 from .selection import WORD, count_selected, list_selected, select, subtract
 
@@ -148,19 +148,26 @@ def find_maximum(log_prob, n_components, maximum):
 
 
 @part
-def _exponentiate(log_prob, lowest, maximum, smallest, total):
-    """Write e^(log_prob - maximum) and add it up: two at a time, as each is one long chain.
+def _exponentiate(log_prob, lowest, maximum, threshold, smallest, total):
+    """Write e^(log_prob - maximum) where a threshold is reached, else 0, and add it up.
 
-    lowest, maximum, smallest  IN
-    log_prob                   IN OUT
-    total                      ADDS TO
+    Two samples at a time, as each is one long chain.
+
+    lowest, maximum, threshold, smallest  IN
+    log_prob                              IN OUT
+    total                                 ADDS TO
     """
     vector_loop()
     HALF = sizes(log_prob)[0] // I2
+    zero = cast(0.0, log_prob)
     for b in range(HALF):
         c = HALF + b
-        e = exp(max(log_prob[b], lowest) - maximum[b], smallest)
-        f = exp(max(log_prob[c], lowest) - maximum[c], smallest)
+        x = max(log_prob[b], lowest)
+        y = max(log_prob[c], lowest)
+        e = exp(x - maximum[b], smallest)
+        f = exp(y - maximum[c], smallest)
+        e = e if x >= threshold[b] else zero
+        f = f if y >= threshold[c] else zero
         log_prob[b] = e
         log_prob[c] = f
         total[b] += e
@@ -220,7 +227,7 @@ def normalize_block(scratch, n_components, offset, cut):
         if cut < np.inf:
             select(values, lowest, scratch.threshold, words, I0)
         if cut == np.inf or count_selected(words, values) * I4 > BLOCK:
-            _exponentiate(values, lowest, maximum, smallest, total)
+            _exponentiate(values, lowest, maximum, scratch.threshold, smallest, total)
             continue
         m = list_selected(words, values, index)
         for a in range(m):
@@ -232,6 +239,62 @@ def normalize_block(scratch, n_components, offset, cut):
             b = index[a]
             values[b] = extra[a]
             total[b] += extra[a]
+    _finish(maximum, total, offset, scratch.norm, scratch.scale)
+
+
+@part
+def _shift_list(values, samples, count, lowest, maximum, threshold):
+    """Write log_prob - maximum of those that reach their threshold; return how many.
+
+    lowest, maximum, threshold  IN
+    values, samples             IN OUT
+    """
+    m = I0
+    for a in range(count):
+        b, value = samples[a], max(values[a], lowest)
+        samples[m] = b
+        values[m] = value - maximum[b]
+        m += U(value >= threshold[b])
+    return m
+
+
+@part
+def _add_list(values, samples, count, total):
+    """Add the listed values.
+
+    values, samples  IN
+    total            ADDS TO
+    """
+    for a in range(count):
+        total[samples[a]] += values[a]
+
+
+@step
+def normalize_lists(scratch, n_components, offset, cut):
+    """Do as ``normalize_block`` does, for log-probabilities that are listed.
+
+    Component k has those of n_listed[k] samples; there are no others.
+
+    values, samples, n_listed  IN OUT  of the scratch; out: those within ``cut`` of their maximum
+    offset                     IN      what has been left out of all log-probabilities
+    maximum                    IN
+    share                      OUT     workspace
+    norm                       OUT     log p(x)
+    scale                      OUT
+    """
+    maximum, total = scratch.maximum, scratch.share
+    BLOCK, STRIDE = sizes(total)[:2]
+    lowest = cast(LOG_PROB_FLOOR, total)  # in float32 minus infinity; the block is done again
+    smallest = cast(-cut, total)
+    subtract(maximum, cast(cut, total), scratch.threshold)
+    fill(total, 0.0)
+    for k in range(n_components):
+        values, samples = tail(scratch.values, k * STRIDE), tail(scratch.samples, k * BLOCK)
+        listed = scratch.n_listed[k]
+        m = _shift_list(values, samples, listed, lowest, maximum, scratch.threshold)
+        _exponentiate_list(values, (m + I8 - I1) // I8 * I8, smallest)
+        _add_list(values, samples, m, total)
+        scratch.n_listed[k] = m
     _finish(maximum, total, offset, scratch.norm, scratch.scale)
 
 

@@ -238,15 +238,17 @@ def count_ones(typingctx: Any, word: Any) -> Any:
     return types.uint64(types.uint64), codegen
 
 
-def _transpose_four(r0: Any, r1: Any, r2: Any, r3: Any, out: Any) -> None:
+def _transpose_four(r0: Any, r1: Any, r2: Any, r3: Any, center: Any, out: Any) -> None:
     stride = block_stride(out.itemsize)
     for j in range(4):
-        out[j * stride : j * stride + 4] = r0[j], r1[j], r2[j], r3[j]
+        out[j * stride : j * stride + 4] = [row[j] - center[j] for row in (r0, r1, r2, r3)]
 
 
 @primitive(_transpose_four)
-def transpose_four(typingctx: Any, r0: Any, r1: Any, r2: Any, r3: Any, out: Any) -> Any:
-    """Write four numbers from each of four places as the first numbers of four rows."""
+def transpose_four(
+    typingctx: Any, r0: Any, r1: Any, r2: Any, r3: Any, center: Any, out: Any
+) -> Any:
+    """Write four numbers from each of four places, less the centre, as the first of four rows."""
     size = out.dtype.bitwidth // 8
     stride = block_stride(size)
 
@@ -265,16 +267,17 @@ def transpose_four(typingctx: Any, r0: Any, r1: Any, r2: Any, r3: Any, out: Any)
             context.make_array(kind)(context, builder, value).data
             for kind, value in zip(signature.args, args, strict=True)
         ]
-        a, b, c, d = (builder.load(place(row, 0), align=size) for row in data[:4])
+        *rows, about = (builder.load(place(row, 0), align=size) for row in data[:5])
+        a, b, c, d = (builder.fsub(row, about) for row in rows)
         even = mix(a, b, 0, 4, 2, 6), mix(c, d, 0, 4, 2, 6)
         odd = mix(a, b, 1, 5, 3, 7), mix(c, d, 1, 5, 3, 7)
         low, high = (0, 1, 4, 5), (2, 3, 6, 7)
         columns = mix(*even, *low), mix(*odd, *low), mix(*even, *high), mix(*odd, *high)
         for j, column in enumerate(columns):
-            builder.store(column, place(data[4], j * stride), align=size)
+            builder.store(column, place(data[5], j * stride), align=size)
         return context.get_dummy_value()
 
-    return types.void(r0, r1, r2, r3, out), codegen
+    return types.void(r0, r1, r2, r3, center, out), codegen
 
 
 def _call_routine(routine: Any, *arguments: Any) -> None:

@@ -8,9 +8,9 @@ from ..layout import LARGEST_BLOCK
 from .block import fill
 from .jit import I0, I1, I8, I16, U, shared_part, slot_function, step
 from .layout import up_to_four
-from .moments import waiting_capacity
 from .primitives import carve, itemsize_of, keep_alive, not_inlined, sizes, tail
 from .selection import WORD
+from .waiting import count_blocks, waiting_capacity
 
 _LINE = U(64)
 
@@ -25,6 +25,7 @@ class Scratch(NamedTuple):
     memory: Any  # float64: where all of these lie
     rows: Any  # samples as they come, d numbers each
     block: Any  # (d rows) the same, transposed
+    zeros: Any  # (d,)
     gathered: Any  # (d rows) samples that are gathered, as block
     whitened: Any  # (d rows)
     values: Any  # (K rows, up to a multiple of 4) log-probabilities, then responsibilities
@@ -38,14 +39,16 @@ class Scratch(NamedTuple):
     weight: Any  # float64
     words: Any  # (K * BLOCK / 64,) uint64: see selection.py
     index: Any  # (BLOCK + 16,) uint64
+    samples: Any  # (K, BLOCK) uint16: see kept_distances.py
+    n_listed: Any  # (K,) uint64
     pause: Any  # (1,) uint64: see partial_distance.py
     capacity: Any  # how many samples may wait to be added, for each component
     waiting: Any  # (K,) uint64
     waiting_weight: Any  # (K, capacity)
-    waiting_rows: Any  # (K, capacity, d)
+    waiting_block: Any  # see waiting.py
     w: Any
     z: Any  # (d rows)
-    wz: Any  # (d rows)
+    wz: Any  # (d rows), of which moments use four
 
 
 @shared_part
@@ -98,6 +101,7 @@ def lay_out_scratch(memory, n_components, n_features, with_moments, like):
     carve(memory, I0, np.uint64)[0] = I16 - U(memory.ctypes.data) % _LINE // I8
     height = up_to_four(d)
     block = _take_rows(memory, d, height, like)
+    zeros = _take(memory, d, like)
     gathered = _take_rows(memory, d, height, like)
     whitened = _take_rows(memory, d, height, like)
     values = _take(memory, up_to_four(K) * STRIDE, like)
@@ -111,10 +115,14 @@ def lay_out_scratch(memory, n_components, n_features, with_moments, like):
     weight = _take(memory, STRIDE, np.float64)
     words = _take(memory, K * (BLOCK // WORD), np.uint64)
     index = _take(memory, BLOCK + I16, np.uint64)
+    samples = _take(memory, K * BLOCK, np.uint16)
+    n_listed = _take(memory, K, np.uint64)
     pause = _take(memory, I1, np.uint64)
     waiting = _take(memory, K, np.uint64)
     if memory.size > 1:
         pause[0] = I0
+        for j in range(d):
+            zeros[j] = 0.0
         for i in range(BLOCK + I16):
             index[i] = I0
         for k in range(K):
@@ -125,12 +133,17 @@ def lay_out_scratch(memory, n_components, n_features, with_moments, like):
     z = _take_rows(memory, d, height, like)
     wz = _take_rows(memory, d, height, like)
     waiting_weight = _take(memory, K * capacity, like)
-    waiting_rows = _take(memory, K * capacity * d, like)
+    blocks = count_blocks(K, capacity, like) if with_moments else I0
+    waiting_block = _take(memory, blocks * height * STRIDE, like)
+    if memory.size > 1:
+        for i in range(blocks):
+            for j in range(d, height):
+                fill(tail(waiting_block, (i * height + j) * STRIDE), 0.0)
     rows = _take(memory, BLOCK * d, like)
     return Scratch(
-        carve(memory, I0, np.float64), rows, block, gathered, whitened, values, extra, maximum,
-        threshold, bound, share, norm, scale, weight, words, index, pause, capacity, waiting,
-        waiting_weight, waiting_rows, w, z, wz,
+        carve(memory, I0, np.float64), rows, block, zeros, gathered, whitened, values, extra,
+        maximum, threshold, bound, share, norm, scale, weight, words, index, samples, n_listed,
+        pause, capacity, waiting, waiting_weight, waiting_block, w, z, wz,
     )  # fmt: skip
 
 

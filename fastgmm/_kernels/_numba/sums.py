@@ -3,7 +3,7 @@
 They add in the type of the block; sums over blocks are in float64.
 """
 
-from .jit import I0, I1, I3, I4, I16, U, reduction, shared_part, shared_reduction
+from .jit import I0, I4, I16, U, reduction, shared_part
 from .primitives import cast, not_inlined, sizes, tail, vector_loop
 
 
@@ -58,41 +58,30 @@ def weigh(resp, share, count, w):
 
 
 @reduction
-def center(block, mean, w, count, z, wz):
-    """Write z and w r z for one feature and return the sum of w r z.
+def _multiply(z, w, count, wz):
+    """Write w r z for four features; return their sums.
 
-    block, w  IN
-    z, wz     OUT
+    z, w  IN
+    wz    OUT
     """
     vector_loop()
-    total = cast(0.0, w)
+    STRIDE, S2, S3 = sizes(z)[1:]
+    t0 = t1 = t2 = t3 = cast(0.0, w)
     for a in range(count):
-        x = block[a] - mean
-        value = x * w[a]
-        z[a] = x
-        wz[a] = value
-        total += value
-    return total
-
-
-@shared_reduction
-def center_in_place(z, mean, w, count, wz):
-    """Turn x into z and write w r z for one feature; return the sum of w r z.
-
-    w   IN
-    z   IN OUT
-    wz  OUT
-    """
-    not_inlined()
-    vector_loop()
-    total = cast(0.0, w)
-    for a in range(count):
-        x = z[a] - mean
-        value = x * w[a]
-        z[a] = x
-        wz[a] = value
-        total += value
-    return total
+        weight = w[a]
+        v0 = z[a] * weight
+        v1 = z[STRIDE + a] * weight
+        v2 = z[S2 + a] * weight
+        v3 = z[S3 + a] * weight
+        wz[a] = v0
+        wz[STRIDE + a] = v1
+        wz[S2 + a] = v2
+        wz[S3 + a] = v3
+        t0 += v0
+        t1 += v1
+        t2 += v2
+        t3 += v3
+    return t0, t1, t2, t3
 
 
 @reduction
@@ -191,6 +180,47 @@ def _add_tile(u, v, count, out):
 
 
 @reduction
+def _add_diagonal_tile(u, v, count, out):
+    """Add the 10 products of rows of u with rows of v on and below the diagonal.
+
+    u, v  IN
+    out   ADDS TO
+    """
+    vector_loop()
+    STRIDE, S2, S3 = sizes(u)[1:]
+    t00 = t10 = t11 = t20 = t21 = t22 = t30 = t31 = t32 = t33 = cast(0.0, u)
+    for a in range(count):
+        u0 = u[a]
+        u1 = u[STRIDE + a]
+        u2 = u[S2 + a]
+        u3 = u[S3 + a]
+        v0 = v[a]
+        v1 = v[STRIDE + a]
+        v2 = v[S2 + a]
+        v3 = v[S3 + a]
+        t00 += u0 * v0
+        t10 += u1 * v0
+        t11 += u1 * v1
+        t20 += u2 * v0
+        t21 += u2 * v1
+        t22 += u2 * v2
+        t30 += u3 * v0
+        t31 += u3 * v1
+        t32 += u3 * v2
+        t33 += u3 * v3
+    out[0] += t00
+    out[4] += t10
+    out[5] += t11
+    out[8] += t20
+    out[9] += t21
+    out[10] += t22
+    out[12] += t30
+    out[13] += t31
+    out[14] += t32
+    out[15] += t33
+
+
+@reduction
 def add_gram(values, stride, count, out):
     """Add the 10 products of 4 rows, which may overlap: 10 multiply-adds on 4 loads.
 
@@ -229,17 +259,25 @@ def add_gram(values, stride, count, out):
 
 
 @shared_part
-def add_outer_products(wz, z, d, count, out):
-    """Add sum w r z z^T as the lower triangle of 4 x 4 tiles.
+def add_products(z, w, d, count, wz, first, second):
+    """Add sum w r z, and sum w r z z^T as the lower triangle of 4 x 4 tiles.
 
-    wz, z  IN
-    out    ADDS TO
+    Four features at a time, so that w r z stays in the first-level cache.
+
+    z, w           IN
+    wz             OUT      four rows of workspace
+    first, second  ADDS TO
     """
     not_inlined()
     STRIDE = sizes(z)[1]
     o = I0
-    for i in range((d + I3) // I4):
-        u = tail(wz, i * I4 * STRIDE)
-        for j in range(i + I1):
-            _add_tile(u, tail(z, j * I4 * STRIDE), count, tail(out, o))
+    for i in range(I0, d, I4):
+        u = tail(z, i * STRIDE)
+        totals = _multiply(u, w, count, wz)
+        for r in range(min(I4, d - i)):
+            first[i + r] += totals[r]
+        for j in range(I0, i, I4):
+            _add_tile(wz, tail(z, j * STRIDE), count, tail(second, o))
             o += I16
+        _add_diagonal_tile(wz, u, count, tail(second, o))
+        o += I16

@@ -5,12 +5,13 @@ import numpy as np
 from ..._kernels._numba.jit import I0, I2, U, open_function, part, reduction, shared_part, step
 from ..._kernels._numba.load import load_block, load_weight
 from ..._kernels._numba.mahalanobis import block_log_prob
-from ..._kernels._numba.moments import add_block_moments, flush_all
+from ..._kernels._numba.moments import add_block_moments
 from ..._kernels._numba.posterior import find_best, normalize_block
 from ..._kernels._numba.primitives import not_inlined, repeated, sizes, tail, vector_loop
 from ..._kernels._numba.scratch import lay_out_scratch
 from ..._kernels._numba.selection import CUT
 from ..._kernels._numba.sums import share_out
+from ..._kernels._numba.waiting import flush_all
 from .checks import check_block, check_statistics, check_table
 from .model import packed_of
 
