@@ -266,6 +266,7 @@ print(numbers[0], (resumed.means_ == expected.means_).all())
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk(run_python):
     """As of a limit on the size of files: an error at first, later a warning, and no harm."""
     pytest.importorskip("resource")

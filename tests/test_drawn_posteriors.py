@@ -82,6 +82,8 @@ def test_errors_of_chains_shrink_with_the_root_of_the_draws():
         assert ratio == pytest.approx(1.0, abs=4.0 * np.sqrt(2.0 / n) + 10.0 / n_draws)
 
 
+@pytest.mark.slow
+@pytest.mark.one_backend
 def test_errors_of_the_sums():
     """The sum over samples of E[z] has the error of n independent chains, that of E[z^2] none."""
     n, n_draws = 2000, 500
@@ -232,6 +234,8 @@ def test_shares_of_discrete_draws_are_responsibilities():
     assert (scores**2).mean() == pytest.approx(1.0, abs=0.2)
 
 
+@pytest.mark.slow
+@pytest.mark.one_backend
 def test_monte_carlo_em_of_a_mixture_follows_em():
     """After 30 iterations the exact likelihood is that of EM, within a part of what both gained."""
     X, start = binary_samples(500)

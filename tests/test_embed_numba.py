@@ -174,8 +174,6 @@ def check(covariance_type, d, dtype="float64", strided=False, ks=(1, 3, 32), n=N
 #: 10 s; so types, dtypes and strides are spread.
 CASES = [
     ("full", "float64", False, (5,)),
-]
-SLOW_CASES = [
     ("full", "float64", False, (16,)),
     ("diag", "float32", True, (5, 16)),
     ("tied", "float64", False, (1, 2)),
@@ -183,7 +181,7 @@ SLOW_CASES = [
 ]
 
 
-@pytest.mark.parametrize("covariance_type, dtype, strided, features", [*CASES, *slow(*SLOW_CASES)])
+@pytest.mark.parametrize("covariance_type, dtype, strided, features", slow(*CASES))
 def test_agrees_with_the_estimator(covariance_type, dtype, strided, features):
     for d in features:
         check(covariance_type, d, dtype, strided)

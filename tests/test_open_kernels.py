@@ -867,7 +867,7 @@ def test_every_file_is_called():
 # most of their time is compilation
 LONG = (
     observed, regression, accumulate_incomplete, posterior_incomplete, accumulate, posterior,
-    block_log_prob, kept_distances, moments_of_a_block,
+    block_log_prob, full_log_prob, gather, kept_distances, moments_of_a_block,
 )  # fmt: skip
 
 

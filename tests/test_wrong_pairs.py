@@ -300,6 +300,7 @@ def test_an_update_that_returns_nothing_is_named():
         em.fit(np.ones((4, 2)), model)
 
 
+@pytest.mark.slow
 def test_an_instance_may_hold_its_log_density():
     pytest.importorskip("numba")
     model = Drawn()

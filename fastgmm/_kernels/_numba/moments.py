@@ -215,7 +215,7 @@ def _nothing(packed, count, scratch, statistics):
 #: block                      IN       of the scratch, if a component matters to many samples
 #: values, samples, n_listed  IN       of the scratch: responsibilities; times share they are w r
 #: share                      IN       zero where there is no sample
-#: index, extra              OUT      of the scratch: workspace, as for ``let_wait``
+#: index, extra               OUT      of the scratch: workspace, as for ``let_wait``
 #: statistics                 ADDS TO  packed nk, first, second
 add_listed_moments = by_covariance_type(
     full=_listed_matrix, tied=_nothing, diag=_nothing, spherical=_nothing, plane=_nothing
