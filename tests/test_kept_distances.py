@@ -26,7 +26,7 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS)
 SHAPES = [
     *((600, 3, 2), (520, 4, 9), (1, 5, 3), (257, 6, 5), (1100, 17, 33), (512, 32, 6)),
-    (900, 33, 120),  # samples of several components wait in one block
+    (300, 6, 600),  # samples of two components wait in one block
 ]
 
 
@@ -118,7 +118,7 @@ def by_sample(codes, n, K):
 @pytest.mark.parametrize("scenario", ["touching", "overlapping", "separated"])
 def test_codes_are_bounds(variant, dtype, scenario):
     skip_without(variant)
-    for n, d, K in SHAPES:
+    for n, d, K in SHAPES[:-1]:
         for parameters, X in tables(scenario, n, d, K, dtype):
             with using(variant):
                 anchor, kept, _ = write(X, parameters, dtype == "float32")
